@@ -1,0 +1,476 @@
+-- The kernel owns this state's coroutines ("tasks"): who runs, who waits, and for what.
+--
+-- Everything that suspends is built on one primitive, park: the running task is entered in a registry
+-- (`hold[key] = task`), optionally given a deadline, and yields.  Whoever has news takes it out of the registry and
+-- resumes it with values; a deadline that passes resumes it with none.  There is no other way to wait.
+--
+--   ready queue   tasks to be resumed at the next turn, in order (sleep(0), expired deadlines, ready descriptors)
+--   deadline heap a binary heap over two plain arrays; a task knows its place in it, so leaving early is O(log n)
+--   waiters       waitfor's registry, with `mailboxes` for what was sent before anyone waited
+--   tickets       registry of work under way outside Lua; whoever does that work calls wake(ticket, ...)
+--
+-- The event loop calls pump(); it runs turns for one slice of time and returns when it wants to be called again.
+-- The kernel never blocks and knows nothing of descriptors: the reactor joins in through kernel.poll.
+--
+-- A task is a table of four fields and no more (LuaJIT sizes it for four): co, the coroutine; pos, its place in the
+-- deadline heap or 0; hold and key, the registry entry it waits in or false.
+
+local border, settings = ...
+
+local ffi = require("ffi")
+local create, raw_resume, yield = coroutine.create, coroutine.resume, coroutine.yield
+local raw_status, isyieldable = coroutine.status, coroutine.isyieldable
+local select, type, tostring, error, unpack = select, type, tostring, error, unpack
+local pcall, tonumber, setmetatable, traceback = pcall, tonumber, setmetatable, debug.traceback
+local floor, huge = math.floor, math.huge
+
+ffi.cdef [[
+typedef struct { long sec, nsec; } luamtev_timespec;
+int luamtev_clock_gettime(int clock, luamtev_timespec *t) __asm__("clock_gettime");
+]]
+local C = ffi.C
+local CLOCK_MONOTONIC = ffi.os == "OSX" and 6 or 1
+local timespec = ffi.new("luamtev_timespec")
+
+local SLICE = 0.001 -- seconds of turns before the event loop gets a look at everything else
+local GLANCE = 64 -- tasks between two looks at the clock inside a turn
+local SWITCH_DEPTH = 100 -- resumes on the C stack before notify and spawn take turns instead of nesting
+local STACK_DEPTH = 4000 -- resumes on the C stack before user code gets an error instead of a crash
+
+local PARK = setmetatable({}, { __tostring = function() return "park" end }) -- what a parked coroutine yields
+
+local kernel = {}
+local current = nil -- the running task
+local depth = 0 -- nested resumes
+local tasks = {} -- coroutine -> task, all that started and have not ended
+local waiters, mailboxes, tickets = {}, {}, {}
+local last_ticket = 0
+local ready_task, ready_value, ready_count = {}, {}, 0 -- the next turn
+local turn_task, turn_value, turn_at, turn_count = {}, {}, 0, 0 -- the turn under way
+local gave_way, gave_way_count = {}, 0 -- continuations of tasks that nest too deep, innermost first
+local resumable, resumable_count = {}, 0 -- the same while they are being resumed, last first
+local heap_at, heap_task, heap_count = {}, {}, 0
+local visits = 0
+
+local function monotonic()
+  C.luamtev_clock_gettime(CLOCK_MONOTONIC, timespec)
+  return tonumber(timespec.sec) + tonumber(timespec.nsec) * 1e-9
+end
+kernel.monotonic = monotonic
+
+-- Deadlines ---------------------------------------------------------------------------------------------------------
+
+local function sift_up(i, at, task)
+  while i > 1 do
+    local parent = floor(i / 2)
+    local parent_at = heap_at[parent]
+    if parent_at <= at then break end
+    local moved = heap_task[parent]
+    heap_at[i], heap_task[i], moved.pos = parent_at, moved, i
+    i = parent
+  end
+  heap_at[i], heap_task[i], task.pos = at, task, i
+end
+
+local function sift_down(i, at, task)
+  while true do
+    local child = i * 2
+    if child > heap_count then break end
+    if child < heap_count and heap_at[child + 1] < heap_at[child] then child = child + 1 end
+    local child_at = heap_at[child]
+    if child_at >= at then break end
+    local moved = heap_task[child]
+    heap_at[i], heap_task[i], moved.pos = child_at, moved, i
+    i = child
+  end
+  heap_at[i], heap_task[i], task.pos = at, task, i
+end
+
+local function arm(task, at)
+  heap_count = heap_count + 1
+  return sift_up(heap_count, at, task)
+end
+
+local function disarm(task)
+  local i, last = task.pos, heap_count
+  local at, moved = heap_at[last], heap_task[last]
+  heap_at[last], heap_task[last] = nil, nil
+  heap_count = last - 1
+  task.pos = 0
+  if i == last then return end
+  if i > 1 and heap_at[floor(i / 2)] > at then return sift_up(i, at, moved) end
+  return sift_down(i, at, moved)
+end
+
+-- Running -----------------------------------------------------------------------------------------------------------
+
+local function set_ready(task, value)
+  local n = ready_count + 1
+  ready_task[n], ready_value[n], ready_count = task, value, n
+end
+
+-- Takes a waiting task out of all it is entered in.
+local function release(task)
+  local hold = task.hold
+  if hold then
+    hold[task.key] = nil
+    task.hold, task.key = false, false
+  end
+  if task.pos > 0 then disarm(task) end
+end
+
+local function describe(err)
+  local ok, text = pcall(tostring, err) -- a __tostring of the user's may fail
+  return ok and text or "error object is a " .. type(err) .. " value"
+end
+
+local function ended(task, previous, ok, what)
+  current, depth = previous, depth - 1
+  if what == PARK and ok then
+    if not tasks[task.co] then release(task) end -- cancelled while it ran
+    return
+  end
+  tasks[task.co] = nil
+  -- A coroutine that yielded on its own belongs from now on to whoever holds it, as one of coroutine.create does.
+  if not ok then border.task_failed(traceback(task.co, describe(what))) end
+end
+
+local begin_visit -- set where Lua can be interrupted
+
+local function run(task, ...)
+  if depth == 0 and begin_visit then begin_visit() end
+  if depth >= STACK_DEPTH then error("C stack overflow", 0) end
+  local previous = current
+  current, depth = task, depth + 1
+  return ended(task, previous, raw_resume(task.co, ...))
+end
+
+local function parkable()
+  if not current then error("this call suspends and needs a coroutine", 3) end
+  if not isyieldable() then error("attempt to suspend across a C-call boundary", 3) end
+end
+
+kernel.parkable = parkable -- raises unless the caller may suspend
+
+-- Suspends the running task until release, or for *timeout* seconds (nil: for good).
+-- Returns what it is resumed with: values, or nothing when the time is up.
+local function park(hold, key, timeout)
+  parkable()
+  local task = current
+  hold[key] = task
+  task.hold, task.key = hold, key
+  if timeout then arm(task, monotonic() + timeout) end
+  return yield(PARK)
+end
+kernel.park = park
+
+-- Resumes the tasks that gave way, innermost first, until none is left of those that did so since the call.
+local function catch_up()
+  local base = resumable_count
+  repeat
+    for i = gave_way_count, 1, -1 do
+      resumable_count = resumable_count + 1
+      resumable[resumable_count], gave_way[i] = gave_way[i], nil
+    end
+    gave_way_count = 0
+    local continue = resumable[resumable_count]
+    resumable[resumable_count] = nil
+    resumable_count = resumable_count - 1
+    continue()
+  until resumable_count == base and gave_way_count == 0
+end
+
+local function give_way(continue)
+  gave_way_count = gave_way_count + 1
+  gave_way[gave_way_count] = continue
+end
+
+-- Resumes *task* with values, to its next suspension, before it returns.  Where resumes nest too deep the running task
+-- and all those around it give way: they yield, and go on in the same order from a fresh stack.
+local function switch(task, ...)
+  if depth < SWITCH_DEPTH or not current or not isyieldable() then
+    run(task, ...)
+    if gave_way_count == 0 then return end
+    if not current or not isyieldable() then return catch_up() end
+  else
+    local n, values = select("#", ...), { ... }
+    give_way(function() return run(task, unpack(values, 1, n)) end)
+  end
+  local self = current
+  give_way(function() if tasks[self.co] == self then return run(self) end end)
+  yield(PARK)
+end
+
+local function expire(now)
+  while heap_count > 0 and heap_at[1] <= now do
+    local task = heap_task[1]
+    release(task)
+    set_ready(task)
+  end
+end
+
+local function run_turn(stop)
+  while turn_at < turn_count do
+    local i = turn_at + 1
+    local task, value = turn_task[i], turn_value[i]
+    turn_task[i], turn_value[i], turn_at = false, nil, i
+    if tasks[task.co] == task then -- else it was cancelled while it was ready
+      if value == nil then run(task) else run(task, value) end -- a wait whose time is up returns nothing at all
+      if gave_way_count > 0 then catch_up() end
+    end
+    if i % GLANCE == 0 and monotonic() >= stop then return end
+  end
+end
+
+local function next_turn()
+  turn_task, ready_task = ready_task, turn_task
+  turn_value, ready_value = ready_value, turn_value
+  turn_at, turn_count, ready_count = 0, ready_count, 0
+end
+
+-- Seconds until pump has something to do: 0 at once, -1 not before somebody wakes a task.
+local function delay()
+  if ready_count > 0 or turn_at < turn_count then return 0 end
+  if heap_count == 0 then return -1 end
+  local rest = heap_at[1] - monotonic()
+  return rest > 0 and rest or 0
+end
+
+local function collect()
+  visits = visits + 1
+  if settings.gc_full > 0 and visits % settings.gc_full == 0 then collectgarbage("collect") end
+  if settings.gc_step > 0 then collectgarbage("step", settings.gc_step) end
+end
+
+-- Replaced by the reactor: moves tasks whose descriptors are ready into the ready queue.
+function kernel.poll() end
+
+-- Runs what is due for one slice of time; returns delay().
+function kernel.pump()
+  local now = monotonic()
+  local stop = now + SLICE
+  repeat
+    if heap_count > 0 then expire(now) end
+    kernel.poll()
+    if turn_at >= turn_count then
+      if ready_count == 0 then break end
+      next_turn()
+    end
+    run_turn(stop)
+    now = monotonic()
+  until now >= stop
+  collect()
+  return delay()
+end
+
+-- Entry for the rest of the process: the work behind *ticket* is done.  Returns delay().
+function kernel.wake(ticket, ...)
+  local task = tickets[ticket]
+  if task then
+    release(task)
+    run(task, ...)
+    if gave_way_count > 0 then catch_up() end
+    collect()
+  end
+  return delay()
+end
+
+-- Entry for the rest of the process: runs f(...) as a task of its own.  Returns delay().
+function kernel.start(f, ...)
+  kernel.spawn(f, ...)
+  return delay()
+end
+
+-- Coroutines, time, notification ------------------------------------------------------------------------------------
+
+function kernel.spawn(f, ...)
+  if type(f) ~= "function" then
+    error("bad argument #1 to 'coroutine_spawn' (function expected, got " .. type(f) .. ")", 2)
+  end
+  local co = create(f)
+  local task = { co = co, pos = 0, hold = false, key = false }
+  tasks[co] = task
+  switch(task, ...)
+end
+
+function kernel.current() return current end
+
+-- The task of a coroutine that was spawned and has not ended, or nil.
+function kernel.task_of(co) return tasks[co] end
+
+-- Forgets a coroutine: it is never resumed, and leaves every registry it waits in.
+function kernel.cancel(co)
+  if type(co) ~= "thread" then
+    error("bad argument #1 to 'cancel_coro' (coroutine expected, got " .. type(co) .. ")", 2)
+  end
+  local task = tasks[co]
+  if not task then return end
+  tasks[co] = nil
+  if task.hold == tickets then border.ticket_cancel(task.key) end
+  release(task)
+end
+
+local function seconds(value, name, level)
+  local number = tonumber(value)
+  if not number or number ~= number then
+    error("bad argument to '" .. name .. "' (number of seconds expected, got " .. tostring(value) .. ")", level + 1)
+  end
+  return number
+end
+kernel.seconds = seconds
+
+-- Suspends for *duration* seconds; 0 or less: until every task that is ready now had its turn.
+function kernel.sleep(duration)
+  parkable()
+  if duration <= 0 then set_ready(current) elseif duration < huge then arm(current, monotonic() + duration) end
+  yield(PARK)
+end
+
+-- Makes *task* ready with a value, from inside the kernel's own registries (the reactor).
+function kernel.make_ready(task, value)
+  release(task)
+  set_ready(task, value)
+end
+
+local function mailbox_key(key, name)
+  local kind = type(key)
+  if kind == "string" then return key end
+  if kind == "number" then return tostring(key) end
+  error("bad argument #1 to '" .. name .. "' (string key expected, got " .. kind .. ")", 3)
+end
+
+local function receive(key, message)
+  local following = message.following
+  if following then
+    following.last = message.last
+    mailboxes[key] = following
+  else
+    mailboxes[key] = nil
+  end
+  if message.n == 1 then return key, message[1] end
+  return key, unpack(message, 1, message.n)
+end
+
+function kernel.waitfor(key, timeout)
+  key = mailbox_key(key, "waitfor")
+  local message = mailboxes[key]
+  if message then return receive(key, message) end
+  if timeout then
+    timeout = seconds(timeout, "waitfor", 2)
+    if timeout <= 0 then return end
+    if timeout == huge then timeout = nil end
+  end
+  if waiters[key] then error("waitfor cannot be called concurrently", 2) end
+  return park(waiters, key, timeout)
+end
+
+function kernel.notify(...)
+  if select("#", ...) == 0 then return end
+  local key = mailbox_key((...), "notify")
+  local task = waiters[key]
+  if task then
+    release(task)
+    return switch(task, key, select(2, ...))
+  end
+  local message = { n = select("#", ...) - 1, select(2, ...) }
+  local first = mailboxes[key]
+  if first then
+    (first.last or first).following = message
+    first.last = message
+  else
+    mailboxes[key] = message
+  end
+end
+
+-- A number for work that goes on outside Lua; kernel.await parks until wake is called with it.
+function kernel.ticket()
+  last_ticket = last_ticket + 1
+  return last_ticket
+end
+
+-- Whether a coroutine waits on *ticket*; one that was cancelled does not.
+function kernel.is_waiting(ticket) return ticket ~= nil and tickets[ticket] ~= nil end
+
+-- Has the waiter of *ticket* resumed with *value* at the next turn.
+function kernel.deliver(ticket, value)
+  local task = tickets[ticket]
+  if task then kernel.make_ready(task, value) end
+end
+
+function kernel.await(ticket, timeout) return park(tickets, ticket, timeout) end
+
+-- Coroutines of the user's own: a suspension inside one passes through to the task around it ------------------------
+
+local relaying = setmetatable({}, { __mode = "k" }) -- user's coroutines suspended, inside, by the kernel
+
+local relay
+
+local function relay_resume(co, ...)
+  relaying[co] = nil
+  depth = depth + 1
+  return relay(co, raw_resume(co, ...))
+end
+
+function relay(co, ...)
+  depth = depth - 1
+  local ok, what = ...
+  if what == PARK and ok then
+    relaying[co] = true
+    return relay_resume(co, yield(PARK))
+  end
+  return ...
+end
+
+local function resume(co, ...)
+  if relaying[co] then return false, "cannot resume normal coroutine" end
+  if depth >= STACK_DEPTH then return false, "C stack overflow" end
+  depth = depth + 1
+  return relay(co, raw_resume(co, ...))
+end
+
+local function unwrap(ok, ...)
+  if ok then return ... end
+  return error((...), 0)
+end
+
+coroutine.resume = resume
+
+function coroutine.wrap(f)
+  local co = create(f)
+  return function(...) return unwrap(resume(co, ...)) end
+end
+
+function coroutine.status(co)
+  if relaying[co] then return "normal" end
+  return raw_status(co)
+end
+
+-- Interruption: only in states that ask for it, for hooks fire in interpreted code alone ----------------------------
+
+if settings.interrupt_time then
+  local COUNT = 10000 -- instructions between two looks at the clock
+  local limit, expired = huge, false
+
+  local function check()
+    if not current or not (expired or monotonic() > limit) then return end
+    if debug.getinfo(2, "S").source == "@luamtev/kernel.lua" then return end -- its registries stay whole
+    if not expired then
+      expired = true
+      debug.sethook(check, "", 1) -- so that no pcall in a loop outlives it
+    end
+    error("interrupted!", 0)
+  end
+
+  function begin_visit()
+    limit = monotonic() + settings.interrupt_time
+    if expired then
+      expired = false
+      debug.sethook(check, "", COUNT)
+    end
+  end
+
+  jit.off()
+  debug.sethook(check, "", COUNT)
+end
+
+return kernel

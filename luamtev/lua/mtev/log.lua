@@ -1,0 +1,70 @@
+-- mtev.log, print and their switches.  Whether a stream would write is one byte of memory shared with the log graph, so
+-- a line nobody wants costs a table look-up and a load.
+
+local home = ...
+
+local border, settings = home.border, home.settings
+local checked = home.checked
+
+local ffi = require("ffi")
+local format, concat, getinfo = string.format, table.concat, debug.getinfo
+local select, tostring, type = select, tostring, type
+
+local WANTS_PLACE = 3 -- enabled, and some stream on the way prints file and line
+
+local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
+local write, find, enable = checked(border.log_write), checked(border.log_find), checked(border.log_enable)
+local slots = {} -- stream name -> index into `enabled`
+
+local function slot_of(name, caller)
+  if type(name) ~= "string" then
+    error("bad argument #1 to '" .. caller .. "' (log stream name expected, got " .. type(name) .. ")", 3)
+  end
+  local slot = find(name)
+  slots[name] = slot
+  return slot
+end
+
+local function write_from(level, slot, message)
+  local info = getinfo(level + 1, "Sl")
+  return write(slot, message, info.short_src, info.currentline)
+end
+
+function mtev.log(name, fmt, ...)
+  local slot = slots[name] or slot_of(name, "log")
+  local state = enabled[slot]
+  if state == 0 then return end
+  local message = format(fmt, ...)
+  if state == WANTS_PLACE then
+    write_from(2, slot, message)
+  else
+    write(slot, message)
+  end
+end
+
+function mtev.log_enabled(name) return enabled[slots[name] or slot_of(name, "log_enabled")] ~= 0 end
+
+function mtev.enable_log(name, on) enable(slots[name] or slot_of(name, "enable_log"), on ~= false) end
+
+local print_slot = slot_of(settings.print_stream, "print")
+
+function mtev.print(...)
+  local state = enabled[print_slot]
+  if state == 0 then return end
+  local n, parts = select("#", ...), { ... }
+  for i = 1, n do parts[i] = tostring(parts[i]) end
+  local message = concat(parts, "\t", 1, n) .. "\n"
+  if state == WANTS_PLACE then
+    write_from(2, print_slot, message)
+  else
+    write(print_slot, message)
+  end
+end
+
+function mtev.printto(name) print_slot = slots[name] or slot_of(name, "printto") end
+
+print = mtev.print
+
+function printf(fmt, ...) return mtev.print(format(fmt, ...)) end
+
+function errorf(fmt, ...) return error(format(fmt, ...), 2) end

@@ -1,0 +1,26 @@
+-- Objects of the mtev API: tables that answer unknown names and misplaced dots as the original's userdata do.
+
+local home = ...
+
+-- Returns a constructor of objects of one type: it takes a table of fields and makes it an object.
+-- Fields are looked up before methods; any other name raises.
+function home.class(type_name, methods)
+  local meta = {}
+  local guarded = {}
+  for name, method in pairs(methods) do
+    guarded[name] = function(self, ...)
+      if getmetatable(self) ~= meta then error("must be called as method", 2) end
+      return method(self, ...)
+    end
+  end
+
+  function meta.__index(_, key)
+    local method = guarded[key]
+    if method == nil then error(type_name .. " no such element: " .. tostring(key), 2) end
+    return method
+  end
+
+  function meta.__tostring() return type_name end
+
+  return function(fields) return setmetatable(fields, meta) end
+end

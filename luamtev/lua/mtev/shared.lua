@@ -1,0 +1,108 @@
+-- What the Lua states of the process share: shared_* and semaphores.  Only copies travel, as bytes made here.
+
+local home = ...
+
+local border, kernel, checked = home.border, home.kernel, home.checked
+local encode, decode = require("string.buffer").encode, require("string.buffer").decode
+local type, pairs, tostring = type, pairs, tostring
+local huge = math.huge
+
+local function shared_key(key, name)
+  local kind = type(key)
+  if kind == "string" then return key end
+  if kind == "number" then return tostring(key) end
+  error("bad argument #1 to '" .. name .. "' (string key expected, got " .. kind .. ")", 3)
+end
+
+local function refuse(what) mtev.log("debug/lua", "shared value: %s is stored as nil\n", what) end
+
+local plain_types = { ["nil"] = true, boolean = true, number = true, string = true }
+
+-- A copy of *value* made of what can be shared; *around* holds the tables it is inside of.
+local function plain(value, around)
+  local kind = type(value)
+  if plain_types[kind] then return value end
+  if kind ~= "table" then return refuse("a " .. kind) end
+  if around[value] then return refuse("a table inside itself") end
+  around[value] = true
+  local copy
+  if type(value.serialize) == "function" then
+    copy = plain(value:serialize(), around)
+  else
+    copy = {}
+    for k, v in pairs(value) do
+      if type(k) == "string" or type(k) == "number" then
+        copy[k] = plain(v, around)
+      else
+        refuse("an entry with a " .. type(k) .. " key")
+      end
+    end
+  end
+  around[value] = nil
+  return copy
+end
+
+local function pack(value) return encode(plain(value, {})) end
+
+local function wait_limit(timeout, name)
+  if timeout == nil then return nil end
+  timeout = kernel.seconds(timeout, name, 3)
+  if timeout == huge then return nil end
+  return timeout > 0 and timeout or 0
+end
+
+local set, get, seq = checked(border.shared_set), checked(border.shared_get), checked(border.shared_seq)
+
+function mtev.shared_set(key, value)
+  key = shared_key(key, "shared_set")
+  value = plain(value, {})
+  set(key, value ~= nil and encode(value) or nil)
+end
+
+function mtev.shared_get(key)
+  local bytes = get(shared_key(key, "shared_get"))
+  if not bytes then return nil end
+  return decode(bytes)
+end
+
+function mtev.shared_seq(name) return (seq(shared_key(name, "shared_seq"))) end
+
+-- Takes an item of *subject* at once, or parks until it comes: request(subject) takes or returns nil,
+-- request(subject, ticket) takes or has the ticket woken; withdraw(ticket) gives up and tells what came meanwhile.
+local function await(subject, timeout, request, withdraw)
+  local item = request(subject)
+  if item or timeout == 0 then return item end
+  kernel.parkable()
+  local ticket = kernel.ticket()
+  return request(subject, ticket) or kernel.await(ticket, timeout) or withdraw(ticket)
+end
+
+local notify, take, withdraw = checked(border.shared_notify), checked(border.shared_take), checked(border.withdraw)
+
+function mtev.shared_notify(key, value) notify(shared_key(key, "shared_notify"), pack(value)) end
+
+function mtev.shared_waitfor(key, timeout)
+  key = shared_key(key, "shared_waitfor")
+  local bytes = await(key, wait_limit(timeout, "shared_waitfor"), take, withdraw)
+  if bytes then return key, decode(bytes) end
+end
+
+local sem_open, sem_take, sem_release = checked(border.semaphore_open), checked(border.semaphore_take),
+  checked(border.semaphore_release)
+
+local new_semaphore = home.class("mtev.semaphore", {
+  acquire = function(self, timeout)
+    return await(self.name, wait_limit(timeout, "acquire"), sem_take, withdraw) ~= nil
+  end,
+  try_acquire = function(self) return sem_take(self.name) ~= nil end,
+  release = function(self) sem_release(self.name) end,
+})
+
+function mtev.semaphore(name, value)
+  name = shared_key(name, "semaphore")
+  if value ~= nil and (type(value) ~= "number" or value % 1 ~= 0) then
+    error("bad argument #2 to 'semaphore' (integer expected, got " .. tostring(value) .. ")", 2)
+  end
+  sem_open(name, value or 0)
+  return new_semaphore({ name = name })
+end

@@ -1,0 +1,93 @@
+-- Readiness of descriptors, for coroutines.  Four calls:
+--
+--   reactor.wait(fd, mask, timeout)   parks until fd is ready for mask (reactor.READ or reactor.WRITE); returns the mask,
+--                                     nothing when the time is up, false when the descriptor was forgotten meanwhile
+--   reactor.forget(fd)                to be called before fd is closed; wakes whoever waits for it
+--   kernel.poll()                     moves tasks whose descriptors are ready into the ready queue
+--   reactor.fd                        the one descriptor the event loop watches for all of this; nil if there is none
+--
+-- Here on epoll, edge-triggered: a descriptor is registered once, for both directions, and one system call tells of many.
+-- That is enough because callers try first and wait only after EAGAIN.  Elsewhere reactor_hub has the same calls.
+
+local kernel, border, settings, load_library = ...
+
+if settings.reactor ~= "epoll" then return load_library("reactor_hub", kernel, border) end
+
+local ffi = require("ffi")
+local bit = require("bit")
+local band, park, make_ready = bit.band, kernel.park, kernel.make_ready
+
+ffi.cdef [[
+typedef struct __attribute__((packed)) { uint32_t events; int fd; uint32_t unused; } luamtev_epoll_packed;
+typedef struct { uint32_t events; int fd; uint32_t unused; } luamtev_epoll_aligned;
+int luamtev_epoll_create1(int flags) __asm__("epoll_create1");
+int luamtev_epoll_ctl(int ep, int op, int fd, void *event) __asm__("epoll_ctl");
+int luamtev_epoll_wait(int ep, void *events, int most, int timeout) __asm__("epoll_wait");
+int luamtev_close(int fd) __asm__("close");
+char *luamtev_strerror(int errnum) __asm__("strerror");
+]]
+local C = ffi.C
+
+local READ, WRITE = 1, 2
+local IN, OUT, ERR, HUP, RDHUP, EDGE = 0x001, 0x004, 0x008, 0x010, 0x2000, 0x80000000
+local CTL_ADD, CTL_DEL, CLOEXEC = 1, 2, 0x80000
+local EPERM, EEXIST = 1, 17
+local MOST = 256 -- events a poll takes at once
+
+local event_type = ffi.arch == "x64" and "luamtev_epoll_packed" or "luamtev_epoll_aligned"
+local events = ffi.new(event_type .. "[?]", MOST)
+local request = ffi.new(event_type)
+
+local ep = C.luamtev_epoll_create1(CLOEXEC)
+if ep < 0 then error("epoll_create1: " .. ffi.string(C.luamtev_strerror(ffi.errno()))) end
+
+local known, known_count = {}, 0 -- descriptors registered with epoll
+local readers, writers = {}, {} -- kernel registries: fd -> task
+
+local function register(fd)
+  request.events, request.fd = IN + OUT + RDHUP + EDGE, fd
+  if C.luamtev_epoll_ctl(ep, CTL_ADD, fd, request) ~= 0 and ffi.errno() ~= EEXIST then
+    local errno = ffi.errno()
+    if errno == EPERM then return false end -- a file: always ready
+    error("cannot wait for descriptor " .. fd .. ": " .. ffi.string(C.luamtev_strerror(errno)), 3)
+  end
+  known[fd], known_count = true, known_count + 1
+  return true
+end
+
+local reactor = { READ = READ, WRITE = WRITE, fd = ep }
+
+function reactor.wait(fd, mask, timeout)
+  local registry = mask == WRITE and writers or readers
+  if registry[fd] then error("another coroutine waits for descriptor " .. fd, 2) end
+  if not known[fd] and not register(fd) then return mask end
+  return park(registry, fd, timeout)
+end
+
+function reactor.forget(fd)
+  if not known[fd] then return end
+  known[fd], known_count = nil, known_count - 1
+  C.luamtev_epoll_ctl(ep, CTL_DEL, fd, request)
+  local reader, writer = readers[fd], writers[fd]
+  if reader then make_ready(reader, false) end
+  if writer then make_ready(writer, false) end
+end
+
+function kernel.poll()
+  if known_count == 0 then return end
+  for i = 0, C.luamtev_epoll_wait(ep, events, MOST, 0) - 1 do
+    local fd, what = events[i].fd, events[i].events
+    if band(what, IN + RDHUP + HUP + ERR) ~= 0 then
+      local reader = readers[fd]
+      if reader then make_ready(reader, READ) end
+    end
+    if band(what, OUT + HUP + ERR) ~= 0 then
+      local writer = writers[fd]
+      if writer then make_ready(writer, WRITE) end
+    end
+  end
+end
+
+reactor.closer = ffi.gc(ffi.new("int[1]", ep), function(p) C.luamtev_close(p[0]) end) -- with the state
+
+return reactor

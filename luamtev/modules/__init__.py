@@ -1,0 +1,10 @@
+"""The loadable modules that run Lua.  In a configuration their image is ``lua_mtev``."""
+
+from runtime import modules
+
+IMAGE = "lua_mtev"
+
+
+def register() -> None:
+    """Make the modules known to the loader."""
+    modules.register(IMAGE, "lua_general", "luamtev.modules.lua_general:LuaGeneral")

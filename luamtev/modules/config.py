@@ -1,0 +1,50 @@
+"""The configuration keys that the Lua modules have in common, as options of a state."""
+
+from collections.abc import Mapping
+from math import inf
+
+from luamtev.state import Options
+from runtime.conf import parse_boolean
+
+
+def boolean(config: Mapping[str, str], key: str, default: bool) -> bool:
+    """The truth of *key*.  Raises ValueError for a value that is neither true nor false."""
+    if not config.get(key):
+        return default
+    try:
+        return parse_boolean(config[key])
+    except ValueError as mistake:
+        raise ValueError(f"{key}: {mistake}") from None
+
+
+def options(config: Mapping[str, str]) -> Options:
+    """The options of a state.  Raises ValueError naming the key whose value is unusable."""
+    return Options(
+        directory=config.get("directory", "").strip(),
+        cpath=config.get("cpath", "").strip(),
+        Cpreloads=config.get("Cpreloads", ""),
+        preloads=config.get("preloads", ""),
+        gc_full=_count(config, "gc_full", 0) if "gc_full" in config else Options.gc_full,
+        gc_step=_count(config, "gc_step", 0) if "gc_step" in config else Options.gc_step,
+        gc_stepmul=_count(config, "gc_stepmul", 1) if "gc_stepmul" in config else None,
+        gc_pause=_count(config, "gc_pause", 1) if "gc_pause" in config else None,
+        interrupt_time=_seconds(config, "interrupt_time") if "interrupt_time" in config else None,
+        tragedy_terminates=boolean(config, "tragedy_terminates", False),
+    )
+
+
+def _count(config: Mapping[str, str], key: str, least: int) -> int:
+    text = config[key].strip()
+    if not text.isdecimal() or not least <= int(text) < 2**31:
+        raise ValueError(f"{key}: '{config[key]}' is no whole number of {least} or more")
+    return int(text)
+
+
+def _seconds(config: Mapping[str, str], key: str) -> float:
+    try:
+        seconds = float(config[key])
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < inf:
+        raise ValueError(f"{key}: '{config[key]}' is no time in seconds above 0")
+    return seconds

@@ -1,0 +1,51 @@
+"""lua_general: runs a function of a Lua module at start.  Manual: lua_general.
+
+Each loop thread of the default pool has a Lua state of its own; the function runs in the first, or with ``concurrent``
+in all of them.
+"""
+
+from collections.abc import Mapping
+
+from luamtev.modules.config import boolean, options
+from luamtev.state import State, StateError, prepare
+from runtime import eventer, main
+from runtime.log import stream_find
+
+
+class LuaGeneral:
+    """The module as the loader knows it."""
+
+    def configure(self, config: Mapping[str, str]) -> None:
+        """Take the configuration.  Raises ValueError naming the key that is missing or unusable."""
+        for required in ("lua_module", "lua_function"):
+            if not config.get(required):
+                raise ValueError(f"{required} is required")
+        self.module = config["lua_module"]
+        self.function = config["lua_function"]
+        self.concurrent = boolean(config, "concurrent", False)
+        self.options = options(config)
+        prepare()
+        self.states: dict[eventer.LoopThread, State] = {}
+
+    def init(self) -> None:
+        """Run the function on the loop threads it belongs on."""
+        pool = eventer.pool()
+        if pool is None:
+            raise RuntimeError("the eventer is not initialised")
+        for thread in pool.threads if self.concurrent else pool.threads[:1]:
+            thread.post(self._run)
+
+    def _run(self) -> None:
+        thread = eventer.current()
+        try:
+            state = State(self.options)
+        except StateError as failure:
+            stream = stream_find("error/lua")
+            stream.log(f"lua_general: {failure}\n")
+            if self.options.tragedy_terminates:
+                stream.log(b"Unrecoverable run-time error. Terminating.\n")
+                main.terminate(255)
+            return
+        self.states[thread] = state
+        thread.at_stop(state.close)
+        state.call(self.module, self.function)

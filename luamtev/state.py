@@ -1,0 +1,275 @@
+"""One Lua state on one loop thread: created from its options, driven by the thread's hub, closed without a trace.
+
+The kernel in Lua decides who runs; this file only gets it onto the hub.  Every way into Lua returns how long the kernel
+can wait, and that becomes one timer, or one callback at the next opportunity.
+"""
+
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from math import inf
+from typing import Any, Protocol
+
+from luamtev import bridge
+from luamtev.api import conf, log, shared, system, watch
+from runtime import eventer, main
+from runtime.log import stream_find
+
+FAMILIES = (log, conf, shared, system, watch)
+
+
+class StateError(Exception):
+    """A state could not be created; the message is Lua's."""
+
+
+class Pending(Protocol):
+    """Work under way for a coroutine that waits on a ticket."""
+
+    def cancel(self) -> object:
+        """Nobody waits any longer."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the program around the Lua states gives them."""
+
+    arg: tuple[str, ...] = ()
+    """The global `arg`: the script, then its arguments."""
+    print_stream: str = "error"
+    """The log stream `print` writes to."""
+
+
+host = Host()
+"""Set once by the program, before it makes a state."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The configuration of a state.  Manual: lua_general, Module Configuration."""
+
+    directory: str = ""
+    """Lua's path; `{package.path}` in it is the state's own default, and so is an empty text."""
+    cpath: str = ""
+    """The path of C modules, likewise."""
+    Cpreloads: str = ""
+    """C modules to open at creation, separated by commas."""
+    preloads: str = ""
+    """Modules to require at creation, separated by commas."""
+    gc_full: int = 1000
+    """Visits of the event loop between two full collections; 0: never."""
+    gc_step: int = 0
+    """Size of a collector's step at every visit; 0: none."""
+    gc_stepmul: int | None = None
+    """Percentage; LuaJIT's own when None."""
+    gc_pause: int | None = None
+    """Percentage; LuaJIT's own when None."""
+    interrupt_time: float | None = None
+    """Seconds Lua may run in one visit; None: for ever, and at full speed."""
+    tragedy_terminates: bool = False
+    """Whether an error that nobody caught ends the process."""
+    reactor: str = field(default="epoll" if sys.platform == "linux" else "hub")
+    """Where readiness comes from: `epoll` or the hub's watchers (`hub`)."""
+
+
+class State:
+    """A Lua state.  Make, use and close it on its loop thread's hub; only :meth:`ticket_done` is for any thread.
+
+    Raises :exc:`StateError` when a preload fails, :exc:`runtime.eventer.NotOnLoop` off the loop threads."""
+
+    def __init__(self, options: Options, terminate: Callable[[int], object] = main.terminate) -> None:
+        self.thread = eventer.current()
+        self.options = options
+        self.tickets: dict[int, Pending] = {}
+        self._terminate = terminate
+        self._inside = False
+        self._pump_due = False
+        self._timer: Any = None
+        self._timer_at = inf
+        self._watcher: Any = None
+        self._entries: dict[str, Any] = {}
+        self._border: bridge.Border | None = bridge.Border()
+        try:
+            self._boot(self._border)
+        except bridge.LuaCrash as failure:
+            self.close()
+            raise StateError(_message(failure)) from None
+
+    def call(self, module: str, function: str) -> None:
+        """Require *module* and run its *function* as a coroutine, up to its first suspension.
+
+        Errors go the way of every coroutine's: to the log, and with tragedy_terminates the process ends."""
+        self._enter("call", os.fsencode(module), function.encode())
+
+    def ticket_done(self, ticket: int, *values: bytes | float | bool | None) -> None:
+        """The work behind *ticket* is done: its coroutine resumes with *values*.  From any thread."""
+        self.thread.post(self._deliver, ticket, values)
+
+    def exit_process(self, status: int) -> None:
+        """End the process with *status* once everything logged is written."""
+        self._terminate(int(status) & 0xFF)
+
+    def close(self) -> None:
+        """Let go of everything: coroutines, work under way, memory.  Closing twice is harmless."""
+        border, self._border = self._border, None
+        if border is None:
+            return
+        if self._inside:
+            self._border = border
+            raise bridge.NotOnHub("a Lua state cannot be closed from inside")
+        for watcher in (self._timer, self._watcher):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+        self._timer = self._watcher = None
+        while self.tickets:
+            self.tickets.popitem()[1].cancel()
+        self._entries.clear()
+        border.close()
+
+    def _boot(self, border: bridge.Border) -> None:
+        functions: dict[str, Callable[..., Any]] = {
+            "task_failed": self._task_failed,
+            "ticket_cancel": self._ticket_cancel,
+            "library_exists": lambda name: name.decode() in _libraries(),
+        }
+        for family in FAMILIES:
+            functions |= family.functions(self)
+
+        # One Python function that returns a Lua one would hand over an object; so all libraries are compiled here.
+        load = border.load(_LOADER, "luamtev/loader.lua")
+        load_library = load(border.table(_libraries()))
+        entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
+        self._entries = {name: entries[name.encode()] for name in ("pump", "wake", "call")}
+        loop = self.thread.loop
+        reactor_fd = entries[b"reactor_fd"]
+        if reactor_fd is not None:
+            self._watcher = loop.io(reactor_fd, 1)
+            self._watcher.start(self._pump)
+
+    def _settings(self) -> dict[str, Any]:
+        options = self.options
+        jit_opt = os.environ.get("MTEV_JIT_OPT", "")
+        return {
+            "directory": options.directory,
+            "cpath": options.cpath,
+            "Cpreloads": options.Cpreloads,
+            "preloads": options.preloads,
+            "gc_full": options.gc_full,
+            "gc_step": options.gc_step,
+            "gc_stepmul": options.gc_stepmul,
+            "gc_pause": options.gc_pause,
+            "interrupt_time": options.interrupt_time,
+            "reactor": options.reactor,
+            "jit_off": os.environ.get("MTEV_JIT_OFF") == "1",
+            "jit_opt": int(jit_opt) if jit_opt.isdecimal() and int(jit_opt) > 0 else None,
+            "raised": bridge.RAISED,
+            "print_stream": host.print_stream,
+            "loop_concurrency": eventer.loop_concurrency(),
+            "arg": [os.fsencode(each) for each in host.arg],
+            "env": dict(os.environb),
+            "constants": _constants(),
+        }
+
+    def _enter(self, entry: str, *args: Any) -> None:
+        if self._border is None:
+            return
+        self._border.check_hub()
+        if self._inside:
+            raise bridge.NotOnHub("Lua is running already on this thread")
+        self._inside = True
+        try:
+            delay = self._entries[entry](*args)
+        finally:
+            self._inside = False
+        self._schedule(delay)
+
+    def _schedule(self, delay: float) -> None:
+        if delay == 0:
+            if not self._pump_due:
+                self._pump_due = True
+                self.thread.loop.run_callback(self._pump_next)
+        elif delay > 0:
+            at = time.monotonic() + delay
+            if at < self._timer_at:
+                self._arm(at, delay)
+
+    def _arm(self, at: float, delay: float) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer.close()
+        self._timer_at = at
+        self._timer = self.thread.loop.timer(delay)
+        self._timer.start(self._timer_due, update=True)
+
+    def _timer_due(self) -> None:
+        self._timer_at = inf
+        self._pump()
+
+    def _pump_next(self) -> None:
+        self._pump_due = False
+        self._pump()
+
+    def _pump(self) -> None:
+        self._enter("pump")
+
+    def _deliver(self, ticket: int, values: tuple[bytes | float | bool | None, ...]) -> None:
+        if self.tickets.pop(ticket, None) is not None:
+            self._enter("wake", ticket, *values)
+
+    def _ticket_cancel(self, ticket: int) -> None:
+        pending = self.tickets.pop(ticket, None)
+        if pending is not None:
+            pending.cancel()
+
+    def _task_failed(self, report: bytes) -> None:
+        self.fail(report)
+
+    def fail(self, report: bytes) -> None:
+        """An error nobody caught: into the log, and with tragedy_terminates the end of the process."""
+        stream = stream_find("error/lua")
+        stream.log(b"lua error: " + report + b"\n")
+        if self.options.tragedy_terminates:
+            stream.log(b"Unrecoverable run-time error. Terminating.\n")
+            self._terminate(255)
+
+
+_LOADER = b"""
+local sources = ...
+return function(name, ...)
+  local source = sources[name]
+  if not source then error("no library '" .. name .. "'", 2) end
+  return assert(loadstring(source, "@luamtev/" .. name .. ".lua"))(...)
+end
+"""
+
+
+def prepare() -> None:
+    """Read what every state is made of, while the process may still read it."""
+    _libraries()
+
+
+@cache
+def _libraries() -> dict[str, bytes]:
+    """The Lua half by name: `kernel`, `mtev/log` and so on."""
+    top = resources.files("luamtev") / "lua"
+    files = [(each.name, each) for each in top.iterdir()]
+    files += [(f"mtev/{each.name}", each) for each in (top / "mtev").iterdir()]
+    return {name.removesuffix(".lua"): file.read_bytes() for name, file in files if name.endswith(".lua")}
+
+
+@cache
+def _constants() -> dict[str, int]:
+    """The globals S_IF* and O_*."""
+    file_types = {name: value for name, value in vars(stat).items() if name.startswith("S_IF") and name != "S_IFMT"}
+    flags = {name: value for name, value in vars(os).items() if name.startswith("O_")}
+    return {name: value for name, value in (file_types | flags | {"S_IFMT": 0o170000}).items() if type(value) is int}
+
+
+def _message(failure: Exception) -> str:
+    text = failure.args[0] if failure.args else failure
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)

@@ -1,0 +1,1 @@
+"""The libmtev stack in Python: configuration, logs, event loops, modules.  It knows nothing of Lua."""

@@ -1,0 +1,43 @@
+"""The configuration: an XML tree with includes and inheritance, asked by XPath.
+
+Manual: libmtev Application Configuration.  A configuration is loaded once and made the current one, where every part of
+the stack finds it; tests and tools may hold as many others as they like.
+"""
+
+from ._conf import Conf, Section, load, loads
+from ._errors import ConfError
+from ._fixup import VALUE_FIXUP, Value
+from ._load import Include
+from ._values import parse_boolean, parse_duration, parse_float, parse_integer
+
+__all__ = [
+    "VALUE_FIXUP",
+    "Conf",
+    "ConfError",
+    "Include",
+    "Section",
+    "Value",
+    "current",
+    "load",
+    "loads",
+    "parse_boolean",
+    "parse_duration",
+    "parse_float",
+    "parse_integer",
+    "set_current",
+]
+
+_current: Conf | None = None
+
+
+def set_current(configuration: Conf | None) -> None:
+    """Make *configuration* the one that :func:`current` returns; None leaves none."""
+    global _current
+    _current = configuration
+
+
+def current() -> Conf:
+    """The current configuration.  Raises :exc:`ConfError` when there is none."""
+    if _current is None:
+        raise ConfError("no configuration is loaded")
+    return _current

@@ -1,0 +1,287 @@
+"""The configuration as a tree that is asked by XPath.  Manual: libmtev Application Configuration.
+
+A section is an lxml element; None stands for the document, in which relative paths start at the root element.  Every
+method may be called from any thread.  Changes are in memory only.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from threading import RLock
+from typing import TypeVar
+
+from lxml import etree
+
+from . import _edit, _environment, _inherit, _load, _values, _xpath
+from ._errors import ConfError, line_of
+from ._fixup import fix_up
+
+Section = etree._Element
+
+_T = TypeVar("_T")
+
+
+class Conf:
+    """One loaded configuration.  Made by :func:`load` and :func:`loads`.
+
+    Attributes: ``root``, the root element; ``name``, the file as the user gave it, for messages; ``includes``;
+    ``generation``, a number that grows with every change; ``lock``, to be held over several steps that belong together.
+    """
+
+    def __init__(self, root: "etree._Element", name: str, includes: list[_load.Include]) -> None:
+        self.root = root
+        self.name = name
+        self.includes = includes
+        self.generation = 0
+        self.lock = RLock()
+        self._include_of = {include.element: include for include in includes}
+
+    def __repr__(self) -> str:
+        return f"<Conf {self.name} <{self.root_name}>>"
+
+    @property
+    def root_name(self) -> str:
+        """The name of the root element, which is the application's."""
+        return str(self.root.tag)
+
+    @property
+    def tree(self) -> "etree._ElementTree":
+        """The whole document."""
+        return self.root.getroottree()
+
+    def get_section(self, path: str, section: Section | None = None) -> Section | None:
+        """The first element that *path* matches, or None.
+
+        Raises :exc:`ConfError` for a bad XPath or one that selects no elements.  Manual: ``mtev_conf_get_section``."""
+        return next(iter(self.get_sections(path, section)), None)
+
+    def get_sections(self, path: str, section: Section | None = None) -> list[Section]:
+        """The elements that *path* matches, in document order.
+
+        Raises :exc:`ConfError` for a bad XPath or one that selects no elements.  Manual: ``mtev_conf_get_sections``."""
+        with self.lock:
+            return _xpath.elements(path, self._context(section))
+
+    def get_string(self, path: str, section: Section | None = None) -> str | None:
+        """The text of *path*, after fix-up: of an element its content; of several matches the last; of none None.
+
+        With ``ancestor-or-self::node()/@name`` the last match is the nearest ancestor.
+        Raises :exc:`ConfError` for a bad XPath.  Manual: ``mtev_conf_get_string``."""
+        with self.lock:
+            text = _xpath.text(path, self._context(section))
+        return None if text is None else fix_up(text, section, path)
+
+    def get_integer(self, path: str, section: Section | None = None) -> int | None:
+        """The integer at *path* (:func:`parse_integer`); None when nothing matches.
+
+        Raises :exc:`ConfError` for a bad XPath or a value that is none.  Manual: ``mtev_conf_get_int32``."""
+        return self._typed(path, section, _values.parse_integer)
+
+    def get_float(self, path: str, section: Section | None = None) -> float | None:
+        """The number at *path* (:func:`parse_float`); None when nothing matches.
+
+        Raises :exc:`ConfError` for a bad XPath or a value that is none.  Manual: ``mtev_conf_get_double``."""
+        return self._typed(path, section, _values.parse_float)
+
+    def get_boolean(self, path: str, section: Section | None = None) -> bool | None:
+        """The boolean at *path* (:func:`parse_boolean`); None when nothing matches.
+
+        Raises :exc:`ConfError` for a bad XPath or a value that is none.  Manual: ``mtev_conf_get_boolean``."""
+        return self._typed(path, section, _values.parse_boolean)
+
+    def get_duration(self, path: str, section: Section | None = None) -> float | None:
+        """The seconds at *path* (:func:`parse_duration`); None when nothing matches.
+
+        Raises :exc:`ConfError` for a bad XPath or a value that is none.  Manual: ``mtev_confstr_parse_duration``."""
+        return self._typed(path, section, _values.parse_duration)
+
+    def get_string_list(self, base: str, child: str) -> list[str]:
+        """The text of *child* in every match of *base*, in document order.
+
+        Raises :exc:`ConfError` for a bad XPath, or naming the match that has no *child*.
+        Manual: ``mtev.conf_get_string_list``."""
+        values = []
+        for section in self.get_sections(base):
+            value = self.get_string(child, section)
+            if value is None:
+                raise self.error(f"<{section.tag}> at {base!r} has no {child!r}", section)
+            values.append(value)
+        return values
+
+    def inherited(self, section: Section, name: str) -> str | None:
+        """The attribute *name* of *section* or of its nearest ancestor that has it, after fix-up; or None.
+
+        What an ``<include>`` says of its file is nobody's to inherit.  Manual: Inheritance."""
+        with self.lock:
+            for element in (section, *section.iterancestors()):
+                value = element.get(name)
+                if value is not None and not (name in _load.INCLUDE_ATTRIBUTES and self.is_include(element)):
+                    break
+            else:
+                return None
+        return fix_up(value, section, f"@{name}")
+
+    def get_hash(self, section: Section, name: str = "config") -> dict[str, str]:
+        """The key/value set *name* of *section*: that of its ancestors from the top, overridden downwards.
+
+        Each ``<name inherit="id">`` takes the keys of ``<name id="id">`` before its own.
+        Raises :exc:`ConfError` for an ``inherit`` that finds nothing or itself.  Manual: ``mtev_conf_get_hash``."""
+        with self.lock:
+            return _inherit.merged(self, section, name, None)
+
+    def get_namespaced_hash(self, section: Section, name: str, ns: str) -> dict[str, str]:
+        """As :meth:`get_hash`, of the keys in namespace *ns*, a prefix or a URI, only.
+
+        Raises :exc:`ConfError` likewise.  Manual: ``mtev_conf_get_namespaced_hash``."""
+        with self.lock:
+            return _inherit.merged(self, section, name, ns)
+
+    def env_off(self, section: Section, attr: str = "require_env") -> bool:
+        """Whether the environment turns *section* off: by its own *attr* or by that of any ancestor.
+
+        Raises :exc:`ConfError` for an expression that is none.  Manual: ``mtev_conf_env_off``."""
+        with self.lock:
+            asked = [(element, element.get(attr)) for element in (section, *section.iterancestors())]
+        for element, expression in asked:
+            try:
+                if expression is not None and not _environment.holds(fix_up(expression, element, f"@{attr}")):
+                    return True
+            except ValueError as bad:
+                raise self.error(f"<{element.tag}> {attr}={expression!r}: {bad}", element) from None
+        return False
+
+    def set_string(self, path: str, value: str) -> bool:
+        """Set what *path* ends in, an element or ``@attribute`` of what stands before its last slash.
+
+        Of several matches the last is overwritten; one that is missing is made, under the last match of the base.
+        Returns False when the base matches nothing.  Raises :exc:`ConfError`, nothing changed, for a bad path or name,
+        and for text that XML cannot hold.  Manual: ``mtev_conf_set_string``."""
+        return self._set(path, value, replace=False)
+
+    def replace_string(self, path: str, value: str) -> bool:
+        """Delete every match of *path*, then set it.
+
+        Returns and raises as :meth:`set_string`.  Manual: ``mtev.conf_replace_value``."""
+        return self._set(path, value, replace=True)
+
+    def set_boolean(self, path: str, value: bool) -> bool:
+        """:meth:`set_string` with ``true`` or ``false``."""
+        return self.set_string(path, "true" if value else "false")
+
+    def set_integer(self, path: str, value: int) -> bool:
+        """:meth:`set_string` with a decimal integer.  Raises :exc:`ConfError` for one beyond 64 bits too."""
+        if not _values.INTEGER_MIN <= value <= _values.INTEGER_MAX:
+            raise ConfError(f"cannot set {path!r}: the integer does not fit 64 bits")
+        return self.set_string(path, str(int(value)))
+
+    def set_float(self, path: str, value: float) -> bool:
+        """:meth:`set_string` with the shortest number that reads back the same.
+
+        Raises :exc:`ConfError` for an infinity or NaN too."""
+        if value != value or value in (float("inf"), float("-inf")):
+            raise ConfError(f"cannot set {path!r}: {value} is no number a configuration can hold")
+        return self.set_string(path, repr(float(value)))
+
+    def remove_section(self, section: Section) -> None:
+        """Take *section* out of the tree.
+
+        Raises :exc:`ConfError` for the root, and for an element that is not in this tree.
+        Manual: ``mtev_conf_remove_section``."""
+        with self.lock:
+            if section is self.root or not self._holds(section):
+                what = "the root element" if section is self.root else f"<{section.tag}>, which is not in {self.name}"
+                raise ConfError(f"cannot remove {what}")
+            _edit.detach(section)
+            self._changed()
+
+    def mark_changed(self) -> None:
+        """Have the configuration count as changed, as after a set.  Manual: ``mtev_conf_mark_changed``."""
+        with self.lock:
+            self.generation += 1
+
+    def tostring(self) -> bytes:
+        """The whole document as UTF-8, includes with their content."""
+        with self.lock:
+            return etree.tostring(self.tree, encoding="utf-8", xml_declaration=True, standalone=True) + b"\n"
+
+    def is_include(self, element: Section) -> bool:
+        """Whether *element* is an ``<include>`` with the content of a file."""
+        return element in self._include_of
+
+    def include_of(self, section: Section) -> _load.Include | None:
+        """The innermost include whose file *section* came from; None for the main file."""
+        return next((self._include_of[each] for each in section.iterancestors() if each in self._include_of), None)
+
+    def error(self, message: str, section: Section) -> ConfError:
+        """A :exc:`ConfError` that names the file and line of *section*."""
+        include = self.include_of(section)
+        return ConfError(message, include.path if include else self.name, line_of(section))
+
+    def _context(self, section: Section | None) -> Section:
+        return self.root if section is None else section
+
+    def _typed(self, path: str, section: Section | None, parse: Callable[[str], _T]) -> _T | None:
+        text = self.get_string(path, section)
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except ValueError as mistake:
+            shown = repr(text if len(text) <= 80 else text[:80] + "…")
+            message = f"{path}: {shown}: {mistake}"
+        with self.lock:
+            found = _xpath.evaluate(path, self._context(section), smart=True)
+            item = found[-1] if isinstance(found, list) and found else None
+            element = item if isinstance(item, etree._Element) else _edit.owner(found)
+        raise ConfError(message, self.name) if element is None else self.error(message, element)
+
+    def _set(self, path: str, value: str, replace: bool) -> bool:
+        base_path, last = _edit.split(path)
+        _edit.check_text(path, value)
+        with self.lock:
+            bases = _xpath.elements(base_path, self.root)
+            if not bases:
+                return False
+            # Parentheses, so that a union of bases has what was asked for under each of them.
+            found = _xpath.evaluate(f"({base_path})/{last}", self.root, smart=True)
+            owner = None if replace else _edit.owner(found)
+            if replace:
+                _edit.delete(found)
+            # A base can be a match too (//a/a), and so be gone by now; the outermost never is.
+            _edit.put(owner if owner is not None else next(filter(self._holds, reversed(bases))), last, value)
+            self._changed()
+        return True
+
+    def _holds(self, element: Section) -> bool:
+        return element is self.root or any(each is self.root for each in element.iterancestors())
+
+    def _changed(self) -> None:
+        self.generation += 1
+        self.includes = [include for include in self.includes if self._holds(include.element)]
+        self._include_of = {include.element: include for include in self.includes}
+
+
+def load(path: str | os.PathLike[str], app: str | None = None) -> Conf:
+    """Load the configuration in the file *path*, with what it includes.
+
+    Args: *app*, the name that the root element must have.
+    Raises :exc:`ConfError` with the file and line.  Manual: ``mtev_conf_load``."""
+    file = Path(path)
+    return _conf(_load.read(file), str(path), file.parent, app, file)
+
+
+def loads(
+    data: bytes, name: str = "<memory>", directory: str | os.PathLike[str] | None = None, app: str | None = None
+) -> Conf:
+    """Load the configuration *data*, XML.
+
+    Args: *name* for messages; *directory* that relative includes start from; *app* as in :func:`load`.
+    Raises :exc:`ConfError` with the name and line."""
+    return _conf(data, name, None if directory is None else Path(directory), app)
+
+
+def _conf(data: bytes, name: str, directory: Path | None, app: str | None, file: Path | None = None) -> Conf:
+    root = _load.parse(data, name)
+    if app is not None and root.tag != app:
+        raise ConfError(f"the root element is <{root.tag}>, expected <{app}>", name, line_of(root))
+    return Conf(root, name, _load.splice(root, name, directory, file))

@@ -1,0 +1,69 @@
+"""Key/value sets: what a section inherits from its ancestors and from the elements they name.
+
+Manual: Inheritance, mtev_conf_get_hash.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from . import _xpath
+from ._fixup import fix_up
+
+if TYPE_CHECKING:
+    from ._conf import Conf
+
+
+def merged(conf: "Conf", section: "etree._Element", name: str, namespace: str | None) -> dict[str, str]:
+    """The keys in the *name* elements of *section* and of its ancestors, the nearest winning.
+
+    Args: *namespace*, a prefix or URI, selects keys in that namespace; None those in none.
+    Raises :exc:`ConfError` for an ``inherit`` that finds nothing or itself."""
+    keys: dict[str, str] = {}
+    for ancestor in [*reversed(list(section.iterancestors())), section]:
+        for element in ancestor.iterchildren(name):
+            for source in _sources(conf, element, name, []):
+                for key in _keys(conf, source):
+                    tag = etree.QName(key)
+                    if key.tag != name and _within(key, tag, namespace):
+                        keys[tag.localname] = fix_up(_xpath.content(key), source, tag.localname)
+    return keys
+
+
+def _sources(
+    conf: "Conf", element: "etree._Element", name: str, trail: "list[etree._Element]"
+) -> "Iterator[etree._Element]":
+    """What *element* consists of, in the order it is merged: the element it inherits from, then itself."""
+    trail = [*trail, element]
+    inherit = element.get("inherit")
+    if inherit is not None:
+        inherit = fix_up(inherit, element, "@inherit")
+        # The last of a name wins here as everywhere.
+        target = next((each for each in reversed(list(conf.root.iter(name))) if each.get("id") == inherit), None)
+        if target is None:
+            raise conf.error(f'<{name} inherit="{inherit}">: there is no <{name} id="{inherit}">', element)
+        if target in trail:
+            steps = " -> ".join(_described(each, name) for each in [*trail, target])
+            raise conf.error(f"inheritance cycle: {steps}", element)
+        yield from _sources(conf, target, name, trail)
+    yield element
+
+
+def _keys(conf: "Conf", element: "etree._Element") -> "Iterator[etree._Element]":
+    for child in element.iterchildren("*"):
+        if conf.is_include(child):
+            yield from _keys(conf, child)
+        else:
+            yield child
+
+
+def _within(key: "etree._Element", tag: etree.QName, namespace: str | None) -> bool:
+    if namespace is None:
+        return tag.namespace is None
+    return tag.namespace is not None and namespace in (key.prefix, tag.namespace)
+
+
+def _described(element: "etree._Element", name: str) -> str:
+    identity = element.get("id")
+    return f"<{name}>" if identity is None else f'<{name} id="{identity}">'

@@ -1,0 +1,151 @@
+"""From files to one tree: XML is parsed and ``<include>`` elements get the content of their files.
+
+Manual: Including configuration.  Nothing outside the files named is read: no network, no external entity, and a
+document type declaration is refused altogether.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from lxml import etree
+
+from ._errors import ConfError, line_of
+from ._fixup import fix_up
+from ._values import parse_boolean
+
+INCLUDE_ATTRIBUTES = frozenset(("file", "snippet", "ro"))
+"""Attributes that speak of the include itself, not of what is below it."""
+
+_DEPTH = 64
+_NO_DOCTYPE = "a configuration has no document type declaration (<!DOCTYPE …>)"
+_TEXT_DECLARATION = re.compile(rb"(\s*)(<\?xml\s[^>]*\?>)")
+_POSITION = re.compile(r"(?: line \d+)?, line \d+, column \d+$")
+_OUTERMOST = etree.XPath("//include[@file or @snippet or @ro][not(ancestor::include[@file])]")
+
+
+class Include(NamedTuple):
+    """An ``<include>`` whose content came from a file.
+
+    Attributes: ``element``, ``path`` (as reached from the including file), ``snippet``, and ``read_only``: the file is
+    never written."""
+
+    element: "etree._Element"
+    path: Path
+    snippet: bool
+    read_only: bool
+
+
+def read(path: Path) -> bytes:
+    """The content of *path*.  Raises :exc:`ConfError`."""
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as failure:
+        reason = failure.strerror if isinstance(failure, OSError) else failure
+        raise ConfError(f"cannot read the configuration: {reason}", path) from None
+
+
+def parse(data: bytes, name: str) -> "etree._Element":
+    """The root element of *data*.  Raises :exc:`ConfError` with *name* and the line."""
+    # collect_ids stays on: without it libxml2 reads external subsets, whatever load_dtd says.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        no_network=True,
+        huge_tree=False,
+    )
+    parser.resolvers.add(_Refusal())
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as mistake:
+        reason = _POSITION.sub("", mistake.msg or "not well-formed XML")
+        raise ConfError(reason, name, mistake.lineno or None) from None
+    except _ExternalError:
+        raise ConfError(_NO_DOCTYPE, name) from None
+    document: Any = root.getroottree().docinfo
+    if document.doctype:
+        raise ConfError(_NO_DOCTYPE, name)
+    return root
+
+
+def parse_snippet(data: bytes, name: str) -> "etree._Element":
+    """An element around the content of *data*, which needs no root of its own.
+
+    Raises :exc:`ConfError` with *name* and the line."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    found = _TEXT_DECLARATION.match(data)
+    # A declaration only counts at the very beginning; the lines before it are put back behind it.
+    space, declaration = found.groups() if found else (b"", b"")
+    body = data[len(space) + len(declaration) :]
+    return parse(declaration + b"<snippet>" + b"\n" * space.count(b"\n") + body + b"</snippet>", name)
+
+
+def splice(root: "etree._Element", name: str, directory: Path | None, file: Path | None = None) -> list[Include]:
+    """Read what the includes below *root* name, and put it under them; their own content is dropped.
+
+    Args: *name* for messages; *directory* that relative paths start from; *file* that *root* came from, if any.
+    Returns the includes, outer before inner.  Raises :exc:`ConfError`."""
+    return _splice(root, name, directory, [file] if file else [])
+
+
+def _splice(root: "etree._Element", name: str, directory: Path | None, chain: list[Path]) -> list[Include]:
+    includes = []
+    found = _OUTERMOST(root)
+    assert isinstance(found, list)
+    for element in found:
+        assert isinstance(element, etree._Element)
+        include = _described(element, name, directory)
+        line = line_of(element)
+        steps = [*chain, include.path]
+        if os.path.realpath(include.path) in map(os.path.realpath, chain):
+            raise ConfError(f"include cycle: {' -> '.join(map(str, steps))}", name, line)
+        if len(chain) >= _DEPTH:
+            raise ConfError(f"includes are nested deeper than {_DEPTH} files, at {include.path}", name, line)
+        try:
+            data = read(include.path)
+        except ConfError as unreadable:
+            reason = unreadable.message.removeprefix("cannot read the configuration: ")
+            raise ConfError(f"cannot include {include.path}: {reason}", name, line) from None
+        reader: Callable[[bytes, str], etree._Element] = parse_snippet if include.snippet else parse
+        content = reader(data, str(include.path))
+        inner = _splice(content, str(include.path), include.path.parent, steps)
+        for child in list(element):
+            element.remove(child)
+        element.text = content.text
+        element.extend(list(content))
+        includes += [include, *inner]
+    return includes
+
+
+def _described(element: "etree._Element", name: str, directory: Path | None) -> Include:
+    def flag(attribute: str) -> bool:
+        text = element.get(attribute)
+        try:
+            return text is not None and parse_boolean(fix_up(text, element, f"@{attribute}"))
+        except ValueError as mistake:
+            raise ConfError(f"<include> {attribute}={text!r}: {mistake}", name, line_of(element)) from None
+
+    file = element.get("file")
+    target = Path(fix_up(file, element, "@file")) if file else Path()
+    if not target.name:
+        raise ConfError("<include> needs the name of a file in its attribute file", name, line_of(element))
+    if not target.is_absolute():
+        if directory is None:
+            raise ConfError(f"<include> of {target}: there is no directory to find it from", name, line_of(element))
+        target = directory / target
+    return Include(element, target, flag("snippet"), flag("ro"))
+
+
+class _ExternalError(Exception):
+    """The document asked for something outside of it."""
+
+
+class _Refusal(etree.Resolver):
+    """Settings keep the parser from most of what is outside the document, this from all of it."""
+
+    def resolve(self, *_: object) -> NoReturn:
+        raise _ExternalError

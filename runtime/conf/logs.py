@@ -1,0 +1,164 @@
+"""The log graph as configured: every ``<log>`` and ``<outlet>`` below ``<logs>``.  Manual: Logging.
+
+All declarations are read before the first is put into effect, so their order does not matter.  What the attributes of a
+type mean is the type's to know.
+"""
+
+from dataclasses import dataclass
+
+from runtime import log
+
+from ._conf import Conf, Section
+from ._values import parse_boolean
+
+_LOGS = "/*/logs//log|/*/include/logs//log"
+_BUILT_IN = (log.stderr, log.error, log.notice, log.debug)
+_SWITCHES = {"debug": log.DEBUG, "timestamps": log.TIMESTAMPS, "facility": log.FACILITY}
+
+
+@dataclass
+class _Declaration:
+    section: Section
+    name: str
+    type: str | None
+    path: str | None
+    format: str | None
+    flags_on: int
+    flags_off: int
+    outlets: list[tuple[Section, str]]
+
+
+def configure(c: Conf) -> None:
+    """Set up the log streams that *c* declares.
+
+    A stream takes its attributes from the nearest ancestor that has them, and as outlets every ``<outlet>`` that is a
+    direct child of it or of an ancestor up to ``<logs>``.  What a declaration does not say stays as it was: a built-in
+    stream keeps its flags, and its outlets if no outlet applies; so does one without a type its parent by name.  Of two
+    declarations of a name the last counts.
+    Raises :exc:`runtime.conf.ConfError` with file and line for an unknown type or outlet, a bad value, a file that
+    cannot be opened or a cycle.  Manual: ``mtev_conf_log_init``."""
+    declared: dict[str, _Declaration] = {}
+    off: set[str] = set()  # names that the environment turns off
+    for section in c.get_sections(_LOGS):
+        if c.env_off(section):
+            off.add(c.inherited(section, "name") or "")
+        else:
+            declaration = _read(c, section)
+            declared[declaration.name] = declaration
+    off -= declared.keys()
+    for each in declared.values():
+        each.outlets = [found for found in each.outlets if found[1] not in off or log.stream_exists(found[1])]
+        for section, outlet in each.outlets:
+            if not _known(outlet, declared):
+                raise c.error(f"log '{each.name}': outlet '{outlet}' is no log", section)
+    for each in declared.values():
+        try:
+            _set_up(each)
+        except log.LogError as mistake:
+            raise c.error(str(mistake), each.section) from None
+    # No old outlet is left when the first new one comes: together they might look like a cycle.
+    for each in declared.values():
+        if each.outlets:
+            log.stream_find(each.name).remove_all_outlets()
+    for each in declared.values():
+        for section, outlet in each.outlets:
+            try:
+                log.stream_find(each.name).add_outlet(log.stream_find(outlet))
+            except log.LogError as mistake:
+                raise c.error(str(mistake), section) from None
+
+
+def _read(c: Conf, section: Section) -> _Declaration:
+    on = off = 0
+    for attribute, flag in _SWITCHES.items():
+        value = _boolean(c, section, attribute)
+        on |= flag if value is True else 0
+        off |= flag if value is False else 0
+    disabled = _boolean(c, section, "disabled")
+    on |= log.ENABLED if disabled is False else 0
+    off |= log.ENABLED if disabled is True else 0
+    return _Declaration(
+        section=section,
+        name=_name(c, section),
+        type=c.inherited(section, "type") or None,
+        path=c.inherited(section, "path"),
+        format=c.inherited(section, "format"),
+        flags_on=on,
+        flags_off=off,
+        outlets=_outlets(c, section),
+    )
+
+
+def _set_up(declaration: _Declaration) -> None:
+    """Raises :exc:`runtime.log.LogError`."""
+    name = declaration.name
+    exists = log.stream_exists(name)
+    if declaration.type is not None and exists and log.stream_find(name) in _BUILT_IN:
+        log.stream_find(name).set_type(declaration.type, declaration.path)
+    elif declaration.type is not None or (declaration.outlets and not exists):
+        log.new_stream(name, declaration.type, declaration.path if declaration.type else None)
+    stream = log.stream_find(name)
+    if declaration.format is not None:
+        stream.set_format(declaration.format)
+    stream.set_flags((stream.get_flags() | declaration.flags_on) & ~declaration.flags_off)
+
+
+def _outlets(c: Conf, section: Section) -> list[tuple[Section, str]]:
+    """The outlets of *section*, outermost first, each with its name."""
+    found: list[tuple[Section, str]] = []
+    for element in (section, *section.iterancestors()):
+        inner = []
+        for outlet in _children(c, element):
+            if c.env_off(outlet):
+                continue
+            if outlet.get("filter") is not None:
+                raise c.error("<outlet> filter: filters are not available in this release", outlet)
+            inner.append((outlet, _name(c, outlet, own=True)))
+        found = inner + found
+        if element.tag == "logs" and _is_top(element):
+            break
+    return found
+
+
+def _children(c: Conf, element: Section) -> list[Section]:
+    """The ``<outlet>`` children; those that come from an included file are children of the element around it."""
+    found = []
+    for child in element.iterchildren("outlet", "include"):
+        if child.tag == "outlet":
+            found.append(child)
+        elif c.is_include(child):
+            found += _children(c, child)
+    return found
+
+
+def _is_top(logs: Section) -> bool:
+    above = logs.getparent()
+    if above is not None and above.tag == "include":
+        above = above.getparent()
+    return above is not None and above.getparent() is None
+
+
+def _known(name: str, declared: dict[str, _Declaration]) -> bool:
+    """Whether *name*, or one of the parents it would get as outlets, is a log."""
+    while name:
+        if name in declared or log.stream_exists(name):
+            return True
+        name = name.rpartition("/")[0]
+    return False
+
+
+def _name(c: Conf, section: Section, own: bool = False) -> str:
+    name = c.get_string("@name", section) if own else c.inherited(section, "name")
+    if not name:
+        raise c.error(f"<{section.tag}> needs a name", section)
+    return name
+
+
+def _boolean(c: Conf, section: Section, attribute: str) -> bool | None:
+    text = c.inherited(section, attribute)
+    if text is None:
+        return None
+    try:
+        return parse_boolean(text)
+    except ValueError as mistake:
+        raise c.error(f"<{section.tag}> {attribute}='{text}': {mistake}", section) from None

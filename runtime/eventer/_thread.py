@@ -1,0 +1,182 @@
+"""A loop thread: one native thread, its gevent hub, and the way in from other threads.
+
+This file knows threads and hubs; what an event is, it does not know.  Whatever runs on the hub is a plain function
+call; it is guarded so that a failure is logged with the callback's name and the loop goes on.
+"""
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent._config import config as gevent_config
+from gevent.hub import Hub, Waiter
+
+from runtime import log
+
+from ._callbacks import name_for_callback
+from ._errors import EventerError, NotOnLoop
+
+if TYPE_CHECKING:
+    from ._pools import Pool
+
+STACK_SIZE = 16 << 20  # bytes; the same everywhere, since some platforms give threads far less than the main one
+
+# Imported by gevent when the first hub is made, which may be too late: after privileges were dropped.
+gevent_config.loop, gevent_config.threadpool, gevent_config.resolver, gevent_config.format_context  # noqa: B018
+
+_here = threading.local()
+_starting = threading.Lock()
+
+
+class LoopThread:
+    """One thread of a pool.  Created by the pool; its methods may be called from any thread unless they say otherwise.
+
+    Attributes: ``pool``, ``index`` (0-based in the pool), ``name`` (``e:POOL/INDEX``), ``tid`` (OS thread id once
+    started), ``hub`` and ``loop`` (gevent's; for use on this thread only).
+    """
+
+    hub: Hub
+    loop: Any
+    tid: int
+
+    def __init__(self, pool: "Pool", index: int) -> None:
+        self.pool = pool
+        self.index = index
+        self.name = f"e:{pool.name}/{index}"
+        self.events: set[Any] = set()  # holds what watchers alone would not keep alive
+        self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._gate = threading.Lock()  # so that nothing slips into the inbox of a loop that has stopped
+        self._woken = False
+        self._accepting = False
+        self._at_stop: list[Callable[[], object]] = []
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._done: Any = None
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+
+    def __repr__(self) -> str:
+        return f"<LoopThread {self.name}>"
+
+    def start(self) -> None:
+        """Start the thread and wait until its loop takes work.
+
+        Raises :exc:`EventerError` when it could not."""
+        with _starting:
+            usual = threading.stack_size(STACK_SIZE)
+            try:
+                self._thread.start()
+            finally:
+                threading.stack_size(usual)
+        self._started.wait()
+        if self._failure is not None:
+            raise EventerError(f"{self.name} did not start: {self._failure}") from self._failure
+
+    @property
+    def started(self) -> bool:
+        """Whether the thread was ever started."""
+        return self._started.is_set()
+
+    def post(self, function: Callable[..., object], *args: Any) -> bool:
+        """Have ``function(*args)`` run on this loop soon, after everything posted before it.
+
+        Returns False, and does nothing, once the thread has stopped.
+        """
+        with self._gate:
+            if not self._accepting:
+                return False
+            self._inbox.append((function, args))
+            if not self._woken:
+                self._woken = True
+                self._wakeup.send()
+        return True
+
+    def at_stop(self, function: Callable[[], object]) -> None:
+        """Have *function* called on this thread when it stops, last registered first."""
+        self._at_stop.append(function)
+
+    def stop(self) -> None:
+        """Ask the thread to finish: what was posted before still runs, then :meth:`at_stop`, then the loop ends."""
+        self.post(self._finish)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait up to *timeout* seconds for the thread to end; True when it has."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def guarded(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call ``function(*args)``; log what it raises, and return None then."""
+        try:
+            return function(*args)
+        except Exception:
+            log.error.log(f"callback {name_for_callback(function)} failed on {self.name}\n{traceback.format_exc()}")
+            return None
+
+    def _run(self) -> None:
+        try:
+            _here.thread = self
+            self.tid = threading.get_native_id()
+            self.hub = gevent.get_hub()
+            self.loop = self.hub.loop
+            self._wakeup = self.loop.async_()
+            self._wakeup.start(self._drain)
+            self._done = Waiter(self.hub)
+            self._accepting = True
+        except BaseException as failure:
+            self._failure = failure
+            return
+        finally:
+            self._started.set()
+        try:
+            self._done.get()  # the hub runs until _finish
+        finally:
+            self._wakeup.stop()
+            self._wakeup.close()
+            self.hub.destroy(destroy_loop=True)
+
+    def _drain(self) -> None:
+        self._woken = False  # before the inbox is read: what is posted from now on wakes the loop again
+        inbox = self._inbox
+        for _ in range(len(inbox)):
+            function, args = inbox.popleft()
+            self.guarded(function, *args)
+
+    def _finish(self) -> None:
+        with self._gate:
+            self._accepting = False
+        while self._inbox:
+            function, args = self._inbox.popleft()
+            self.guarded(function, *args)
+        while self._at_stop:
+            self.guarded(self._at_stop.pop())
+        for event in list(self.events):
+            event.detach()
+        self._done.switch(None)
+
+
+def current() -> LoopThread:
+    """The loop thread this is called on.
+
+    Raises :exc:`NotOnLoop` elsewhere."""
+    thread: LoopThread | None = getattr(_here, "thread", None)
+    if thread is None:
+        raise NotOnLoop("this belongs on an event loop thread")
+    return thread
+
+
+def is_loop_thread() -> bool:
+    """Whether the caller is on a loop thread.  Manual: ``eventer_is_loop``."""
+    return getattr(_here, "thread", None) is not None
+
+
+def join_all(threads: list[LoopThread], timeout: float) -> None:
+    """Wait for *threads* to end within *timeout* seconds altogether.
+
+    Raises :exc:`EventerError` naming those that did not."""
+    deadline = time.monotonic() + timeout
+    stuck = [t.name for t in threads if t.started and not t.join(max(0.0, deadline - time.monotonic()))]
+    if stuck:
+        raise EventerError(f"loop threads still busy after {timeout:g} s: {', '.join(stuck)}")

@@ -1,0 +1,32 @@
+"""What every file of this room shares: the flags, the error, and text as bytes.  Manual: Logging."""
+
+from typing import Final
+
+ENABLED: Final = 0x01
+"""The stream passes lines on."""
+DEBUG: Final = 0x02
+"""Lines carry thread, file and line number."""
+TIMESTAMPS: Final = 0x04
+"""Lines carry the local time."""
+FACILITY: Final = 0x08
+"""Lines carry the name of the stream first logged to."""
+
+ALL_FLAGS: Final = ENABLED | DEBUG | TIMESTAMPS | FACILITY
+
+
+class LogError(Exception):
+    """A log graph that cannot be: an unusable name, type, path or descriptor, a cycle, or no slot left."""
+
+
+def as_bytes(text: object) -> bytes:
+    """*text* as it is written: bytes as they are, str as UTF-8 with surrogate escapes turned back into their bytes.
+
+    Raises :exc:`TypeError` for anything else."""
+    if isinstance(text, str):
+        try:
+            return text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+            return text.encode("utf-8", "backslashreplace")
+    if isinstance(text, (bytes, bytearray, memoryview)):
+        return bytes(text)
+    raise TypeError(f"a log message is bytes or str, not {type(text).__name__}")

@@ -1,0 +1,135 @@
+"""The streams of the process by name, and those that are built in.  Manual: Logging; Other logging APIs."""
+
+import os
+from typing import Final
+
+from ._base import ENABLED, LogError
+from ._file import STDERR, File
+from ._stream import LogStream, graph_lock
+from ._types import register_type
+
+register_type("file", File)
+register_type("file_synch", File)  # a type of its own in the manual: it is never written behind the caller's back
+
+stderr: Final = LogStream("stderr")
+error: Final = LogStream("error")
+notice: Final = LogStream("notice")
+debug: Final = LogStream("debug")
+
+_streams: dict[str, LogStream] = {}
+
+
+def init(debug_on: bool = False) -> None:
+    """Start afresh: close every file, forget every stream, and set up those that are built in.
+
+    The objects `stderr`, `error`, `notice` and `debug` stay the same; others that were handed out write nothing any
+    more.  *debug_on* enables `debug`.  Manual: ``mtev_log_init``."""
+    with graph_lock:
+        for stream in [*_streams.values()]:
+            stream.reset()
+        _streams.clear()
+        for stream in (stderr, error, notice, debug):
+            _streams[stream.name] = stream
+            stream.set_flags(ENABLED if stream is not debug or debug_on else 0)
+        stderr.set_type("file", fd=STDERR)
+        for stream in (error, notice, debug):
+            stream.add_outlet(stderr)
+
+
+def reset() -> None:
+    """The same as :func:`init`: what is left is what a process starts with."""
+    init()
+
+
+def stream_find(name: str) -> LogStream:
+    """The stream *name*, made on first use: its outlet is its parent, the name up to the last ``/``, made likewise.
+
+    A name without ``/`` that is not configured has no outlets.
+    Raises :exc:`LogError` for an empty name.  Manual: Getting a mtev_log_stream_t."""
+    found = _streams.get(name)
+    if found is not None:
+        return found
+    with graph_lock:
+        missing = []
+        while name and name not in _streams:
+            missing.append(name)
+            name = name.rpartition("/")[0]
+        parent = _streams.get(name)
+        for each in reversed(missing):
+            stream = LogStream(each)
+            _streams[each] = stream
+            if parent is not None:
+                stream.add_outlet(parent)
+            parent = stream
+    if parent is None:
+        raise LogError("a log stream needs a name")
+    return parent
+
+
+def stream_exists(name: str) -> bool:
+    """Whether there is a stream *name*; nothing is made."""
+    return name in _streams
+
+
+def streams() -> tuple[LogStream, ...]:
+    """All streams, oldest first."""
+    with graph_lock:
+        return tuple(_streams.values())
+
+
+def new_stream(
+    name: str,
+    type: str | None = None,  # noqa: A002 - the attribute's name
+    path: str | os.PathLike[str] | None = None,
+    *,
+    fd: int | None = None,
+) -> LogStream:
+    """The stream *name* with this *type* and no outlets; one that exists is changed to that, its flags are kept.
+
+    Args: *path* or descriptor *fd* is where a file log writes; the descriptor stays the caller's to close.
+    Raises :exc:`LogError`, and changes nothing, for an empty name, an unknown type or what cannot be opened."""
+    if not name:
+        raise LogError("a log stream needs a name")
+    if type is None and (path is not None or fd is not None):
+        raise LogError(f"log '{name}': a path or descriptor needs a type")
+    with graph_lock:
+        stream = _streams.get(name) or LogStream(name)
+        stream.set_type(type, None if path is None else os.fspath(path), fd)
+        stream.remove_all_outlets()
+        _streams[name] = stream
+    return stream
+
+
+def reopen_all() -> None:
+    """Reopen every file whose path no longer leads to it.  Manual: ``mtev_log_reopen_all``.
+
+    Raises :exc:`LogError` naming all that failed, once the others are done."""
+    failures = []
+    for stream in streams():
+        try:
+            stream.reopen()
+        except LogError as failure:
+            failures.append(str(failure))
+    if failures:
+        raise LogError("; ".join(failures))
+
+
+def close_all() -> None:
+    """Write what is pending and close every file.  Descriptors that were given, such as 1 and 2, stay open.
+
+    What is logged later is lost, unless :func:`reopen_all` comes first."""
+    for stream in streams():
+        if stream.ctx is not None:
+            stream.ctx.close()
+
+
+def _forked() -> None:
+    graph_lock.release()
+    for stream in _streams.values():
+        if stream.ctx is not None:
+            stream.ctx.forked()
+
+
+init()
+# A child starts with a graph that is not in the middle of a change, and with no lock held by a thread it does not have.
+os.register_at_fork(before=graph_lock.acquire, after_in_parent=graph_lock.release, after_in_child=_forked)

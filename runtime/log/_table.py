@@ -1,0 +1,44 @@
+"""The byte of each stream that tells whether logging to it does anything, readable from any language in the process.
+
+The table is private to the process and keeps its address across a fork: a child has a copy of its own.
+"""
+
+import mmap
+from typing import Final
+
+from ._base import LogError
+
+CAPACITY: Final = 1 << 20  # bytes, one a stream; pages nobody touched cost nothing
+
+OFF: Final = 0
+ON: Final = 1
+WANTS_PLACE: Final = 3
+"""Enabled, and some stream on the way writes file and line number."""
+
+_bytes = mmap.mmap(-1, CAPACITY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+_used = 0
+_address = 0
+
+set_byte = _bytes.__setitem__
+
+
+def enabled_address() -> int:
+    """The address of byte 0 of the table: the byte at :attr:`LogStream.slot` is 0, 1 or 3.
+
+    0: logging there does nothing.  1: it is enabled.  3: it is enabled, and a stream on the way has the DEBUG flag, so
+    the caller should find out its file and line number.  A byte is right before the change that alters it returns."""
+    global _address
+    if not _address:
+        import ctypes
+
+        _address = ctypes.addressof(ctypes.c_char.from_buffer(_bytes))
+    return _address
+
+
+def new_slot(name: str) -> int:
+    """A slot nobody had before.  Raises :exc:`LogError` when all are taken."""
+    global _used
+    if _used >= CAPACITY:
+        raise LogError(f"log '{name}': there are {CAPACITY} log streams already")
+    _used += 1
+    return _used - 1

@@ -1,0 +1,146 @@
+"""mtev_main: brings the stack up in its order, waits for signals, takes it down.  Manual: mtev_main.
+
+The main thread runs no event loop: it sleeps until a signal comes, so that it can act even when every loop is stuck.
+"""
+
+import ctypes
+import grp
+import os
+import pwd
+import select
+import signal
+import sys
+from collections.abc import Iterable
+from types import FrameType
+from typing import NoReturn
+
+from runtime import conf, eventer, log, modules
+from runtime.conf import logs
+
+EXIT_CONFIGURATION = 2
+"""Exit status when the configuration or a module it names cannot be used."""
+
+_TERMINATING = {signal.SIGTERM: 0, signal.SIGINT: 130}
+
+
+class SecurityError(Exception):
+    """Privileges could not be dropped; the message names the user or group."""
+
+
+def run(
+    configuration: conf.Conf,
+    *,
+    user: str | None = None,
+    group: str | None = None,
+    enable_logs: Iterable[str] = (),
+) -> int:
+    """Run the stack that *configuration* describes until a signal ends it; returns the exit status.
+
+    Args: *user* and *group*, names or numbers, are taken on once logs are open and modules loaded; *enable_logs* names
+    streams to enable whatever the configuration says.
+    Raises :exc:`runtime.conf.ConfError`, :exc:`runtime.eventer.EventerError`, :exc:`runtime.modules.ModuleError` or
+    :exc:`SecurityError` for what cannot be brought up.  Manual: mtev_main."""
+    conf.set_current(configuration)
+    logs.configure(configuration)
+    for name in enable_logs:
+        stream = log.stream_find(name)
+        stream.set_flags(stream.get_flags() | log.ENABLED)
+    eventer.init(configuration)
+    loaded = modules.load(configuration)
+    security_init(user, group)
+    with _SignalPipe(_TERMINATING) as signals:
+        eventer.start()
+        modules.start(loaded)
+        received = signals.wait()
+    log.error.log(f"[TERMINATE] received {signal.Signals(received).name.lower()}, shutting down.\n")
+    try:
+        eventer.stop()
+    except eventer.EventerError as stuck:
+        log.error.log(f"{stuck}\n")
+    return _TERMINATING[signal.Signals(received)]
+
+
+def terminate(status: int) -> NoReturn:
+    """End the process with *status*, at once and from any thread, after everything logged and printed is written."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads it any more
+    ctypes.CDLL(None).fflush(None)  # what Lua's io library still holds
+    log.close_all()
+    os._exit(status)
+
+
+def security_init(user: str | None, group: str | None) -> None:
+    """Take on *group*, then *user*: names or numbers; None leaves as it is.
+
+    Raises :exc:`SecurityError` naming the one that is unknown or refused.  Manual: ``mtev_conf_security_init``."""
+    gid = None if group is None else _group_id(group)
+    uid = None if user is None else _user_id(user)
+    try:
+        if gid is not None and gid != os.getegid():
+            if os.geteuid() == 0:
+                os.setgroups([gid])
+            os.setgid(gid)
+        if uid is not None and uid != os.geteuid():
+            os.setuid(uid)
+    except OSError as refused:
+        raise SecurityError(f"cannot become user {user or '(same)'}, group {group or '(same)'}: {refused}") from None
+
+
+def _user_id(user: str) -> int:
+    if user.isdecimal():
+        return int(user)
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise SecurityError(f"unknown user '{user}'") from None
+
+
+def _group_id(group: str) -> int:
+    if group.isdecimal():
+        return int(group)
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise SecurityError(f"unknown group '{group}'") from None
+
+
+class _SignalPipe:
+    """Signals as bytes in a pipe, so that the main thread is woken whichever thread the kernel gave them to."""
+
+    def __init__(self, signals: dict[signal.Signals, int]) -> None:
+        self._signals = signals
+
+    def __enter__(self) -> "_SignalPipe":
+        self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else _pipe()
+        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._before = {each: signal.signal(each, _note) for each in self._signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def wait(self) -> int:
+        """The number of the next signal."""
+        while True:
+            select.select([self._reader], [], [])
+            for number in os.read(self._reader, 256):
+                if number in self._signals:
+                    return number
+
+
+def _note(_number: int, _frame: FrameType | None) -> None:
+    """The byte in the pipe is all that is needed."""
+
+
+def _pipe() -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    return ends

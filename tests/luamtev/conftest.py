@@ -1,0 +1,124 @@
+"""Lua programs in tests: in this process on real loop threads (`lua`), or as the real program (`luamtev`)."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import pytest
+
+from luamtev import state
+from luamtev.state import Options, State
+from runtime import conf, eventer, log
+
+
+@dataclasses.dataclass
+class Lua:
+    """Runs Lua source on loop threads of this process."""
+
+    directory: Path
+    states: list[State] = dataclasses.field(default_factory=list)
+    statuses: "Queue[int]" = dataclasses.field(default_factory=Queue)
+    timeout: float = 30.0
+
+    def __post_init__(self) -> None:
+        self.printed_path = self.directory / "printed"
+        self.errors_path = self.directory / "errors"
+        log.new_stream("test/print", type="file", path=str(self.printed_path))
+        log.error.remove_all_outlets()
+        log.error.add_outlet(log.new_stream("test/errors", type="file", path=str(self.errors_path)))
+
+    def start(self, source: str, *, thread: int = 0, **options: Any) -> None:
+        """Load *source* on a loop thread and call its main; does not wait for it."""
+        path = self.directory / f"program{len(list(self.directory.glob('*.lua')))}.lua"
+        path.write_text("module(..., package.seeall)\n" + textwrap.dedent(source))
+        pool = eventer.pool()
+        assert pool is not None
+
+        def run() -> None:
+            made = State(Options(**options), terminate=self.statuses.put)
+            self.states.append(made)
+            made.call(str(path), "main")
+
+        assert pool.threads[thread].post(run)
+
+    def status(self) -> int:
+        """The next exit status a program gives; fails the test when there is none."""
+        try:
+            return self.statuses.get(timeout=self.timeout)
+        except Empty:
+            pytest.fail(f"no exit status; the logs say: {self.errors()}")
+
+    def __call__(self, source: str, **options: Any) -> str:
+        """Run *source*, whose main calls os.exit(0) at its end; returns what it printed."""
+        options.setdefault("tragedy_terminates", True)
+        self.start(source, **options)
+        status = self.status()
+        assert status == 0, self.errors()
+        return self.printed()
+
+    def printed(self) -> str:
+        """All that was printed so far."""
+        return self.printed_path.read_bytes().decode("latin-1")
+
+    def errors(self) -> str:
+        """All that went to the error log so far."""
+        return self.errors_path.read_bytes().decode("latin-1")
+
+    def on_thread(self, function: Callable[[], Any], thread: int = 0) -> Any:
+        """Call *function* on a loop thread; returns its result or raises its exception here."""
+        result: Queue[Any] = Queue()
+
+        def run() -> None:
+            try:
+                result.put((function(), None))
+            except BaseException as failure:
+                result.put((None, failure))
+
+        pool = eventer.pool()
+        assert pool is not None
+        assert pool.threads[thread].post(run)
+        value, failure = result.get(timeout=self.timeout)
+        if failure is not None:
+            raise failure
+        return value
+
+    def close(self) -> None:
+        """Close every state on its own thread."""
+        for each in self.states:
+            self.on_thread(each.close, each.thread.index)
+        self.states.clear()
+
+
+@pytest.fixture
+def lua(tmp_path: Path, loops: eventer.Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lua]:
+    monkeypatch.setattr(state, "host", state.Host(arg=("script", "one"), print_stream="test/print"))
+    conf.set_current(conf.loads(b"<test/>"))
+    runner = Lua(tmp_path)
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def luamtev(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """The real program: ``luamtev(*arguments, source=...)`` writes the source to main.lua and runs the command line."""
+
+    def run(*arguments: str | bytes, source: str | bytes | None = None, **environment: str) -> Any:
+        if source is not None:
+            text = textwrap.dedent(source).encode() if isinstance(source, str) else source
+            (tmp_path / "main.lua").write_bytes(text)
+        return subprocess.run(
+            [sys.executable, "-m", "luamtev", *arguments],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+        )
+
+    return run
