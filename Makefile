@@ -4,12 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint types contracts pytest soak bench clean
+.PHONY: run test lint types contracts pytest specs soak bench clean
 
 run: $(READY)
 	$(BIN)/luamtev examples/hello.lua
 
-test: lint types contracts pytest
+test: lint types contracts pytest specs
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -23,6 +23,9 @@ contracts: $(READY)
 
 pytest: $(READY)
 	$(BIN)/pytest -m "not soak"
+
+specs: $(READY)
+	$(BIN)/mtev-busted spec/
 
 soak: $(READY)
 	$(BIN)/pytest -m soak

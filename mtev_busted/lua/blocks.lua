@@ -1,0 +1,216 @@
+-- What happens when a file, a block, a test or a pending test is executed: the order of bodies and hooks.
+--
+--   block   body (which declares) · strict_setup · children · lazy_teardown · strict_teardown
+--   test    lazy_setup of the blocks around it, once, from the outermost · before_each from the outermost · body ·
+--           finally · after_each from the innermost
+--
+-- A failed setup skips the tests of its block, a failed before_each its test; what was set up is torn down nonetheless.
+
+local use = ...
+local busted = use("core")
+local context = use("context")
+local failure = use("failure")
+local shuffle = use("shuffle")
+local tasks = use("tasks")
+
+local M = { options = {} }
+
+local time = mtev.time
+
+local function start(element)
+  element.starttime = time()
+end
+
+local function finish(element)
+  element.endtime = time()
+  element.duration = element.endtime - element.starttime
+end
+
+-- Hooks ---------------------------------------------------------------------------------------------------------------
+
+local function worker_of(block)
+  block.worker = block.worker or tasks.worker(block)
+  return block.worker
+end
+
+-- Runs the hooks of one kind of *block*; stops at the first that fails unless *all*.
+local function run_hooks(kind, block, worker, all)
+  local status = busted.status()
+  for _, hook in ipairs(block[kind] or {}) do
+    status:update(busted.safe(kind, hook.run, hook, worker))
+    if not all and not status:success() then return status end
+  end
+  return status
+end
+
+-- The blocks around an element, outermost first.
+local function ancestors(element)
+  local list, block = {}, context.parent(element)
+  while block do
+    table.insert(list, 1, block)
+    block = context.parent(block)
+  end
+  return list
+end
+
+-- Whether every lazy_setup around a test has run, or runs now, without failure.
+local function lazy_setup(blocks)
+  for _, block in ipairs(blocks) do
+    if block.lazy_state == nil then
+      block.lazy_state = run_hooks("lazy_setup", block, worker_of(block)):success()
+    end
+    if not block.lazy_state then return false end
+  end
+  return true
+end
+
+local function tear_down(block)
+  if block.lazy_state ~= nil then run_hooks("lazy_teardown", block, worker_of(block), true) end
+  run_hooks("strict_teardown", block, worker_of(block), true)
+end
+
+-- Blocks --------------------------------------------------------------------------------------------------------------
+
+local function order(block)
+  local children = context.children(block)
+  if M.options.sort_tests then shuffle.sort(children) end
+  local seed = block.randomseed
+  if seed == nil and M.options.shuffle_tests then seed = M.options.seed end
+  if seed then shuffle.shuffle(children, seed) end
+end
+
+-- Setup, children and teardown of a block whose body has run.
+function M.inside(block)
+  block.lazy_state = nil
+  if M.options.list then return busted.execute(block) end
+  if run_hooks("strict_setup", block, worker_of(block)):success() then busted.execute(block) end
+  tear_down(block)
+end
+
+local function run_block(block, descriptor)
+  if block.run and not busted.safe(descriptor, block.run, block, worker_of(block)):success() then
+    worker_of(block):close()
+    return
+  end
+  order(block)
+  M.inside(block)
+  worker_of(block):close()
+end
+
+local function describe(block)
+  start(block)
+  busted.publish({ "describe", "start" }, block, context.parent(block))
+  run_block(block, "describe")
+  finish(block)
+  busted.publish({ "describe", "end" }, block, context.parent(block))
+end
+
+local function file(block)
+  start(block)
+  busted.publish({ "file", "start" }, block)
+  if block.load_error then
+    busted.report("file", block, block.load_error)
+  else
+    run_block(block, "file")
+  end
+  finish(block)
+  busted.publish({ "file", "end" }, block)
+end
+
+-- Tests ---------------------------------------------------------------------------------------------------------------
+
+local function set_finally(test)
+  test.env = test.env or {}
+  local last = {}
+  test.env.finally = function(f)
+    if type(f) ~= "function" then failure.raise("error", "'finally' needs a function, got " .. type(f)) end
+    last[1] = f
+  end
+  return last
+end
+
+local function body(test, worker)
+  local status = busted.status()
+  start(test)
+  busted.publish({ "test", "start" }, test, context.parent(test))
+  local last = set_finally(test)
+  if test.run then
+    status:update(busted.safe("it", test.run, test, worker))
+  else
+    status:update("pending")
+    busted.publish({ "pending", "it" }, test, context.parent(test), "not written yet", {})
+  end
+  if last[1] then status:update(busted.safe("finally", last[1], test, worker)) end
+  finish(test)
+  busted.publish({ "test", "end" }, test, context.parent(test), tostring(status))
+end
+
+local function it(test)
+  test.leaf = true
+  if M.options.list then
+    busted.publish({ "test", "list" }, test, context.parent(test))
+    return
+  end
+  local blocks = ancestors(test)
+  if not lazy_setup(blocks) then return end
+  local worker, reached, passed = tasks.worker(test), 0, true
+  for i, block in ipairs(blocks) do
+    reached = i
+    passed = run_hooks("before_each", block, worker):success()
+    if not passed then break end
+  end
+  if passed then body(test, worker) end
+  for i = reached, 1, -1 do run_hooks("after_each", blocks[i], worker, true) end
+  worker:close()
+  test.env = nil
+end
+
+local function pending(test)
+  if M.options.run_pending and test.run then return it(test) end
+  test.leaf = true
+  if M.options.list then
+    busted.publish({ "test", "list" }, test, context.parent(test))
+    return
+  end
+  start(test)
+  busted.publish({ "test", "start" }, test, context.parent(test))
+  busted.publish({ "pending", "pending" }, test, context.parent(test), nil, {})
+  finish(test)
+  busted.publish({ "test", "end" }, test, context.parent(test), "pending")
+end
+
+-- randomize(), randomize(seed), randomize(false): the order of the children of the block that declares it.
+local function randomize(first)
+  local block = context.get()
+  if block.leaf then failure.raise("error", "'randomize' not supported inside current context block") end
+  if first == false then
+    block.randomseed = false
+  else
+    block.randomseed = tonumber(first) or M.options.seed
+  end
+end
+
+-- Makes the kinds of busted known.  options: list, shuffle_tests, sort_tests, seed, run_pending, insulate_files.
+function M.register(options)
+  M.options = options
+  busted.register("file", file, { envmode = options.insulate_files and "insulate" or nil })
+  busted.hide("file")
+  busted.register("describe", describe)
+  busted.register("insulate", "describe", { envmode = "insulate" })
+  busted.register("expose", "describe", { envmode = "expose" })
+  busted.register("it", it)
+  busted.register("pending", pending)
+  for _, hook in ipairs({ "before_each", "after_each", "lazy_setup", "lazy_teardown", "strict_setup",
+    "strict_teardown" }) do
+    busted.register(hook, { envmode = "unwrap" })
+  end
+  busted.alias("context", "describe")
+  busted.alias("spec", "it")
+  busted.alias("test", "it")
+  busted.alias("setup", options.strict and "strict_setup" or "lazy_setup")
+  busted.alias("teardown", options.strict and "strict_teardown" or "lazy_teardown")
+  busted.randomize = randomize
+  busted.export("randomize", randomize)
+end
+
+return M

@@ -1,0 +1,191 @@
+-- The busted object: kinds of elements are registered here, elements made, run and reported.  What a kind does when it
+-- is executed is in blocks.lua.
+
+local use = ...
+local context = use("context")
+local failure = use("failure")
+local mediator = use("mediator")
+local tasks = use("tasks")
+local compare = use("luassert/compare")
+
+local busted = {
+  version = "2.2.0", -- of the interface
+  context = context,
+  environment = context.environment,
+  executors = {},
+  api = {},
+  subscribe = mediator.subscribe,
+  unsubscribe = mediator.unsubscribe,
+  publish = mediator.publish,
+  wrap = context.wrap,
+  skipAll = false,
+}
+
+local executor_of = {} -- descriptor -> function(element)
+local accepts = function() return true end -- whether an element is to be attached
+
+-- Raise, inside a test ------------------------------------------------------------------------------------------------
+
+-- Fails the running test.
+function busted.fail(message) failure.raise("failure", message == nil and "failed" or message) end
+
+-- Ends the running test as pending.
+function busted.pending(message) failure.raise("pending", message == nil and "pending" or message) end
+
+-- Status --------------------------------------------------------------------------------------------------------------
+
+local severity = { success = 1, pending = 2, failure = 3, error = 4 }
+
+local Status = { __tostring = function(self) return self.name end }
+Status.__index = Status
+
+function Status:success() return self.name == "success" end
+function Status:pending() return self.name == "pending" end
+function Status:failure() return self.name == "failure" end
+function Status:error() return self.name == "error" end
+
+-- Takes on *other* (a status or its name) when that is worse.
+function Status:update(other)
+  other = tostring(other)
+  if severity[other] > severity[self.name] then self.name = other end
+  return self
+end
+
+function busted.status(name)
+  local status = setmetatable({ name = "success" }, Status)
+  return status:update(name or "success")
+end
+
+-- Elements ------------------------------------------------------------------------------------------------------------
+
+local function refuse(descriptor)
+  failure.raise("error", "'" .. descriptor .. "' not supported inside current context block")
+end
+
+local function new_element(descriptor, attributes, name, fn)
+  local file, line, source = failure.location()
+  return { descriptor = descriptor, attributes = attributes, name = name, run = fn,
+    trace = { short_src = file, currentline = line, source = source } }
+end
+
+local function publisher_of(publisher_name, descriptor, attributes)
+  return function(name, fn)
+    if fn == nil and compare.callable(name) then name, fn = nil, name end
+    local current = context.get()
+    if current.leaf then
+      if descriptor == "pending" then failure.raise("pending", name == nil and "pending" or name) end
+      refuse(publisher_name)
+    end
+    if fn ~= nil and not compare.callable(fn) then
+      failure.raise("error", "'" .. publisher_name .. "' needs a function, got " .. type(fn))
+    end
+    busted.publish({ "register", descriptor }, descriptor, attributes, name and tostring(name) or nil,
+      fn and context.wrap(fn))
+  end
+end
+
+local function attach(descriptor, attributes, name, fn)
+  local element = new_element(descriptor, attributes, name, fn or attributes.default)
+  if not executor_of[descriptor] then
+    element.leaf, element.hook = true, true
+    local block = context.get()
+    context.attach(element)
+    block[descriptor] = block[descriptor] or {}
+    table.insert(block[descriptor], element)
+  elseif accepts(element) then
+    context.attach(element)
+  end
+  return nil
+end
+
+local function offer(name, publisher)
+  busted.executors[name], busted.api[name] = publisher, publisher
+  if busted[name] == nil then busted[name] = publisher end
+  context.export(name, publisher)
+end
+
+-- Makes a kind of element known to specs: register(name, executor[, attributes]), register(name, kind[, attributes])
+-- for another spelling with attributes of its own, register(name[, attributes]) for a hook.
+function busted.register(name, executor, attributes)
+  local descriptor = name
+  if type(executor) == "string" then
+    descriptor = executor
+    if not executor_of[descriptor] then error("busted.register: no kind '" .. descriptor .. "'", 2) end
+  elseif type(executor) == "function" then
+    executor_of[descriptor] = executor
+  else
+    attributes = executor or attributes
+  end
+  local publisher = publisher_of(name, descriptor, attributes or {})
+  offer(name, publisher)
+  if descriptor == name then busted.subscribe({ "register", descriptor }, attach) end
+end
+
+-- Another name for a registered one.
+function busted.alias(name, original)
+  local publisher = busted.executors[original] or error("busted.alias: no '" .. tostring(original) .. "'", 2)
+  offer(name, publisher)
+end
+
+-- Takes a name away from specs.
+function busted.hide(name)
+  context.export(name, nil)
+  busted.executors[name], busted.api[name] = nil, nil
+end
+
+function busted.export(name, value) context.export(name, value) end
+
+function busted.exportApi(name, value)
+  if busted[name] == nil then busted[name] = value end
+  busted.api[name] = value
+end
+
+-- Decides which elements count: accept(element) is asked before one is attached to the running element.
+function busted.set_filter(accept) accepts = accept end
+
+-- The names from the file's blocks down to *element*, joined by blanks.
+function busted.full_name(element)
+  local names = {}
+  local each = element
+  local parent = context.parent(element) or each ~= context.get() and context.get()
+  while each do
+    if each.name and each.descriptor ~= "file" then table.insert(names, 1, each.name) end
+    each, parent = parent, parent and context.parent(parent)
+  end
+  return table.concat(names, " ")
+end
+
+-- Running -------------------------------------------------------------------------------------------------------------
+
+-- Reports what went wrong with *element*: publishes {kind, descriptor}.
+function busted.report(descriptor, element, info)
+  busted.publish({ info.kind, descriptor }, element, context.parent(element), info.message, info)
+end
+
+-- Runs a function of a spec on behalf of *element*, in *worker* (by default, one of its own).  Returns its status;
+-- failures are reported.
+function busted.safe(descriptor, run, element, worker)
+  local own = not worker and tasks.worker(element)
+  context.push(element)
+  local ok, info = (worker or own):call(run)
+  context.pop()
+  if own then own:close() end
+  if ok then return busted.status("success") end
+  busted.report(descriptor, element, info)
+  return busted.status(info.kind)
+end
+
+-- Executes the children of *element* (by default, of the running one).
+function busted.execute(element)
+  for _, child in ipairs(context.children(element or context.get())) do
+    local executor = executor_of[child.descriptor]
+    if executor and not busted.skipAll then
+      local depth = context.push(child)
+      local ok, info = xpcall(executor, tasks.catch, child)
+      while context.depth() >= depth do context.pop() end
+      if not ok then busted.report(child.descriptor, child, info) end
+    end
+  end
+end
+
+return busted

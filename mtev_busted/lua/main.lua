@@ -1,0 +1,70 @@
+-- The entry: puts the runner together, runs the plan it is given, and ends the process.
+--
+-- arg[2] is the plan, a Lua table constructor written by cli.py: the options, resolved, and the spec files, found.
+
+local own = debug.getinfo(1, "S").source:match("^@(.*)main%.lua$")
+local plan = assert(loadstring("return " .. arg[2], "=plan"))()
+
+local exit = os.exit
+arg[1], arg[2] = "mtev-busted", nil
+
+-- Parts of the runner are loaded by name; each gets the loader and the plan.
+local parts = {}
+local function use(name)
+  if parts[name] == nil then
+    parts[name] = assert(loadfile(own .. name .. ".lua"))(use, plan) or true
+  end
+  return parts[name]
+end
+
+local function write_junit()
+  if plan.list or plan.junit == "" then return end
+  local ok, message = use("outputs/junit").write_file(plan.junit)
+  if ok then return end
+  io.stderr:write("mtev-busted: cannot write ", plan.junit, ": ", message, "\n")
+  plan.junit_failed = plan.junit_required
+end
+
+local function run()
+  local library = use("luassert/init")
+  local busted = use("core")
+  local base = use("outputs/base")
+  for name, value in pairs({ assert = library.assert, spy = library.spy, stub = library.stub, mock = library.mock,
+    match = library.match, busted = busted }) do
+    busted.export(name, value)
+    busted.api[name] = value
+  end
+  for name, module in pairs(library.modules) do package.loaded[name] = module end
+  package.loaded.busted, package.loaded["busted.core"] = busted, busted
+  package.loaded["busted.runner"] = function() return function() end end
+  use("specs")
+  os.exit = function(status)
+    use("failure").raise("error", "os.exit(" .. tostring(status) .. ") in a spec would end the run")
+  end
+  if plan.lpath ~= "" then package.path = plan.lpath .. ";" .. package.path end
+  if plan.cpath ~= "" then package.cpath = plan.cpath .. ";" .. package.cpath end
+  for _, name in ipairs(plan.enable_logs) do mtev.enable_log(name) end
+  for _, name in ipairs(plan.disable_logs) do mtev.enable_log(name, false) end
+  base.start()
+  use("outputs/junit").start()
+  use("progress")
+  if plan.list then use("outputs/list") else use("outputs/" .. plan.output) end
+
+  local wrong = 0
+  busted.subscribe({ "suite", "end" }, function() wrong = wrong + #base.results.failures + #base.results.errors end)
+  use("suite").run(plan)
+  write_junit()
+  return (wrong == 0 and not plan.junit_failed) and 0 or 2
+end
+
+local function main()
+  local ok, result = xpcall(run, function(err) return debug.traceback(tostring(err), 2) end)
+  if not ok then
+    io.stderr:write("mtev-busted: ", result, "\n")
+    result = 2
+  end
+  io.stdout:flush()
+  exit(result)
+end
+
+return { main = main }

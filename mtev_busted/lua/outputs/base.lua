@@ -1,0 +1,130 @@
+-- What every output needs: the results of a run as lists, names and places of tests, failures as text with the line of
+-- source they happened at.
+
+local use = ...
+local busted = use("core")
+
+local M = {}
+
+-- The results of the current run.
+local results = nil
+
+local function reset()
+  results = { successes = {}, pendings = {}, failures = {}, errors = {}, tests = 0, files = 0, duration = 0 }
+  M.results = results
+end
+reset()
+
+-- Places --------------------------------------------------------------------------------------------------------------
+
+local function place(element)
+  local trace = element.trace or {}
+  local source = trace.source and trace.source:match("^@(.*)") or trace.short_src
+  return source, trace.currentline
+end
+
+-- "file @ line: name", as the outputs show a test.
+function M.title(element)
+  local file, line = place(element)
+  local name = busted.full_name(element)
+  if element.descriptor ~= "it" and element.descriptor ~= "pending" then
+    name = name ~= "" and name .. " " .. element.descriptor or element.descriptor
+  end
+  if element.descriptor == "suite" or not file then return element.name or "suite" end
+  if element.descriptor == "file" then return file end
+  return ("%s @ %d: %s"):format(file, line or 0, name)
+end
+
+local sources = {} -- path -> its lines, or false
+
+-- The text of a line of a file, or nil.
+local function source_line(path, number)
+  if not path or not number then return nil end
+  if sources[path] == nil then
+    sources[path] = false
+    local file = io.open(path, "rb")
+    if file then
+      local lines = {}
+      for line in file:lines() do lines[#lines + 1] = line end
+      file:close()
+      sources[path] = lines
+    end
+  end
+  return sources[path] and sources[path][number]
+end
+
+-- Results -------------------------------------------------------------------------------------------------------------
+
+-- LuaJIT shortens the path in a message to its end; if that is the end of *file*, this is meant.
+local function whole(path, file)
+  local tail = path and path:match("^%.%.%.(.+)")
+  if tail and file and file:sub(-#tail) == tail then return file end
+  return path
+end
+
+local function record(element, message, info)
+  local file, line = place(element)
+  info = info or {}
+  return { element = element, name = busted.full_name(element), descriptor = element.descriptor, file = file,
+    line = line, title = M.title(element), message = message and tostring(message), traceback = info.traceback,
+    late = info.late or false, at_file = whole(info.file, file), at_line = info.line }
+end
+
+-- The lines that tell of a failure: message, source line, and the stack if there is one.
+function M.details(entry, with_stack)
+  local lines = { entry.message or "" }
+  local source = source_line(entry.at_file, entry.at_line)
+  if source then
+    local where = ("%s:%d"):format(entry.at_file, entry.at_line)
+    if lines[1]:sub(1, #where) ~= where then lines[2] = "  " .. where end
+    lines[#lines + 1] = ("  > %s"):format((source:gsub("^%s+", "")))
+  end
+  if with_stack and entry.traceback and entry.traceback:find("\n") then lines[#lines + 1] = entry.traceback end
+  return table.concat(lines, "\n")
+end
+
+local kinds = { failures = "failure", errors = "error", pendings = "pending" }
+
+local function collect(list)
+  return function(element, _, message, info)
+    local entry = record(element, message, info)
+    entry.kind = kinds[list]
+    table.insert(results[list], entry)
+    element.entries = element.entries or {}
+    table.insert(element.entries, entry)
+    return nil, true
+  end
+end
+
+-- Subscribes to the core; to be called before any output is.
+function M.start()
+  busted.subscribe({ "suite", "reset" }, reset)
+  busted.subscribe({ "failure" }, collect("failures"))
+  busted.subscribe({ "error" }, collect("errors"))
+  busted.subscribe({ "pending" }, collect("pendings"))
+  busted.subscribe({ "file", "end" }, function() results.files = results.files + 1 end)
+  busted.subscribe({ "suite", "end" }, function(suite) results.duration = suite.duration end)
+  busted.subscribe({ "test", "end" }, function(element, _, status)
+    results.tests = results.tests + 1
+    if status == "success" then table.insert(results.successes, record(element)) end
+  end)
+end
+
+M.record = record
+
+-- Writing -------------------------------------------------------------------------------------------------------------
+
+local out = io.stdout
+
+M.before_write = function() end -- clears a progress line
+
+function M.write(...)
+  M.before_write()
+  out:write(...)
+end
+
+function M.flush() out:flush() end
+
+function M.count(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
+
+return M

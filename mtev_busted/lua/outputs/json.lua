@@ -1,0 +1,53 @@
+-- The JSON output: one document a run, with the successes, pendings, failures and errors, and the result of each test.
+
+local use = ...
+local base = use("outputs/base")
+local busted = use("core")
+local json = use("json")
+
+local function shown(entries, kind)
+  local list = {}
+  for i, entry in ipairs(entries) do
+    list[i] = { name = entry.name, title = entry.title, message = entry.message, traceback = entry.traceback,
+      element = { name = entry.element.name, descriptor = entry.descriptor, duration = entry.element.duration },
+      trace = { short_src = entry.file, currentline = entry.line },
+      at = entry.at_file and { short_src = entry.at_file, currentline = entry.at_line } or nil, kind = kind,
+      details = entry.message and base.details(entry, true) or nil }
+  end
+  return list
+end
+
+local severity = { success = 1, pending = 2, failure = 3, error = 4 }
+local ended = {}
+
+busted.subscribe({ "suite", "reset" }, function() ended = {} end)
+
+busted.subscribe({ "test", "end" }, function(element, _, status)
+  ended[#ended + 1] = { element = element, status = status }
+end)
+
+-- A result for each test that ended, in order; what its coroutines did later counts.
+local function per_test()
+  local list = {}
+  for i, each in ipairs(ended) do
+    local status, details, entry = each.status, {}, base.record(each.element)
+    for _, inner in ipairs(each.element.entries or {}) do
+      if severity[inner.kind] > severity[status] then status = inner.kind end
+      if inner.message then
+        details[#details + 1] = inner.kind == "pending" and inner.message or base.details(inner, true)
+      end
+    end
+    list[i] = { name = entry.name, file = entry.file, line = entry.line, status = status,
+      duration = each.element.duration, details = table.concat(details, "\n") }
+  end
+  return list
+end
+
+busted.subscribe({ "suite", "end" }, function(suite)
+  local results = base.results
+  base.write(json.encode({ successes = shown(results.successes, "success"),
+    pendings = shown(results.pendings, "pending"), failures = shown(results.failures, "failure"),
+    errors = shown(results.errors, "error"), duration = suite.duration,
+    results = per_test() }), "\n")
+  base.flush()
+end)

@@ -1,0 +1,30 @@
+-- The names, besides busted's own, that specs find: TEST_OPTIONS and helpers about paths and environments.
+
+local use, plan = ...
+local busted = use("core")
+
+local function source_of(level)
+  return debug.getinfo(level + 1, "S").source:match("^@(.*)")
+end
+
+-- The path of the file that calls, or of its n-th caller.
+local function sourcefile(n) return source_of((n or 1) + 1) end
+
+-- The directory of the file that calls, with a slash at its end.
+local function sourcedir(n)
+  local path = source_of((n or 1) + 1)
+  return path and (path:match("^(.*/)") or "./")
+end
+
+-- An environment table as the list of "K=V" that mtev.spawn takes, sorted.
+local function env_flatten(env)
+  local list = {}
+  for key, value in pairs(env or ENV) do list[#list + 1] = key .. "=" .. tostring(value) end
+  table.sort(list)
+  return list
+end
+
+busted.export("TEST_OPTIONS", plan.options)
+busted.export("sourcefile", sourcefile)
+busted.export("sourcedir", sourcedir)
+busted.export("env_flatten", env_flatten)

@@ -1,0 +1,157 @@
+-- The run: which tests count, in which order files are executed, how often, and when to stop.
+
+local use = ...
+local blocks = use("blocks")
+local busted = use("core")
+local context = use("context")
+local failure = use("failure")
+local shuffle = use("shuffle")
+local tasks = use("tasks")
+
+local M = {}
+
+local time = mtev.time
+
+-- Filter --------------------------------------------------------------------------------------------------------------
+
+local function has_tag(name, tag)
+  local at = 1
+  while true do
+    local first, last = name:find("#" .. tag, at, true)
+    if not first then return false end
+    if not name:find("^[%w_-]", last + 1) then return true end
+    at = last + 1
+  end
+end
+
+local function any(list, fits)
+  for _, each in ipairs(list) do
+    if fits(each) then return true end
+  end
+  return false
+end
+
+-- A function that says whether a test is to be run.  plan: tags, exclude_tags, filter, filter_out, names.
+local function accepter(plan)
+  local only = plan.names and {}
+  for _, name in ipairs(plan.names or {}) do only[name] = true end
+  return function(element)
+    if element.descriptor ~= "it" and element.descriptor ~= "pending" then return true end
+    if element.descriptor == "pending" and plan.suppress_pending then return false end
+    local name = busted.full_name(element)
+    if any(plan.exclude_tags, function(tag) return has_tag(name, tag) end) then return false end
+    if any(plan.filter_out, function(pattern) return name:find(pattern) ~= nil end) then return false end
+    if #plan.tags > 0 and not any(plan.tags, function(tag) return has_tag(name, tag) end) then return false end
+    if #plan.filter > 0 and not any(plan.filter, function(pattern) return name:find(pattern) ~= nil end) then
+      return false
+    end
+    return not only or only[name] or false
+  end
+end
+
+-- Raises for a pattern that is none, naming the option.
+local function check_patterns(plan)
+  for option, patterns in pairs({ ["--filter"] = plan.filter, ["--filter-out"] = plan.filter_out }) do
+    for _, pattern in ipairs(patterns) do
+      local ok, message = pcall(string.find, "", pattern)
+      if not ok then error(("%s '%s': %s"):format(option, pattern, message), 0) end
+    end
+  end
+end
+
+-- Files ---------------------------------------------------------------------------------------------------------------
+
+local function attach_file(path)
+  local chunk, message = loadfile(path)
+  local element = { descriptor = "file", name = path, run = chunk and setfenv(chunk, context.environment),
+    attributes = { envmode = M.plan.insulate_files and "insulate" or nil },
+    trace = { short_src = path, currentline = 1, source = "@" .. path } }
+  if not chunk then
+    element.load_error = tasks.describe(message, "")
+    element.load_error.file = element.load_error.file or path
+  end
+  context.attach(element)
+end
+
+local function attach_files(plan, seed)
+  local paths = {}
+  for i, path in ipairs(plan.files) do paths[i] = path end
+  if plan.sort_files then table.sort(paths) end
+  if plan.shuffle_files then shuffle.shuffle(paths, seed) end
+  for _, path in ipairs(paths) do attach_file(path) end
+end
+
+-- An error that belongs to no test.
+local function report(message, name)
+  local element = { descriptor = "suite", name = name, attributes = {}, trace = {} }
+  busted.publish({ "error", "suite" }, element, nil, message, { kind = "error", message = message, traceback = "" })
+end
+
+local function once(plan, run, seed)
+  context.clear()
+  local root = context.root()
+  root.worker, root.starttime = nil, time()
+  math.randomseed(seed)
+  attach_files(plan, seed)
+  busted.publish({ "suite", "reset" }, root, run, plan.runs)
+  busted.publish({ "suite", "start" }, root, run, plan.runs, seed)
+  for _, problem in ipairs(plan.problems) do report(problem) end
+  blocks.inside(root)
+  tasks.settle()
+  if root.worker then root.worker:close() end
+  root.endtime = time()
+  root.duration = root.endtime - root.starttime
+  busted.publish({ "suite", "end" }, root, run, plan.runs)
+end
+
+-- A failure of a coroutine whose test has ended.
+local function late(element, info)
+  element = element or context.get()
+  local text = "a coroutine failed after its " .. (element.leaf and "test" or "block") .. " ended: "
+  local known = setmetatable({ kind = "error", late = true, message = text .. tostring(info.message) },
+    { __index = info })
+  busted.publish({ "error", element.descriptor }, element, context.parent(element), known.message, known)
+end
+
+-- Runs the plan.  Reporting is up to the subscribers of the core.
+function M.run(plan)
+  M.plan = plan
+  check_patterns(plan)
+  blocks.register({ list = plan.list, shuffle_tests = plan.shuffle_tests, sort_tests = plan.sort_tests,
+    seed = plan.seed, run_pending = plan.run_pending, insulate_files = plan.insulate_files, strict = plan.strict })
+  busted.set_filter(accepter(plan))
+  tasks.install(plan.timeout, late)
+  if plan.bail then
+    local function stop() busted.skipAll = true end
+    busted.subscribe({ "failure" }, stop)
+    busted.subscribe({ "error" }, stop)
+  end
+  M.load_helpers(plan)
+  for run = 1, plan.runs do
+    if run == 1 or not busted.skipAll then once(plan, run, plan.seed) end
+  end
+  busted.publish({ "exit" })
+end
+
+-- Helpers -------------------------------------------------------------------------------------------------------------
+
+-- Runs each helper, a file or the name of a module, before any spec; what goes wrong is an error of the run.
+function M.load_helpers(plan)
+  for _, helper in ipairs(plan.helpers) do
+    local worker = tasks.worker(context.root())
+    local ok, info = worker:call(function()
+      if not helper:find("%.lua$") then return require(helper) end
+      local chunk, message = loadfile(helper)
+      if not chunk then failure.raise("error", message) end
+      return setfenv(chunk, context.helper_environment)(unpack(plan.helper_arguments))
+    end)
+    worker:close()
+    if not ok then
+      plan.problems[#plan.problems + 1] = "helper " .. helper .. ": " .. info.message .. "\n" .. info.traceback
+      plan.files = {}
+      return
+    end
+  end
+end
+
+return M

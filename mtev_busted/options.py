@@ -1,0 +1,151 @@
+"""The command line of mtev-busted, in the original's style and in busted's, and the options a ``.busted`` file sets.
+
+Knows names and shapes of options, not what they lead to.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+USAGE = """\
+usage: mtev-busted [options] [file or directory]...
+       (spec/, or the current directory; every *_spec.lua in it)
+
+  -file PATH, --file=PATH       a file or directory of specs
+  -i, --helper=HELPER           run this Lua file or module first (lua-support/init.lua always is, if it exists)
+  -tag T, -t, --tags=T,...      only tests with one of these tags (#T in their names)
+  -exclude-tag T, --exclude-tags=T,...
+                                no tests with one of these tags
+  -filter P, --filter=P         only tests whose full name matches the Lua pattern
+  -filter-out P, --filter-out=P no tests whose full name matches
+  --name=NAME                   only the test of this full name
+  -list, --list                 show the tests, run none
+  -bail, --no-keep-going        stop at the first failure
+  -dontskip                     run the bodies of pending tests
+  --suppress-pending            leave pending tests out
+  -X K[=V]                      TEST_OPTIONS.K = V (or true)
+  -Xhelper A                    an argument for the helpers
+  -l LOG, -L LOG                enable, disable a log stream
+  -o, --output=FORMAT           gtest (default), plain, TAP, json, junit
+  -v, --verbose                 stacks of failures too, not only of errors
+  --timeout=SECONDS             stop a test, hook or body that takes longer (Lua then runs interpreted)
+  --shuffle, --shuffle-files, --shuffle-tests, --seed=N
+                                random order; the same for the same seed
+  --sort, --sort-files, --sort-tests
+                                order by name
+  --repeat=N                    run everything N times
+  --strict                      setup and teardown run even in blocks without tests
+  --no-auto-insulate            files share globals and loaded modules
+  -p, --pattern=P, --exclude-pattern=P, --no-recursive
+                                which files of a directory are specs
+  -m, --lpath=PATH, --cpath=PATH
+                                put before the Lua path, before that of C modules
+  -f, --config-file=FILE, -r, --run=TASK
+                                options from a task of this file (.busted, task default)
+  -C, --directory=DIR           change to this directory first
+  --version, -h, --help
+
+JUnit XML is written to $JUNIT_OUTPUT_FILE, or test_detail.xml; set to nothing, nowhere.
+"""
+
+
+class UsageError(Exception):
+    """The command line, or an option in ``.busted``, cannot be used; the message says what of it."""
+
+
+FLAGS = {
+    "list", "keep-going", "dontskip", "suppress-pending", "verbose", "shuffle", "shuffle-files", "shuffle-tests",
+    "sort", "sort-files", "sort-tests", "strict", "lazy", "auto-insulate", "recursive", "version", "help",
+}  # fmt: skip
+LISTS = {
+    "file", "helper", "tags", "exclude-tags", "filter", "filter-out", "name", "X", "Xhelper", "enable-log",
+    "disable-log",
+}  # fmt: skip
+VALUES = LISTS | {
+    "output", "timeout", "seed", "repeat", "pattern", "exclude-pattern", "lpath", "cpath", "config-file", "run",
+    "directory",
+}  # fmt: skip
+SHORT = {
+    "file": "file", "i": "helper", "tag": "tags", "t": "tags", "exclude-tag": "exclude-tags", "filter": "filter",
+    "filter-out": "filter-out", "list": "list", "bail": "no-keep-going", "dontskip": "dontskip", "l": "enable-log",
+    "L": "disable-log", "X": "X", "Xhelper": "Xhelper", "o": "output", "v": "verbose", "p": "pattern", "m": "lpath",
+    "f": "config-file", "r": "run", "C": "directory", "e": "exclude-pattern", "h": "help",
+}  # fmt: skip
+
+
+@dataclass
+class Options:
+    """The command line as it was given: lists for what may be repeated, None for what was not given."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    roots: list[str] = field(default_factory=list)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.values.get(name, default)
+
+
+def parse(argv: list[str]) -> Options:
+    """Read a command line in either style.  Raises :exc:`UsageError`."""
+    options = Options()
+    rest = iter(argv)
+    for word in rest:
+        if word == "--":
+            options.roots += rest
+        elif not word.startswith("-") or word == "-":
+            options.roots.append(word)
+        else:
+            _parse_option(options, word, rest)
+    options.roots += options.get("file", [])
+    return options
+
+
+def _parse_option(options: Options, word: str, rest: Iterator[str]) -> None:
+    shown, equals, value = word.partition("=")
+    name = shown[2:] if word.startswith("--") else SHORT.get(shown[1:], "")
+    positive = name.removeprefix("no-")
+    if name in VALUES:
+        if not equals:
+            given = next(rest, None)
+            if given is None:
+                raise UsageError(f"{shown}: a value is expected")
+            value = given
+        _set(options, name, value)
+    elif name in FLAGS or (name.startswith("no-") and positive in FLAGS):
+        if equals:
+            raise UsageError(f"{shown}: takes no value")
+        options.values[positive] = name in FLAGS
+    else:
+        raise UsageError(f"{shown}: no such option")
+
+
+def _set(options: Options, name: str, value: str) -> None:
+    if name not in LISTS:
+        options.values[name] = value
+    elif name in ("tags", "exclude-tags"):
+        options.values.setdefault(name, []).extend(each.strip().removeprefix("#") for each in value.split(",") if each)
+    else:
+        options.values.setdefault(name, []).append(value)
+
+
+def merge(options: Options, settings: dict[str, Any], source: str) -> None:
+    """Add to *options* what *settings* (of the file *source*) say and the command line left open.
+
+    Raises :exc:`UsageError` for an option that does not exist or a value of the wrong type."""
+    for key, value in settings.items():
+        if key in ("ROOT", "root"):
+            options.roots = options.roots or ([value] if isinstance(value, str) else list(value))
+            continue
+        name = key.replace("_", "-")
+        if name not in VALUES and name not in FLAGS:
+            raise UsageError(f"{source}: no such option '{key}'")
+        if name in options.values:
+            continue
+        if name in FLAGS:
+            if not isinstance(value, bool):
+                raise UsageError(f"{source}: {key}: true or false expected, got {value!r}")
+            options.values[name] = value
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                if not isinstance(each, str | int | float) or isinstance(each, bool):
+                    raise UsageError(f"{source}: {key}: text expected, got {each!r}")
+                _set(options, name, str(each))

@@ -1,0 +1,81 @@
+"""What one run does, as Python and Lua both know it: the options, resolved, and the spec files to run.
+
+Knows nothing of the command line (:mod:`mtev_busted.cli`) nor of how files are found (:mod:`mtev_busted.files`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+OUTPUTS = ("gtest", "plain", "tap", "json", "junit")
+"""The values of ``--output``; the name of a file of outputs/ each."""
+
+DEFAULT_LPATH = "./src/?.lua;./src/?/?.lua;./src/?/init.lua"
+
+
+@dataclass
+class Plan:
+    """The plan the Lua side runs.  Times are in seconds."""
+
+    files: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # errors of the run, found before it began
+    helpers: list[str] = field(default_factory=list)
+    helper_arguments: list[str] = field(default_factory=list)
+    output: str = "gtest"
+    color: bool = False
+    progress: bool = False
+    verbose: bool = False
+    list: bool = False
+    bail: bool = False
+    run_pending: bool = False
+    suppress_pending: bool = False
+    insulate_files: bool = True
+    strict: bool = False
+    shuffle_files: bool = False
+    shuffle_tests: bool = False
+    sort_files: bool = False
+    sort_tests: bool = False
+    seed: int = 0
+    runs: int = 1
+    timeout: float | None = None
+    tags: Sequence[str] = ()
+    exclude_tags: Sequence[str] = ()
+    filter: Sequence[str] = ()
+    filter_out: Sequence[str] = ()
+    names: Sequence[str] | None = None
+    lpath: str = DEFAULT_LPATH
+    cpath: str = ""
+    options: dict[str, str | bool] = field(default_factory=dict)
+    enable_logs: Sequence[str] = ()
+    disable_logs: Sequence[str] = ()
+    junit: str = ""  # the file to write, or nothing
+    junit_required: bool = False  # whether a run fails when it cannot be written
+    hostname: str = ""
+
+    def to_lua(self) -> str:
+        """The plan as a Lua table constructor."""
+        return lua_literal({key: value for key, value in asdict(self).items() if value is not None})
+
+
+def lua_literal(value: object) -> str:
+    """*value* (booleans, numbers, text, sequences, mappings by text) as Lua source.
+
+    Raises :exc:`TypeError` for anything else."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return _quoted(value)
+        case Mapping():
+            return "{" + ",".join(f"[{lua_literal(k)}]={lua_literal(v)}" for k, v in value.items()) + "}"
+        case list() | tuple():
+            return "{" + ",".join(map(lua_literal, value)) + "}"
+        case _:
+            raise TypeError(f"a {type(value).__name__} has no Lua literal")
+
+
+def _quoted(text: str) -> str:
+    plain = range(32, 127)
+    data = text.encode("utf-8", "surrogateescape")
+    return '"' + "".join(chr(b) if b in plain and b not in b'"\\' else f"\\{b:03d}" for b in data) + '"'

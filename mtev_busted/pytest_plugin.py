@@ -1,0 +1,147 @@
+"""pytest collects ``*_spec.lua``, an item for each test in it, and has mtev-busted run them, a process for each file.
+
+To be enabled by ``-p mtev_busted.pytest_plugin``.  The tests of a file are listed in a process of their own at
+collection, and run together when the first of them is due; ``-k``, ``--lf`` and the like choose as usual.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TIMEOUT_HELP = "seconds after which a test in a *_spec.lua is stopped"
+
+
+class SpecFailure(Exception):
+    """A test of a spec failed, or could not be run; the message is what mtev-busted says of it."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--spec-timeout``."""
+    parser.addoption("--spec-timeout", type=float, default=None, metavar="SECONDS", help=TIMEOUT_HELP)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SpecFile | None":
+    """Collect *file_path* if it is a spec."""
+    if file_path.name.endswith("_spec.lua"):
+        return SpecFile.from_parent(parent, path=file_path)
+    return None
+
+
+@dataclass
+class Results:
+    """What a run of some tests of a file said: results by full name, in order."""
+
+    by_name: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    elsewhere: str = ""  # errors that belong to no test
+    output: str = ""
+
+
+class SpecFile(pytest.File):
+    """A file of specs."""
+
+    def collect(self) -> Iterator["SpecItem"]:
+        """An item for each test.  Raises :exc:`SpecFailure` if the file does not load."""
+        listing = self._document(["--list"])
+        if listing["errors"]:
+            raise SpecFailure("\n".join(each["message"] for each in listing["errors"]))
+        self.results: Results | None = None
+        self.chosen: list[SpecItem] = []
+        seen: dict[str, int] = {}
+        for test in listing["tests"]:
+            name = test["name"] or "(no name)"
+            seen[name] = seen.get(name, 0) + 1
+            label = name if seen[name] == 1 else f"{name} [{seen[name]}]"
+            yield SpecItem.from_parent(self, name=label, full_name=test["name"], line=test["line"])
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What went wrong at collection, without Python's stack."""
+        return str(excinfo.value) if isinstance(excinfo.value, SpecFailure) else super().repr_failure(excinfo)
+
+    def result(self, item: "SpecItem") -> dict[str, Any]:
+        """The result of *item*: status and details.  The first call runs every selected test of the file."""
+        if self.results is None:
+            self.chosen = [each for each in item.session.items if isinstance(each, SpecItem) and each.parent is self]
+            self.results = self._run(self.chosen)
+        found = self.results
+        if queue := found.by_name.get(item.full_name):
+            result = queue.pop(0)
+            if found.elsewhere and item is self.chosen[-1] and result["status"] in ("success", "pending"):
+                return {"status": "error", "details": f"outside the tests of this file:\n{found.elsewhere}"}
+            return result
+        reason = found.elsewhere or "mtev-busted ended without a result for this test"
+        return {"status": "error", "details": f"{reason}\n{found.output}".strip()}
+
+    def _run(self, items: Iterable["SpecItem"]) -> Results:
+        names = dict.fromkeys(each.full_name for each in items)
+        timeout = self.config.getoption("--spec-timeout")
+        options = [f"--name={name}" for name in names] + ([f"--timeout={timeout}"] if timeout else [])
+        try:
+            document = self._document(options)
+        except SpecFailure as failure:
+            return Results(elsewhere=str(failure))
+        results = Results(output=document["output"])
+        for result in document["results"]:
+            results.by_name.setdefault(result["name"], []).append(result)
+        results.elsewhere = "\n".join(
+            f"{entry['title']}\n{entry.get('details', '')}"
+            for entry in (*document["failures"], *document["errors"])
+            if entry["element"]["descriptor"] not in ("it", "pending")
+        )
+        return results
+
+    def _document(self, options: list[str]) -> dict[str, Any]:
+        """Run mtev-busted on the file; the JSON it ends with, and under ``output`` what came before."""
+        command = [sys.executable, "-m", "mtev_busted.cli", "--output=json", *options, "--", str(self.path)]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL,
+            cwd=self.config.rootpath,
+            env={**os.environ, "JUNIT_OUTPUT_FILE": ""},
+        )
+        before, _, last = done.stdout.rstrip("\n").rpartition("\n")
+        try:
+            document = json.loads(last)
+        except ValueError:
+            text = (done.stdout + done.stderr).strip()
+            raise SpecFailure(f"mtev-busted ended with status {done.returncode}\n{text}") from None
+        if not isinstance(document, dict):
+            raise SpecFailure(f"mtev-busted wrote no result\n{done.stdout}")
+        document["output"] = (before + "\n" + done.stderr).strip()
+        return document
+
+
+class SpecItem(pytest.Item):
+    """A test of a spec."""
+
+    def __init__(self, *, full_name: str, line: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.full_name = full_name
+        self.line = line
+
+    def runtest(self) -> None:
+        """Pass, skip or raise :exc:`SpecFailure` as the test did."""
+        assert isinstance(self.parent, SpecFile)
+        result = self.parent.result(self)
+        if result["status"] == "pending":
+            pytest.skip(result["details"] or "pending")
+        if result["status"] != "success":
+            raise SpecFailure(result["details"])
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What the test said, without Python's stack."""
+        return str(excinfo.value) if isinstance(excinfo.value, SpecFailure) else super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where the test is."""
+        return self.path, self.line - 1, self.name

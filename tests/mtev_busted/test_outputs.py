@@ -1,0 +1,134 @@
+"""The outputs: gtest, plain, TAP, JSON, JUnit; colour and progress on terminals only."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from mtev_busted.plan import lua_literal
+
+SOURCE = """\
+it("passes", function() end)
+it("fails", function() assert.equal(1, 2) end)
+it("errs", function() error("oops") end)
+pending("waits")
+"""
+
+
+def test_gtest_is_the_default(busted: Any) -> None:
+    out = re.sub(r"\(\d+\.\d\d ms( total)?\)", r"(T\1)", busted.spec(SOURCE).out)
+    assert out.startswith(
+        "[==========] Running tests from scanned files.\n"
+        "[----------] Global test environment setup.\n"
+        "[----------] Running tests from spec/one_spec.lua\n"
+        "[ RUN      ] spec/one_spec.lua @ 1: passes\n"
+        "[       OK ] spec/one_spec.lua @ 1: passes (T)\n"
+        "[ RUN      ] spec/one_spec.lua @ 2: fails\n"
+        "spec/one_spec.lua:2: Expected objects to be equal.\n"
+    )
+    assert out.endswith(
+        "[----------] 4 tests from spec/one_spec.lua (T total)\n\n"
+        "[----------] Global test environment teardown.\n"
+        "[==========] 4 tests from 1 test file ran. (T total)\n"
+        "[  PASSED  ] 1 test.\n"
+        "[ SKIPPED  ] 1 test, listed below:\n"
+        "[ SKIPPED  ] spec/one_spec.lua @ 4: waits\n"
+        "[  FAILED  ] 1 test, listed below:\n"
+        "[  FAILED  ] spec/one_spec.lua @ 2: fails\n"
+        "[  ERROR   ] 1 error, listed below:\n"
+        "[  ERROR   ] spec/one_spec.lua @ 3: errs\n\n"
+        " 1 SKIPPED TEST\n 1 FAILED TEST\n 1 ERROR\n"
+    )
+
+
+def test_tap_numbers_its_lines_and_comments_failures(busted: Any) -> None:
+    lines = busted.spec(SOURCE, "-o", "TAP").out.splitlines()
+    assert lines[0] == "TAP version 13"
+    assert lines[-1] == "1..4"
+    assert [line for line in lines if line.startswith(("ok", "not ok"))] == [
+        "ok 1 - spec/one_spec.lua @ 1: passes",
+        "not ok 2 - spec/one_spec.lua @ 2: fails",
+        "not ok 3 - spec/one_spec.lua @ 3: errs",
+        "ok 4 - spec/one_spec.lua @ 4: waits # SKIP",
+    ]
+    assert "# spec/one_spec.lua:3: oops" in lines
+
+
+def test_plain_shows_signs_and_totals(busted: Any) -> None:
+    out = busted.spec(SOURCE, "--output=plain").out
+    assert out.startswith("+-*.\n1 success / 1 failure / 1 error / 1 pending : ")
+    assert "Failure → spec/one_spec.lua @ 2: fails\n" in out
+
+
+def test_json_holds_every_result(busted: Any) -> None:
+    document = busted.spec(SOURCE, "-o", "json").json()
+    assert [len(document[kind]) for kind in ("successes", "failures", "errors", "pendings")] == [1, 1, 1, 1]
+    assert document["failures"][0]["trace"] == {"short_src": "spec/one_spec.lua", "currentline": 2}
+    assert [each["status"] for each in document["results"]] == ["success", "failure", "error", "pending"]
+
+
+def test_junit_can_be_printed(busted: Any) -> None:
+    root = etree.fromstring(busted.spec(SOURCE, "-o", "junit").out.encode())
+    assert len(root.findall(".//testcase")) == 4
+    assert [each.tag for each in root.findall(".//testcase/*")] == ["failure", "error", "skipped"]
+
+
+@pytest.mark.parametrize("output", ["json", "junit"])
+def test_bytes_that_are_no_text_do_not_spoil_the_document(busted: Any, output: str) -> None:
+    run = busted.spec(
+        'it("\\255\\0 é \\27[1m", function() error("\\237\\160\\128\\239\\191\\191\\1]]>") end)', "-o", output
+    )
+    if output == "json":
+        assert run.json()["results"][0]["name"].startswith("�\0 é")
+    else:
+        assert etree.fromstring(run.out.encode()).find(".//error") is not None
+    assert busted.junit().find(".//error") is not None
+
+
+def test_a_terminal_gets_colour_and_a_file_none(busted: Any) -> None:
+    assert "\x1b[" not in busted.spec(SOURCE).out
+    master, slave = pty.openpty()
+    try:
+        environment = {**os.environ, "TERM": "xterm"}
+        environment.pop("NO_COLOR", None)
+        command = [sys.executable, "-m", "mtev_busted.cli"]
+        process = subprocess.Popen(
+            command, cwd=busted.directory, stdout=slave, stderr=slave, stdin=subprocess.DEVNULL, env=environment
+        )
+        os.close(slave)
+        data = b""
+        while True:
+            try:
+                chunk = os.read(master, 65536)
+            except OSError:  # EIO: the last writer is gone
+                break
+            if not chunk:
+                break
+            data += chunk
+        assert process.wait(60) == 2
+    finally:
+        os.close(master)
+    assert b"\x1b[32m[       OK ]\x1b[0m" in data
+    assert b"\x1b[31m[  FAILED  ]\x1b[0m" in data
+
+
+@given(st.recursive(st.booleans() | st.integers() | st.text(), st.lists))
+def test_every_value_of_a_plan_has_a_lua_literal_of_printable_ascii(value: Any) -> None:
+    text = lua_literal(value)
+    assert text.isascii()
+    assert text.isprintable()
+
+
+@given(st.binary())
+def test_text_crosses_as_its_bytes(data: bytes) -> None:
+    from luamtev.bridge import Border
+
+    text = data.decode("utf-8", "surrogateescape")
+    assert Border().load(b"return " + lua_literal(text).encode(), "test")() == data
