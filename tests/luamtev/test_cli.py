@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import signal
 import subprocess
 import sys
@@ -497,3 +498,43 @@ def test_the_example_runs(luamtev: Program) -> None:
     assert done.stdout.startswith(b"hello from e:default/0")
     assert done.stdout.endswith(b"nobody answers: nil\n")
     assert done.stderr == b"this line went to the log stream error\n"
+
+
+def test_log_lines_are_formatted_as_lua_does(luamtev: Program) -> None:
+    done = luamtev(
+        "main.lua",
+        source="""
+        function main()
+          local object = setmetatable({}, { __tostring = function() return "an object" end })
+          mtev.log("error", "%s %s %s %5.2f %d %q|", nil, true, object, 1 / 3, 7, "q")
+          mtev.log("error/child/of/child", "100%%")
+          print("%s is not a format for print", "%d")
+          os.exit(0)
+        end
+        """,
+    )
+    assert done.stderr == b'nil true an object  0.33 7 "q"|100%'
+    assert done.stdout == b"%s is not a format for print\t%d\n"
+
+
+def test_the_debug_flag_shows_thread_and_place_of_the_lua_call(luamtev: Program, tmp_path: Path) -> None:
+    generated = luamtev("-T", "main.lua").stdout.decode()
+    flags = 'debug="on" facility="on"'
+    (tmp_path / "c.xml").write_text(generated.replace('<log name="error"/>', f'<log name="error" {flags}/>'))
+    done = luamtev(
+        "-c",
+        "c.xml",
+        "main.lua",
+        source="""
+        function main()
+          mtev.log("error/mine", "here\\n")
+          mtev.printto("error/mine")
+          print("and here")
+          os.exit(0)
+        end
+        """,
+    )
+    first, second = done.stderr.decode().splitlines()
+    pattern = r"\[error/mine\] \[t@\d+/e:default/0,(?:\.\.\.)?\S*main\.lua:%d\] %s"
+    assert re.fullmatch(pattern % (3, "here"), first)
+    assert re.fullmatch(pattern % (5, "and here"), second)

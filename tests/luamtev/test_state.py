@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from luamtev import state
 from luamtev.bridge import NotOnHub
 from luamtev.state import Options, State, StateError
 from runtime import eventer
@@ -371,3 +372,9 @@ def test_coroutines_that_end_or_fail_or_are_cancelled_leave_nothing(
     lua_kilobytes, resident_kilobytes = map(int, lua.printed().split())
     assert lua_kilobytes < 200
     assert resident_kilobytes < 8 * 1024
+
+
+def test_outside_luamtev_print_goes_to_the_error_log(lua: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "host", state.Host())
+    assert lua("function main() print('to', 'error') print(arg[1]) os.exit(0) end") == ""
+    assert lua.errors() == "to\terror\nnil\n"

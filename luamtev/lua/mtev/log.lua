@@ -67,4 +67,4 @@ print = mtev.print
 
 function printf(fmt, ...) return mtev.print(format(fmt, ...)) end
 
-function errorf(fmt, ...) return error(format(fmt, ...), 2) end
+function errorf(fmt, ...) error(format(fmt, ...), 2) end

@@ -1,0 +1,127 @@
+"""lua_general: a function of a Lua module on the loop threads it belongs on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from luamtev.modules.lua_general import LuaGeneral
+from luamtev.state import Options
+
+Program = Callable[..., Any]
+
+
+def configuration(luamtev: Program, threads: int, **keys: str) -> str:
+    text = luamtev("-n", str(threads), "-T", "main.lua").stdout.decode()
+    extra = "".join(f"<{key}>{value}</{key}>" for key, value in keys.items())
+    return str(text.replace("<lua_function>", f"{extra}<lua_function>"))
+
+
+WHERE = """
+    function main()
+      local tid, index, name = mtev.thread_self()
+      print(index, name)
+      if mtev.shared_seq("ran") == (ENV.EXPECTED or 0) - 1 then mtev.sleep(0.05) os.exit(0) end
+    end
+"""
+
+
+def test_the_function_runs_once_unless_concurrent(luamtev: Program, tmp_path: Path) -> None:
+    (tmp_path / "c.xml").write_text(configuration(luamtev, 3))
+    done = luamtev("-c", "c.xml", "main.lua", source=WHERE, EXPECTED="1")
+    assert done.stdout == b"0\te:default/0\n"
+
+
+def test_concurrent_runs_the_function_on_every_loop_thread_in_a_state_of_its_own(
+    luamtev: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "c.xml").write_text(configuration(luamtev, 3, concurrent="on"))
+    done = luamtev("-c", "c.xml", "main.lua", source=WHERE + "assert(not SEEN) SEEN = true", EXPECTED="3")
+    assert sorted(done.stdout.splitlines()) == [b"0\te:default/0", b"1\te:default/1", b"2\te:default/2"]
+    assert done.stderr == b""
+
+
+def test_a_preload_that_fails_is_a_tragedy(luamtev: Program, tmp_path: Path) -> None:
+    (tmp_path / "c.xml").write_text(configuration(luamtev, 1, preloads="not.there"))
+    done = luamtev("-c", "c.xml", "main.lua", source="function main() end")
+    assert done.returncode == 255
+    assert b"module 'not.there' not found" in done.stderr
+    assert done.stderr.endswith(b"Unrecoverable run-time error. Terminating.\n")
+
+
+def test_two_modules_run_side_by_side(luamtev: Program, tmp_path: Path) -> None:
+    text = configuration(luamtev, 1)
+    second = text[text.index("<generic") : text.index("</generic>") + len("</generic>")]
+    second = second.replace("<lua_function>main<", "<lua_function>other<")
+    (tmp_path / "c.xml").write_text(text.replace("</modules>", f"{second}</modules>"))
+    done = luamtev(
+        "-c",
+        "c.xml",
+        "main.lua",
+        source="""
+        function main() shared = "main's own" mtev.shared_waitfor("other is done") os.exit(0) end
+        function other() print(shared) mtev.shared_notify("other is done", true) end
+        """,
+    )
+    assert (done.returncode, done.stdout) == (0, b"nil\n")
+
+
+def test_every_key_becomes_an_option() -> None:
+    module = LuaGeneral()
+    module.configure(
+        {
+            "lua_module": "m",
+            "lua_function": "f",
+            "concurrent": "yes",
+            "directory": " d ",
+            "cpath": "c",
+            "Cpreloads": "a,b",
+            "preloads": "p",
+            "gc_full": "0",
+            "gc_step": "7",
+            "gc_stepmul": "300",
+            "gc_pause": "150",
+            "interrupt_time": "0.5",
+            "tragedy_terminates": "ON",
+        }
+    )
+    assert module.concurrent is True
+    assert module.options == Options(
+        directory="d",
+        cpath="c",
+        Cpreloads="a,b",
+        preloads="p",
+        gc_full=0,
+        gc_step=7,
+        gc_stepmul=300,
+        gc_pause=150,
+        interrupt_time=0.5,
+        tragedy_terminates=True,
+    )
+    module.configure({"lua_module": "m", "lua_function": "f"})
+    assert module.options == Options()
+    assert module.concurrent is False
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("lua_module", ""),
+        ("lua_function", ""),
+        ("concurrent", "maybe"),
+        ("tragedy_terminates", "2"),
+        ("gc_full", "-1"),
+        ("gc_full", "1.5"),
+        ("gc_step", "x"),
+        ("gc_stepmul", "0"),
+        ("gc_pause", "99999999999"),
+        ("interrupt_time", "0"),
+        ("interrupt_time", "soon"),
+        ("interrupt_time", "inf"),
+        ("interrupt_time", "nan"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(key: str, value: str) -> None:
+    with pytest.raises(ValueError, match=key):
+        LuaGeneral().configure({"lua_module": "m", "lua_function": "f"} | {key: value})

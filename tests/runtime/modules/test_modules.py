@@ -1,0 +1,121 @@
+"""The module loader: from the configuration to a module that works."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from runtime import conf, modules
+from runtime.modules import ModuleError
+
+calls: list[tuple[str, object]] = []
+
+
+class Recorder:
+    """A module that notes what the loader does with it."""
+
+    def configure(self, config: Mapping[str, str]) -> None:
+        if config.get("refuse"):
+            raise ValueError("refuse: not this")
+        calls.append(("configure", dict(config)))
+
+    def init(self) -> None:
+        calls.append(("init", self))
+
+
+class Failing(Recorder):
+    """A module that fails to start."""
+
+    def init(self) -> None:
+        raise RuntimeError("no such device")
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls.clear()
+    monkeypatch.setattr(modules, "_registered", {})
+    monkeypatch.setitem(sys.modules, "recorder_module", sys.modules[__name__])
+    modules.register("test", "recorder", "recorder_module:Recorder")
+    modules.register("test", "failing", "recorder_module:Failing")
+    modules.register("test", "absent", "recorder_module:Absent")
+    modules.register("test", "unimportable", "no_such_package:Thing")
+
+
+def load(text: str) -> list[modules.Loaded]:
+    return modules.load(conf.loads(f"<app>{text}</app>".encode()))
+
+
+def test_a_registered_module_gets_its_merged_configuration_then_starts() -> None:
+    loaded = load(
+        "<modules><config><shared>yes</shared><own>above</own></config>"
+        '<generic image="test" name="recorder"><config><own>below</own></config></generic></modules>'
+    )
+    assert calls == [("configure", {"shared": "yes", "own": "below"})]
+    modules.start(loaded)
+    assert calls[1] == ("init", loaded[0].module)
+    assert (loaded[0].image, loaded[0].name) == ("test", "recorder")
+
+
+def test_modules_of_includes_and_groups_are_found_in_order() -> None:
+    generic = '<generic image="test" name="recorder"><config><n>%d</n></config></generic>'
+    included = f"<include><modules>{generic % 3}</modules></include>"
+    load(f"<modules>{generic % 1}<group>{generic % 2}</group></modules>{included}")
+    assert [config for _, config in calls] == [{"n": "1"}, {"n": "2"}, {"n": "3"}]
+
+
+def test_the_environment_turns_a_module_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '<modules><generic image="test" name="recorder" require_env="WANT_RECORDER"/></modules>'
+    monkeypatch.delenv("WANT_RECORDER", raising=False)
+    assert load(text) == []
+    monkeypatch.setenv("WANT_RECORDER", "1")
+    assert len(load(text)) == 1
+
+
+@pytest.mark.parametrize("separator", [":", ";"])
+def test_an_image_is_looked_for_in_the_directories_given(tmp_path: Path, separator: str) -> None:
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "image.py").write_text(
+        "class thing:\n"
+        "    def configure(self, config): self.config = dict(config)\n"
+        "    def init(self): self.started = True\n"
+    )
+    directories = f"{tmp_path}/first{separator}{tmp_path}/second"
+    generic = '<generic image="image" name="thing"><config><k>v</k></config></generic>'
+    loaded = load(f'<modules directory="{directories}">{generic}</modules>')
+    modules.start(loaded)
+    assert vars(loaded[0].module) == {"config": {"k": "v"}, "started": True}
+
+
+@pytest.mark.parametrize(
+    ("generic", "named"),
+    [
+        ('image="test"', "needs an image and a name"),
+        ('name="recorder"', "needs an image and a name"),
+        ('image="nothing" name="none"', r"no module none in image nothing \(not built in; looked in no directories\)"),
+        ('image="test" name="absent"', "image test has no module absent"),
+        ('image="test" name="unimportable"', r"module unimportable \(image test\) failed to load: .*no_such_package"),
+    ],
+)
+def test_a_module_that_cannot_be_found_is_named(generic: str, named: str) -> None:
+    with pytest.raises(ModuleError, match=named):
+        load(f"<modules><generic {generic}/></modules>")
+
+
+def test_a_file_that_does_not_load_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def oops(:\n")
+    with pytest.raises(ModuleError, match=r"module x \(image broken\) failed to load: .*broken.py"):
+        load(f'<modules directory="{tmp_path}"><generic image="broken" name="x"/></modules>')
+    with pytest.raises(ModuleError, match=f"looked in {tmp_path}"):
+        load(f'<modules directory="{tmp_path}"><generic image="absent" name="x"/></modules>')
+
+
+def test_a_refused_configuration_is_named() -> None:
+    with pytest.raises(ModuleError, match=r"module recorder \(image test\): refuse: not this"):
+        load('<modules><generic image="test" name="recorder"><config><refuse>1</refuse></config></generic></modules>')
+
+
+def test_a_module_that_does_not_start_is_named() -> None:
+    loaded = load('<modules><generic image="test" name="failing"/></modules>')
+    with pytest.raises(ModuleError, match=r"module failing \(image test\) failed to start: no such device"):
+        modules.start(loaded)
