@@ -89,6 +89,55 @@ describe("mtev.sleep", function()
   end)
 end)
 
+describe("deadlines", function()
+  it("fire in order and are forgotten when somebody leaves early, in any mixture", function()
+    math.randomseed(20240117)
+    local last, woken, expected, answered, left = 0, 0, 0, 0, 0
+    local sleepers = {}
+    for i = 1, 3000 do
+      local delay = math.random(1, 60) / 1000
+      local kind = math.random(3)
+      left = left + 1
+      mtev.coroutine_spawn(function()
+        sleepers[i] = { co = coroutine.running(), kind = kind, key = "early" .. i }
+        local due = mtev.time() + delay
+        if kind == 3 then
+          local key = mtev.waitfor("early" .. i, delay)
+          if key then answered = answered + 1 else assert(mtev.time() >= due - 0.001) end
+        else
+          mtev.sleep(delay)
+          local now = mtev.time()
+          assert(now >= due - 0.001, "too early")
+          assert(due >= last - 0.002, "out of order")
+          last, woken = due, woken + 1
+        end
+        left = left - 1
+      end)
+      if kind ~= 3 then expected = expected + 1 end
+    end
+    local notified = 0
+    for i = 1, 3000 do
+      local each = sleepers[i]
+      if math.random(3) == 1 then
+        if each.kind == 3 then
+          mtev.notify(each.key)
+          notified = notified + 1
+        else
+          mtev.cancel_coro(each.co)
+          expected, left = expected - 1, left - 1
+        end
+      end
+    end
+    for _ = 1, 200 do
+      if left == 0 then break end
+      mtev.sleep(0.01)
+    end
+    assert.are.equal(0, left)
+    assert.are.equal(expected, woken)
+    assert.is_true(answered <= notified)
+  end)
+end)
+
 describe("mtev.waitfor and mtev.notify", function()
   it("hand over the key and every value", function()
     mtev.coroutine_spawn(function() mtev.sleep(0) mtev.notify("k", 1, nil, "three", nil) end)
