@@ -133,7 +133,7 @@ class State:
 
     def _boot(self, border: bridge.Border) -> None:
         functions: dict[str, Callable[..., Any]] = {
-            "task_failed": self._task_failed,
+            "task_failed": self.fail,
             "ticket_cancel": self._ticket_cancel,
             "library_exists": lambda name: name.decode() in _libraries(),
         }
@@ -225,9 +225,6 @@ class State:
         pending = self.tickets.pop(ticket, None)
         if pending is not None:
             pending.cancel()
-
-    def _task_failed(self, report: bytes) -> None:
-        self.fail(report)
 
     def fail(self, report: bytes) -> None:
         """An error nobody caught: into the log, and with tragedy_terminates the end of the process."""

@@ -119,6 +119,12 @@ local function release(task)
   if task.pos > 0 then disarm(task) end
 end
 
+-- The same for a task that will not be resumed: work under way for it is called off.
+local function abandon(task)
+  if task.hold == tickets then border.ticket_cancel(task.key) end
+  release(task)
+end
+
 local function describe(err)
   local ok, text = pcall(tostring, err) -- a __tostring of the user's may fail
   return ok and text or "error object is a " .. type(err) .. " value"
@@ -127,7 +133,7 @@ end
 local function ended(task, previous, ok, what)
   current, depth = previous, depth - 1
   if what == PARK and ok then
-    if not tasks[task.co] then release(task) end -- cancelled while it ran
+    if not tasks[task.co] then abandon(task) end -- cancelled while it ran
     return
   end
   tasks[task.co] = nil
@@ -194,7 +200,7 @@ local function switch(task, ...)
     if not current or not isyieldable() then return catch_up() end
   else
     local n, values = select("#", ...), { ... }
-    give_way(function() return run(task, unpack(values, 1, n)) end)
+    give_way(function() if tasks[task.co] == task then return run(task, unpack(values, 1, n)) end end)
   end
   local self = current
   give_way(function() if tasks[self.co] == self then return run(self) end end)
@@ -306,8 +312,7 @@ function kernel.cancel(co)
   local task = tasks[co]
   if not task then return end
   tasks[co] = nil
-  if task.hold == tickets then border.ticket_cancel(task.key) end
-  release(task)
+  abandon(task)
 end
 
 local function seconds(value, name, level)

@@ -360,6 +360,7 @@ CHURN = """
         ("mtev.waitfor('k' .. i, 0.0001)", "", 100_000),
         ("mtev.shared_waitfor('k' .. i, 60)", "mtev.cancel_coro(co)", 50_000),
         ("mtev.semaphore('churn', 0):acquire(60)", "mtev.cancel_coro(co)", 50_000),
+        ("mtev.cancel_coro(co) mtev.shared_waitfor('k' .. i, 60)", "", 20_000),
         ("error('on purpose')", "", 20_000),
     ],
 )
