@@ -93,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(arguments: Arguments, configuration: conf.Conf) -> int:
     """Run the script in the stack of *configuration*, until a signal; returns the exit status."""
     modules.register()
+    _open_standard_descriptors()
     log.new_stream("stdout", type="file", fd=1)
     state.host = state.Host(arg=arguments.script, print_stream="stdout")
     return stack.run(
@@ -101,6 +102,15 @@ def run(arguments: Arguments, configuration: conf.Conf) -> int:
         group=arguments.group,
         enable_logs=[*(["debug"] if arguments.debug else []), *arguments.logs],
     )
+
+
+def _open_standard_descriptors() -> None:
+    """Have 0, 1 and 2 lead nowhere where they are closed: nothing else shall get these numbers, and what is printed."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 def parse(argv: list[str]) -> Arguments:

@@ -16,11 +16,11 @@ from math import inf
 from typing import Any, Protocol
 
 from luamtev import bridge
-from luamtev.api import conf, log, shared, system, watch
+from luamtev.api import conf, digests, log, shared, system, watch
 from runtime import eventer, main
 from runtime.log import stream_find
 
-FAMILIES = (log, conf, shared, system, watch)
+FAMILIES = (log, conf, digests, shared, system, watch)
 
 
 class StateError(Exception):

@@ -64,7 +64,8 @@ def terminate(status: int) -> NoReturn:
     """End the process with *status*, at once and from any thread, after everything logged and printed is written."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:  # as it is when the process was started without
+                stream.flush()
         except (OSError, ValueError):
             pass  # nobody reads it any more
     ctypes.CDLL(None).fflush(None)  # what Lua's io library still holds

@@ -25,7 +25,7 @@ end
 
 mtev = {}
 ffi = require("ffi")
-for _, family in ipairs({ "object", "timeval", "coroutines", "log", "conf", "shared", "system" }) do
+for _, family in ipairs({ "object", "timeval", "coroutines", "log", "conf", "shared", "system", "json_decode", "json_encode", "json", "encodings", "digests" }) do
   load_library("mtev/" .. family, home)
   package.loaded["mtev." .. family] = mtev
 end

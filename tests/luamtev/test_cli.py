@@ -491,6 +491,13 @@ def test_a_reader_that_goes_away_does_not_kill_the_program(tmp_path: Path) -> No
     assert len(errors[0].splitlines()) <= 1, "a broken pipe is reported once"
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_program_started_without_standard_descriptors_still_ends_as_it_should(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "main.lua").write_text("function main() print('x') mtev.log('error', 'y') os.exit(6) end")
+    command = f'"{sys.executable}" -m luamtev main.lua {closed}'
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, timeout=60).returncode == 6
+
+
 def test_the_example_runs(luamtev: Program) -> None:
     example = Path(__file__).parents[2] / "examples" / "hello.lua"
     done = luamtev(str(example))
