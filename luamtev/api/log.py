@@ -18,7 +18,10 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
         streams[stream.slot] = stream
         return stream.slot
 
-    def log_write(slot: int, message: bytes, file: bytes = b"", line: int = 0) -> None:
+    def log_write(slot: int, message: bytes) -> None:
+        streams[slot].log(message)
+
+    def log_write_from(slot: int, message: bytes, file: bytes, line: int) -> None:
         streams[slot].log(message, file=file.decode("utf-8", "replace"), line=line)
 
     def log_enable(slot: int, on: bool) -> None:
@@ -30,5 +33,6 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
         "log_enabled_address": log.enabled_address,
         "log_find": log_find,
         "log_write": log_write,
+        "log_write_from": log_write_from,
         "log_enable": log_enable,
     }

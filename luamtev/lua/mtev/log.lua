@@ -13,7 +13,8 @@ local select, tostring, type = select, tostring, type
 local WANTS_PLACE = 3 -- enabled, and some stream on the way prints file and line
 
 local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
-local write, find, enable = checked(border.log_write), checked(border.log_find), checked(border.log_enable)
+local find, enable = checked(border.log_find), checked(border.log_enable)
+local write, write_from = border.log_write, border.log_write_from -- these never raise
 local slots = {} -- stream name -> index into `enabled`
 
 local function slot_of(name, caller)
@@ -25,9 +26,9 @@ local function slot_of(name, caller)
   return slot
 end
 
-local function write_from(level, slot, message)
-  local info = getinfo(level + 1, "Sl")
-  return write(slot, message, info.short_src, info.currentline)
+local function write_with_place(slot, message)
+  local info = getinfo(3, "Sl") -- whoever called mtev.log or print
+  write_from(slot, message, info.short_src, info.currentline)
 end
 
 function mtev.log(name, fmt, ...)
@@ -36,7 +37,7 @@ function mtev.log(name, fmt, ...)
   if state == 0 then return end
   local message = format(fmt, ...)
   if state == WANTS_PLACE then
-    write_from(2, slot, message)
+    write_with_place(slot, message)
   else
     write(slot, message)
   end
@@ -55,7 +56,7 @@ function mtev.print(...)
   for i = 1, n do parts[i] = tostring(parts[i]) end
   local message = concat(parts, "\t", 1, n) .. "\n"
   if state == WANTS_PLACE then
-    write_from(2, print_slot, message)
+    write_with_place(print_slot, message)
   else
     write(print_slot, message)
   end
