@@ -16,11 +16,11 @@ from math import inf
 from typing import Any, Protocol
 
 from luamtev import bridge
-from luamtev.api import conf, digests, log, shared, system, watch
+from luamtev.api import conf, digests, gunzip, log, pcre, shared, system, text, timezone, watch
 from runtime import eventer, main
 from runtime.log import stream_find
 
-FAMILIES = (log, conf, digests, shared, system, watch)
+FAMILIES = (log, conf, digests, gunzip, pcre, shared, system, text, timezone, watch)
 
 
 class StateError(Exception):

@@ -25,9 +25,10 @@ end
 
 mtev = {}
 ffi = require("ffi")
-for _, family in ipairs({ "object", "timeval", "coroutines", "log", "conf", "shared", "system", "json_decode", "json_encode", "json", "encodings", "digests" }) do
-  load_library("mtev/" .. family, home)
-  package.loaded["mtev." .. family] = mtev
+for _, family in ipairs({ "object", "timeval", "coroutines", "log", "conf", "shared", "system",
+  "json_decode", "json_encode", "json", "encodings", "digests", "text", "gunzip", "pcre_library", "pcre_package", "pcre",
+  "timezone", "pack", "extras" }) do
+  package.loaded["mtev." .. family] = load_library("mtev/" .. family, home) or mtev
 end
 
 -- `require` -------------------------------------------------------------------------------------------------------
