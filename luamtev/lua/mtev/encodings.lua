@@ -1,0 +1,195 @@
+-- mtev.base64_*, mtev.base32_* and mtev.crc32, on bytes through ffi.  What cannot be decoded gives "".
+
+local home = ...
+
+local ffi = require("ffi")
+local bit = require("bit")
+local cast, ffi_string = ffi.cast, ffi.string
+local band, bor, bxor, lshift, rshift, bnot = bit.band, bit.bor, bit.bxor, bit.lshift, bit.rshift, bit.bnot
+local type, tostring, tonumber, select, error = type, tostring, tonumber, select, error
+
+local KEPT = 65536 -- bytes of buffer kept between calls
+local bytes_type = ffi.typeof("const uint8_t *")
+local buffer_type = ffi.typeof("uint8_t[?]")
+local pairs_type = ffi.typeof("uint16_t *")
+
+local kept = buffer_type(KEPT + 8)
+local function buffer(size) return size <= KEPT and kept or buffer_type(size + 8) end
+
+local function check_bytes(value, name, position)
+  if type(value) == "string" then return value end
+  if type(value) == "number" then return tostring(value) end
+  error("bad argument #" .. (position or 1) .. " to '" .. name .. "' (string expected, got " .. type(value) .. ")", 3)
+end
+home.check_bytes = check_bytes
+
+local function alphabet(letters)
+  local encode, decode = ffi.new("uint8_t[?]", #letters), ffi.new("uint8_t[256]")
+  ffi.fill(decode, 256, 255)
+  for i = 1, #letters do
+    encode[i - 1] = letters:byte(i)
+    decode[letters:byte(i)] = i - 1
+  end
+  return encode, decode
+end
+
+-- Base 64 (RFC 4648) ------------------------------------------------------------------------------------------------
+
+local encode64, decode64 = alphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+local twelve = ffi.new("uint16_t[4096]") -- two letters for twelve bits, as they lie in memory
+do
+  local letters = cast(bytes_type, twelve)
+  local writable = cast("uint8_t *", letters)
+  for i = 0, 4095 do
+    writable[2 * i], writable[2 * i + 1] = encode64[rshift(i, 6)], encode64[band(i, 63)]
+  end
+end
+
+local function to_base64(text)
+  local n = #text
+  local p, size = cast(bytes_type, text), 4 * math.floor((n + 2) / 3)
+  local out = buffer(size)
+  local o = cast(pairs_type, out)
+  local whole, at = n - n % 3, 0
+  for i = 0, whole - 3, 3 do
+    local group = bor(lshift(p[i], 16), lshift(p[i + 1], 8), p[i + 2])
+    o[at], o[at + 1] = twelve[rshift(group, 12)], twelve[band(group, 4095)]
+    at = at + 2
+  end
+  if whole < n then
+    local second = whole + 1 < n and p[whole + 1] or 0
+    local group = bor(lshift(p[whole], 16), lshift(second, 8))
+    o[at], o[at + 1] = twelve[rshift(group, 12)], twelve[band(group, 4095)]
+    out[size - 1] = 61
+    if whole + 1 == n then out[size - 2] = 61 end
+  end
+  return ffi_string(out, size)
+end
+home.to_base64 = to_base64
+
+function mtev.base64_encode(text) return to_base64(check_bytes(text, "base64_encode")) end
+
+-- The tables hold a letter's six bits in their place within a group; BAD has a bit no group has.
+local BAD = 0x1000000
+local first, second = ffi.new("uint32_t[256]", BAD), ffi.new("uint32_t[256]", BAD)
+local third, fourth = ffi.new("uint32_t[256]", BAD), ffi.new("uint32_t[256]", BAD)
+for i = 0, 255 do
+  local value = decode64[i]
+  local bad = value == 255
+  first[i], second[i] = bad and BAD or lshift(value, 18), bad and BAD or lshift(value, 12)
+  third[i], fourth[i] = bad and BAD or lshift(value, 6), bad and BAD or value
+end
+
+function mtev.base64_decode(text)
+  text = check_bytes(text, "base64_decode")
+  local p, n = cast(bytes_type, text), #text
+  while n > 0 and p[n - 1] == 61 and #text - n < 2 do n = n - 1 end
+  if n % 4 == 1 or n < #text and #text % 4 ~= 0 then return "" end
+  local out = buffer(n)
+  local whole, at = n - n % 4, 0
+  for i = 0, whole - 4, 4 do
+    local group = bor(first[p[i]], second[p[i + 1]], third[p[i + 2]], fourth[p[i + 3]])
+    if group >= BAD then return "" end
+    out[at], out[at + 1], out[at + 2] = rshift(group, 16), rshift(group, 8), group
+    at = at + 3
+  end
+  if whole < n then
+    local group = bor(first[p[whole]], second[p[whole + 1]])
+    if n - whole == 3 then group = bor(group, third[p[whole + 2]]) end
+    if group >= BAD then return "" end
+    out[at], out[at + 1] = rshift(group, 16), rshift(group, 8)
+    at = at + n - whole - 1
+  end
+  return ffi_string(out, at)
+end
+
+-- Base 32 (RFC 4648) ------------------------------------------------------------------------------------------------
+
+local encode32, decode32 = alphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+for i = 0, 25 do decode32[97 + i] = i end
+
+function mtev.base32_encode(text)
+  text = check_bytes(text, "base32_encode")
+  local p, n = cast(bytes_type, text), #text
+  local size = 8 * math.floor((n + 4) / 5)
+  local out = buffer(size)
+  local held, bits, at = 0, 0, 0
+  for i = 0, n - 1 do
+    held, bits = bor(lshift(band(held, 31), 8), p[i]), bits + 8
+    while bits >= 5 do
+      bits = bits - 5
+      out[at] = encode32[band(rshift(held, bits), 31)]
+      at = at + 1
+    end
+  end
+  if bits > 0 then
+    out[at] = encode32[band(lshift(held, 5 - bits), 31)]
+    at = at + 1
+  end
+  for i = at, size - 1 do out[i] = 61 end
+  return ffi_string(out, size)
+end
+
+local letters_of = { [0] = true, [2] = true, [4] = true, [5] = true, [7] = true } -- in the last group
+
+function mtev.base32_decode(text)
+  text = check_bytes(text, "base32_decode")
+  local p, n = cast(bytes_type, text), #text
+  while n > 0 and p[n - 1] == 61 and #text - n < 6 do n = n - 1 end
+  if not letters_of[n % 8] or n < #text and #text % 8 ~= 0 then return "" end
+  local out = buffer(n)
+  local held, bits, at = 0, 0, 0
+  for i = 0, n - 1 do
+    local value = decode32[p[i]]
+    if value == 255 then return "" end
+    held, bits = bor(lshift(band(held, 127), 5), value), bits + 5
+    if bits >= 8 then
+      bits = bits - 8
+      out[at] = rshift(held, bits)
+      at = at + 1
+    end
+  end
+  return ffi_string(out, at)
+end
+
+-- CRC-32 (IEEE 802.3), eight bytes a step -----------------------------------------------------------------------------
+
+local crc_table = ffi.new("uint32_t[2048]") -- eight tables of 256, for a byte with none to seven more behind it
+for i = 0, 255 do
+  local value = i
+  for _ = 1, 8 do value = band(value, 1) == 1 and bxor(rshift(value, 1), 0xedb88320) or rshift(value, 1) end
+  crc_table[i] = value
+end
+for i = 256, 2047 do
+  local previous = crc_table[i - 256]
+  crc_table[i] = bxor(rshift(previous, 8), crc_table[band(previous, 255)])
+end
+
+local function crc32(crc, text)
+  local p, n, t = cast(bytes_type, text), #text, crc_table
+  crc = bnot(crc)
+  local whole = n - n % 8
+  for i = 0, whole - 8, 8 do
+    crc = bxor(crc, bor(p[i], lshift(p[i + 1], 8), lshift(p[i + 2], 16), lshift(p[i + 3], 24)))
+    crc = bxor(t[1792 + band(crc, 255)], t[1536 + band(rshift(crc, 8), 255)], t[1280 + band(rshift(crc, 16), 255)],
+      t[1024 + rshift(crc, 24)], t[768 + p[i + 4]], t[512 + p[i + 5]], t[256 + p[i + 6]], t[p[i + 7]])
+  end
+  for i = whole, n - 1 do crc = bxor(rshift(crc, 8), t[band(bxor(crc, p[i]), 255)]) end
+  return bnot(crc)
+end
+
+-- crc32(s), or crc32(start, ...): the checksum of all that follows, going on from *start*.
+function mtev.crc32(start, ...)
+  local crc, given = 0, select("#", ...)
+  if given == 0 then
+    crc = crc32(0, check_bytes(start, "crc32"))
+  else
+    crc = tonumber(start)
+    if not crc or crc % 1 ~= 0 then
+      error("bad argument #1 to 'crc32' (checksum expected, got " .. type(start) .. ")", 2)
+    end
+    crc = bit.tobit(crc)
+    for i = 1, given do crc = crc32(crc, check_bytes((select(i, ...)), "crc32", i + 1)) end
+  end
+  return crc % 2 ^ 32
+end

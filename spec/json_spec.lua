@@ -1,0 +1,177 @@
+-- contract: JSON
+
+local function text_of(value, ...) return mtev.tojson(value, ...):tostring() end
+local function parse(text) return assert(mtev.parsejson(text)):document() end
+
+describe("mtev.parsejson", function()
+  it("gives the values of a document, nulls left out", function()
+    assert.same({ a = { 1, 2.5, "x", true, false }, c = {} }, parse('{"a":[1,2.5,"x",true,false],"b":null,"c":{}}'))
+    assert.same({ [1] = 1, [3] = 3 }, parse(" [ 1 , null , 3 ] "))
+    assert.same({ a = 2 }, parse('{"a":1,"a":2}'))
+  end)
+
+  it("takes a scalar for a document", function()
+    assert.equal(5, parse("5"))
+    assert.equal("x", parse('"x"'))
+    assert.equal(false, parse("false"))
+    assert.is_nil(parse("null"))
+    assert.equal(12, mtev.parsejson(12):document())
+  end)
+
+  it("ignores text after the document", function()
+    assert.same({ 1 }, parse("[1] and more"))
+    assert.equal("[ 1 ]", mtev.parsejson("[1] and more"):tostring())
+  end)
+
+  it("gives integers of 2^52 and beyond as decimal strings", function()
+    assert.same({ 4503599627370495, "4503599627370496", "-4503599627370496", "18446744073709551616" },
+      parse("[4503599627370495, 4503599627370496, -4503599627370496, 18446744073709551616]"))
+    assert.equal(-4503599627370495, parse("-4503599627370495"))
+    assert.equal(1e300, parse("1e300"))
+  end)
+
+  it("decodes escapes", function()
+    assert.equal('"\\/\b\f\n\r\t', parse([["\"\\\/\b\f\n\r\t"]]))
+    assert.equal("\0é€😀", parse([["\u0000\u00e9\u20AC\ud83d\ude00"]]))
+    assert.equal("\239\191\189x", parse([["\ud83dx"]]))
+    assert.equal("\255\254", parse('"\255\254"'))
+    local long = ("x"):rep(200000)
+    assert.equal(long .. "\n" .. long, parse('"' .. long .. "\\n" .. long .. '"'))
+  end)
+
+  for _, case in ipairs({
+    { "", "unexpected end of data", 0 },
+    { "  ", "unexpected end of data", 2 },
+    { "[1,2", "unexpected end of data", 4 },
+    { '{"a"', "unexpected end of data", 4 },
+    { '"abc', "unexpected end of data", 4 },
+    { '"abc\\', "unexpected end of data", 5 },
+    { "-", "unexpected end of data", 1 },
+    { "[1,]", "value expected", 3 },
+    { "[,1]", "value expected", 1 },
+    { "[1 2]", "',' or ']' expected", 3 },
+    { "[1}", "',' or ']' expected", 2 },
+    { '{"a":1]', "',' or '}' expected", 6 },
+    { '{"a":1,}', "object key expected", 7 },
+    { "{a:1}", "object key expected", 1 },
+    { '{"a" 1}', "':' expected", 5 },
+    { "[01]", "leading zero in a number", 1 },
+    { "[1.]", "digit expected", 3 },
+    { "[1e]", "digit expected", 3 },
+    { "[-]", "digit expected", 2 },
+    { "[+1]", "value expected", 1 },
+    { "[.5]", "value expected", 1 },
+    { "[NaN]", "value expected", 1 },
+    { "[nul]", "value expected", 1 },
+    { "['a']", "value expected", 1 },
+    { '["a\nb"]', "control character in a string", 3 },
+    { '["a\0b"]', "control character in a string", 3 },
+    { '["\\x"]', "unknown escape", 2 },
+    { '["\\u12g4"]', "\\u and four hexadecimal digits expected", 2 },
+    { "\239\187\191[]", "value expected", 0 },
+    { "[1]\0", false },
+  }) do
+    it(("%s %q"):format(case[2] and "refuses" or "accepts", case[1]), function()
+      local json, message, offset = mtev.parsejson(case[1])
+      if case[2] then
+        assert.is_nil(json)
+        assert.equal(case[2], message)
+        assert.equal(case[3], offset)
+      else
+        assert.is_truthy(json)
+      end
+    end)
+  end
+
+  it("raises when it is not given text", function()
+    assert.error_matches(function() mtev.parsejson() end, "bad argument #1 to 'parsejson' %(string expected, got nil%)")
+    assert.error_matches(function() mtev.parsejson({}) end, "string expected, got table")
+  end)
+end)
+
+describe("an mtev.json", function()
+  it("prints with one space after brackets, commas and colons, in the order of the source", function()
+    assert.equal('{ "z": [ 1, 2.50, -3e5 ], "a": { }, "e": [ ], "s": "\\/" }',
+      mtev.parsejson('{"z":[1,2.50,-3e5],\n"a":{},"e":[ ],"s":"/"}'):tostring())
+  end)
+
+  it("keeps UTF-8 and escapes control characters when it prints", function()
+    assert.equal('[ "é€", "\\u0001\\n\\"\\\\\127" ]', mtev.parsejson('["\\u00e9€","\\u0001\\n\\u0022\\\\\\u007f"]'):tostring())
+  end)
+
+  it("gives every caller tables of its own", function()
+    local json = mtev.parsejson('{"a":[1]}')
+    json:document().a[1] = "changed"
+    assert.same({ a = { 1 } }, json:document())
+    assert.same({ a = { 1 } }, json:document())
+    assert.equal('{ "a": [ 1 ] }', json:tostring())
+    assert.same({ a = { 1 } }, json:document())
+  end)
+
+  it("answers unknown names, dots and arguments with errors", function()
+    local json = mtev.parsejson("[]")
+    assert.error_matches(function() return json.nonsense end, "mtev.json no such element: nonsense")
+    assert.error_matches(function() json.document() end, "must be called as method")
+    assert.error_matches(function() json.tostring({}) end, "must be called as method")
+    assert.error_matches(function() json:document(1) end, "expects no arguments, got 1")
+  end)
+end)
+
+describe("mtev.tojson", function()
+  it("writes arrays, holes as null", function()
+    assert.equal("[ ]", text_of({}))
+    assert.equal("[ 1, 2, 3 ]", text_of({ 1, 2, 3 }))
+    assert.equal("[ null, null, true ]", text_of({ [3] = true }))
+    assert.equal('[ "x" ]', text_of({ [1.5] = "x" }))
+  end)
+
+  it("writes objects, number keys as integers", function()
+    assert.equal('{ "a": [ { "b": false } ] }', text_of({ a = { { b = false } } }))
+    assert.equal('{ "0": "x" }', text_of({ [0] = "x" }))
+    assert.equal('{ "-2": "x" }', text_of({ [-2.5] = "x" }))
+    assert.same({ ["1"] = 1, x = 2 }, parse(text_of({ 1, x = 2 })))
+  end)
+
+  it("writes integral numbers as integers, others with six decimals", function()
+    assert.equal("[ 0, 0, 7, -7, 1234567890123, 1.500000, -0.100000, 0.000000 ]",
+      text_of({ 0, -0, 7, -7, 1234567890123, 1.5, -0.1, 1e-9 }))
+    assert.equal("[ 9007199254740992, -9223372036854775807, 18446744073709551615 ]",
+      text_of({ 2 ^ 53, -9223372036854775807LL, 18446744073709551615ULL }))
+  end)
+
+  it("writes null for what JSON has no word for", function()
+    assert.equal("[ null, null, null, null, null, null ]", text_of({ 0 / 0, 1 / 0, -1 / 0, print, coroutine.create(print), io.stdout }))
+    assert.equal("null", text_of(nil))
+    assert.is_nil(mtev.tojson(nil):document())
+  end)
+
+  it("escapes strings", function()
+    assert.equal([["\"\\\/\b\u000c\n\r\t\u0000\u001f é"]], text_of('"\\/\b\f\n\r\t\0\31 é'))
+  end)
+
+  it("elides what is deeper than maxdepth", function()
+    assert.equal('"[depth elided]"', text_of({ 1 }, 0))
+    assert.equal('[ "[depth elided]", "[depth elided]" ]', text_of({ 1, { 2 } }, 1))
+    assert.equal('[ 1, [ "[depth elided]" ] ]', text_of({ 1, { 2 } }, 2))
+    assert.equal("[ 1, [ 2 ] ]", text_of({ 1, { 2 } }, -1))
+  end)
+
+  it("is a snapshot, and a document again", function()
+    local t = { 1 }
+    local json = mtev.tojson(t)
+    t[1] = 2
+    assert.equal("[ 1 ]", json:tostring())
+    assert.same({ 1 }, json:document())
+  end)
+
+  it("refuses what cannot be written, and works on", function()
+    local inside = {}
+    inside.self = inside
+    assert.error_matches(function() mtev.tojson(inside) end, "json_spec.lua:%d+: tojson: tables nested too deep")
+    assert.equal('{ "self": { "self": "[depth elided]" } }', text_of(inside, 2))
+    assert.error_matches(function() mtev.tojson({ [true] = 1 }) end, "json_spec.lua:%d+: tojson: a key is a string or a number, got boolean")
+    assert.error_matches(function() mtev.tojson({ [1e15] = 1 }) end, "json_spec.lua:%d+: tojson: an array of 1 values with an index of 1000000000000000")
+    assert.error_matches(function() mtev.tojson({}, "deep") end, "bad argument #2 to 'tojson'")
+    assert.equal("[ 1 ]", text_of({ 1 }))
+  end)
+end)
