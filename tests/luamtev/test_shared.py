@@ -146,8 +146,8 @@ def test_a_message_for_a_waiter_that_gave_up_goes_to_the_next(lua: Any) -> None:
 
 
 def test_a_message_under_way_to_a_state_that_closes_is_kept_for_others(lua: Any) -> None:
-    lua.start("function main() mtev.shared_waitfor('kept', 60) end", thread=0)
-    lua.start("function main() mtev.sleep(0) os.exit(0) end", thread=1)
+    wait = "mtev.coroutine_spawn(function() mtev.shared_waitfor('kept', 60) end)"
+    lua.start(f"function main() {wait} os.exit(0) end")
     assert lua.status() == 0
     first = lua.states[0]
 
