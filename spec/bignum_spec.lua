@@ -199,10 +199,10 @@ describe("bignum arithmetic", function()
 
   it("raises for wrong arguments", function()
     local counts = {
-      add = 2, sub = 2, uadd = 2, usub = 2, mul = 2, sqr = 1, div = 3, mod = 2, nnmod = 2, exp = 2, gcd = 2, lshift1 = 1,
-      rshift1 = 1, mod_exp = 3, mod_exp_simple = 3, mod_add = 3, mod_add_quick = 3, mod_sub = 3, mod_sub_quick = 3,
-      mod_mul = 3, mod_sqr = 2, mod_lshift1 = 2, mod_lshift1_quick = 2, mod_inverse = 2, mod_sqrt = 2, copy = 1, swap = 1,
-      cmp = 1, ucmp = 1, rand_range = 1, pseudo_rand_range = 1,
+      add = 2, sub = 2, uadd = 2, usub = 2, mul = 2, sqr = 1, div = 3, mod = 2, nnmod = 2, exp = 2, gcd = 2,
+      lshift1 = 1, rshift1 = 1, mod_exp = 3, mod_exp_simple = 3, mod_add = 3, mod_add_quick = 3, mod_sub = 3,
+      mod_sub_quick = 3, mod_mul = 3, mod_sqr = 2, mod_lshift1 = 2, mod_lshift1_quick = 2, mod_inverse = 2,
+      mod_sqrt = 2, copy = 1, swap = 1, cmp = 1, ucmp = 1, rand_range = 1, pseudo_rand_range = 1,
     }
     for method, count in pairs(counts) do
       for position = 1, count do

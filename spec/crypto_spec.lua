@@ -125,7 +125,7 @@ describe("key:gencsr", function()
     local extended = key:gencsr({
       subject = { CN = "x" },
       addext = {
-        subjectAltName = { "DNS:a.example", "DNS:b.example, IP:10.0.0.1", "IP:::1", "email:a@b.example", "URI:http://a" },
+        subjectAltName = { "DNS:a.example", "DNS:b.example, IP:10.0.0.1", "IP:::1", "email:a@b.example", "URI:http:a" },
         basicConstraints = { "critical", "CA:TRUE", "pathlen:1" },
         keyUsage = { "digitalSignature", "keyCertSign" },
         extendedKeyUsage = "serverAuth,1.2.3.4",

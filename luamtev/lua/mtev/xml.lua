@@ -23,7 +23,7 @@ local ABSENT = "\1" -- stands in a column for what is not there
 local FIRST, MOST = 16, 1024 -- values of a column fetched at once: the first time, and at most
 local TREE_BYTES = 20 -- memory for a byte of XML, roughly
 local NODE_BYTES = 100 -- memory for a node in a batch, roughly
-local QUIET_BYTES = 64 * 1024 * 1024 -- memory behind handles that is no reason to collect garbage
+local QUIET_BYTES = 64 * 1024 * 1024 -- so much more memory behind handles is no reason to collect garbage
 
 ffi.cdef [[ typedef struct { double handle, bytes; } luamtev_xml_guard; ]]
 
@@ -41,7 +41,7 @@ local function guarded(handle, bytes)
   held = held + bytes
   if held > collect_at then
     collectgarbage()
-    collect_at = max(QUIET_BYTES, 2 * held)
+    collect_at = held + max(QUIET_BYTES, held / 2)
   end
   return Guard(handle, bytes)
 end
