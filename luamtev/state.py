@@ -16,11 +16,26 @@ from math import inf
 from typing import Any, Protocol
 
 from luamtev import bridge
-from luamtev.api import bignum, conf, crypto, digests, gunzip, log, pcre, shared, system, text, timezone, watch, xml
+from luamtev.api import (
+    bignum,
+    conf,
+    crypto,
+    digests,
+    gunzip,
+    log,
+    pcre,
+    shared,
+    sockets,
+    system,
+    text,
+    timezone,
+    watch,
+    xml,
+)
 from runtime import eventer, main
 from runtime.log import stream_find
 
-FAMILIES = (log, conf, digests, gunzip, pcre, shared, system, text, timezone, watch, xml, bignum, crypto)
+FAMILIES = (log, conf, digests, gunzip, pcre, shared, sockets, system, text, timezone, watch, xml, bignum, crypto)
 
 
 class StateError(Exception):

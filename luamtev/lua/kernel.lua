@@ -34,6 +34,7 @@ local timespec = ffi.new("luamtev_timespec")
 
 local SLICE = 0.001 -- seconds of turns before the event loop gets a look at everything else
 local GLANCE = 64 -- tasks between two looks at the clock inside a turn
+local BREATHS = 32 -- calls of breathe between two looks at the clock
 local SWITCH_DEPTH = 100 -- resumes on the C stack before notify and spawn take turns instead of nesting
 local STACK_DEPTH = 4000 -- resumes on the C stack before user code gets an error instead of a crash
 
@@ -50,6 +51,7 @@ local turn_task, turn_value, turn_at, turn_count = {}, {}, 0, 0 -- the turn unde
 local gave_way, gave_way_count = {}, 0 -- continuations of tasks that nest too deep, innermost first
 local resumable, resumable_count = {}, 0 -- the same while they are being resumed, last first
 local heap_at, heap_task, heap_count = {}, {}, 0
+local slice_end, breaths = 0, 0
 local visits = 0
 
 local function monotonic()
@@ -255,6 +257,7 @@ function kernel.poll() end
 function kernel.pump()
   local now = monotonic()
   local stop = now + SLICE
+  slice_end = stop
   repeat
     if heap_count > 0 then expire(now) end
     kernel.poll()
@@ -274,6 +277,7 @@ function kernel.wake(ticket, ...)
   local task = tickets[ticket]
   if task then
     release(task)
+    slice_end = monotonic() + SLICE
     run(task, ...)
     if gave_way_count > 0 then catch_up() end
     collect()
@@ -283,6 +287,7 @@ end
 
 -- Entry for the rest of the process: runs f(...) as a task of its own.  Returns delay().
 function kernel.start(f, ...)
+  slice_end = monotonic() + SLICE
   kernel.spawn(f, ...)
   return delay()
 end
@@ -328,6 +333,17 @@ kernel.seconds = seconds
 function kernel.sleep(duration)
   parkable()
   if duration <= 0 then set_ready(current) elseif duration < huge then arm(current, monotonic() + duration) end
+  yield(PARK)
+end
+
+-- For calls that could have suspended and did not: when the slice is over the running task takes its turn after all others,
+-- so that a descriptor which is always ready starves nobody.
+function kernel.breathe()
+  breaths = breaths + 1
+  if breaths < BREATHS then return end
+  breaths = 0
+  if monotonic() < slice_end or not current or not isyieldable() then return end
+  set_ready(current)
   yield(PARK)
 end
 

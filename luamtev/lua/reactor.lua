@@ -1,8 +1,10 @@
--- Readiness of descriptors, for coroutines.  Four calls:
+-- Readiness of descriptors, for coroutines:
 --
 --   reactor.wait(fd, mask, timeout)   parks until fd is ready for mask (reactor.READ or reactor.WRITE); returns the mask,
 --                                     nothing when the time is up, false when the descriptor was forgotten meanwhile
 --   reactor.forget(fd)                to be called before fd is closed; wakes whoever waits for it
+--   reactor.drained(fd)               to be called by whoever emptied a stream (it gave less than was asked for);
+--   reactor.quiet[fd]                 is true from then until there is news: reading is no use
 --   kernel.poll()                     moves tasks whose descriptors are ready into the ready queue
 --   reactor.fd                        the one descriptor the event loop watches for all of this; nil if there is none
 --
@@ -43,6 +45,8 @@ if ep < 0 then error("epoll_create1: " .. ffi.string(C.luamtev_strerror(ffi.errn
 
 local known, known_count = {}, 0 -- descriptors registered with epoll
 local readers, writers = {}, {} -- kernel registries: fd -> task
+local quiet = {}
+local ended = {} -- descriptors whose peer has gone: they are never quiet, for that news comes once
 
 local function register(fd)
   request.events, request.fd = IN + OUT + RDHUP + EDGE, fd
@@ -51,11 +55,12 @@ local function register(fd)
     if errno == EPERM then return false end -- a file: always ready
     error("cannot wait for descriptor " .. fd .. ": " .. ffi.string(C.luamtev_strerror(errno)), 3)
   end
-  known[fd], known_count = true, known_count + 1
+  known[fd] = true
+  known_count = known_count + 1 -- on its own: a finalizer that forgets another may run inside the store above
   return true
 end
 
-local reactor = { READ = READ, WRITE = WRITE, fd = ep }
+local reactor = { READ = READ, WRITE = WRITE, fd = ep, quiet = quiet }
 
 function reactor.wait(fd, mask, timeout)
   local registry = mask == WRITE and writers or readers
@@ -64,8 +69,12 @@ function reactor.wait(fd, mask, timeout)
   return park(registry, fd, timeout)
 end
 
+function reactor.drained(fd) if not ended[fd] then quiet[fd] = true end end
+
 function reactor.forget(fd)
+  quiet[fd] = nil
   if not known[fd] then return end
+  ended[fd] = nil
   known[fd], known_count = nil, known_count - 1
   C.luamtev_epoll_ctl(ep, CTL_DEL, fd, request)
   local reader, writer = readers[fd], writers[fd]
@@ -79,6 +88,8 @@ function kernel.poll()
     local fd, what = events[i].fd, events[i].events
     if band(what, IN + RDHUP + HUP + ERR) ~= 0 then
       local reader = readers[fd]
+      if band(what, RDHUP + HUP + ERR) ~= 0 then ended[fd] = true end
+      quiet[fd] = nil
       if reader then make_ready(reader, READ) end
     end
     if band(what, OUT + HUP + ERR) ~= 0 then

@@ -5,7 +5,7 @@ local kernel, border = ...
 local READ, WRITE = 1, 2
 local waiting = { [READ] = {}, [WRITE] = {} } -- mask -> fd -> ticket
 
-local reactor = { READ = READ, WRITE = WRITE }
+local reactor = { READ = READ, WRITE = WRITE, quiet = {} }
 
 function reactor.wait(fd, mask, timeout)
   local registry = waiting[mask]
@@ -20,6 +20,8 @@ function reactor.wait(fd, mask, timeout)
   if ready == nil then border.unwatch(ticket) return end
   return ready
 end
+
+function reactor.drained() end -- a watcher's first call is no quicker than an attempt to read
 
 function reactor.forget(fd)
   for _, registry in pairs(waiting) do

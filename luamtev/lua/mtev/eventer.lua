@@ -1,0 +1,315 @@
+-- mtev.eventer: a descriptor that coroutines read and write as if it blocked.  Manual: mtev.eventer:*.
+--
+-- Each object owns its descriptor and closes it when it is collected.  What to do with the bytes is left to its operation
+-- set, a table of two calls that never suspend:
+--
+--   read(event, most)            -> data | nil, mask to wait for | nil, nil at the end | nil, text of an error
+--   write(event, data, from)     -> bytes taken of data[from..], counted from 0 | nil, mask | nil, text
+--
+-- POSIX below is one set, TLS another.  Everything that waits, buffers, times out and checks who may call is here, once.
+--
+-- An event belongs to the coroutine that made it; own() hands it over as a new object and makes the old one invalid.  Calls
+-- that wait when their event is closed or taken over end as at the end of a stream.
+
+local home = ...
+
+local ffi = require("ffi")
+local kernel, reactor, sockaddr = home.kernel, home.reactor, home.sockaddr
+local numbers = sockaddr.numbers
+local wait, drained, quiet, READ, WRITE = reactor.wait, reactor.drained, reactor.quiet, reactor.READ, reactor.WRITE
+local breathe, monotonic, current = kernel.breathe, kernel.monotonic, kernel.current
+local find, sub, concat = string.find, string.sub, table.concat
+local type, tonumber, tostring, error, pairs = type, tonumber, tostring, error, pairs
+local huge = math.huge
+
+ffi.cdef [[
+intptr_t luamtev_read(int fd, void *buffer, size_t most) __asm__("read");
+intptr_t luamtev_write(int fd, const void *data, size_t length) __asm__("write");
+int luamtev_close_descriptor(int fd) __asm__("close");
+int luamtev_fcntl(int fd, int command, ...) __asm__("fcntl");
+char *luamtev_error_text(int number) __asm__("strerror");
+]]
+local C = ffi.C
+local EAGAIN, EINTR = numbers.EAGAIN, numbers.EINTR
+local F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC = 3, 4, 2, 1
+
+local MOST = 131072 -- bytes asked for at once
+local buffer = ffi.new("char[?]", MOST) -- shared: nobody suspends while it holds something
+
+local function error_text(number) return ffi.string(C.luamtev_error_text(number)) end
+
+-- POSIX ---------------------------------------------------------------------------------------------------------------
+
+local posix = {}
+
+function posix.read(event, most)
+  if most > MOST then most = MOST end
+  while true do
+    local n = tonumber(C.luamtev_read(event.fd, buffer, most))
+    if n > 0 then
+      if n < most and event.stream then drained(event.fd) end
+      return ffi.string(buffer, n)
+    end
+    if n == 0 then return nil end
+    local errno = ffi.errno()
+    if errno == EAGAIN then return nil, READ end
+    if errno ~= EINTR then return nil, error_text(errno) end
+  end
+end
+
+function posix.write(event, data, from)
+  while true do
+    local n = tonumber(C.luamtev_write(event.fd, ffi.cast("const char *", data) + from, #data - from))
+    if n >= 0 then return n end
+    local errno = ffi.errno()
+    if errno == EAGAIN then return nil, WRITE end
+    if errno ~= EINTR then return nil, error_text(errno) end
+  end
+end
+
+-- Who may call ----------------------------------------------------------------------------------------------------------
+
+local function valid(event)
+  local fd = event.fd
+  if fd < 0 then error("invalid event", 3) end
+  return fd
+end
+
+local function owned(event)
+  if event.fd < 0 then error("invalid event", 3) end
+  if event.owner ~= current() then error("cross-coroutine socket call: use event:own()", 3) end
+end
+
+-- Waits until *event* is ready for *mask* or the *deadline* passes; returns true, or nothing and why not.
+local function ready(event, mask, deadline)
+  if event.fd < 0 then return nil, "invalid event" end
+  local timeout
+  if deadline then
+    timeout = deadline - monotonic()
+    if timeout <= 0 then return nil, "timeout" end
+  end
+  local fd = event.fd
+  if wait(fd, mask, timeout) and event.fd == fd then return true end
+  if event.fd < 0 then return nil, "invalid event" end
+  return nil, "timeout"
+end
+
+-- Reading -----------------------------------------------------------------------------------------------------------------
+
+-- The next bytes of the stream; nothing and why at its end, at an error and when the time is up.
+local function fill(event, deadline)
+  while true do
+    local mask = READ
+    if not quiet[event.fd] then
+      local data, why = event.ops.read(event, MOST)
+      if data then
+        breathe()
+        return data
+      end
+      if type(why) ~= "number" then return nil, why end
+      mask = why
+    end
+    local ok, why = ready(event, mask, deadline)
+    if not ok then return nil, why end
+  end
+end
+
+local function keep(event, input, from)
+  if from > #input then
+    event.input, event.from = "", 1
+  else
+    event.input, event.from = input, from
+  end
+end
+
+-- What was gathered when the stream ended; kept for the next read when it only had no time.
+local function end_of_read(event, gathered, why)
+  if gathered == "" then return nil, why end
+  if why == "timeout" then
+    event.input, event.from = gathered, 1
+    return nil, why
+  end
+  return gathered
+end
+
+local function read_count(event, count, deadline)
+  local input, from = event.input, event.from
+  local there = #input - from + 1
+  if there >= count then
+    keep(event, input, from + count)
+    return sub(input, from, from + count - 1)
+  end
+  event.input, event.from = "", 1
+  local pieces, n = { there > 0 and sub(input, from) or nil }, there > 0 and 1 or 0
+  while there < count do
+    local data, why = fill(event, deadline)
+    if not data then return end_of_read(event, concat(pieces, "", 1, n), why) end
+    local missing = count - there
+    if #data > missing then
+      keep(event, data, missing + 1)
+      data = sub(data, 1, missing)
+    end
+    n, there = n + 1, there + #data
+    pieces[n] = data
+  end
+  if n == 1 then return pieces[1] end
+  return concat(pieces, "", 1, n)
+end
+
+local function read_until(event, stop, deadline)
+  local input, from = event.input, event.from
+  local _, last = find(input, stop, from, true)
+  if last then
+    keep(event, input, last + 1)
+    return sub(input, from, last)
+  end
+  event.input, event.from = "", 1
+  local pieces, n = {}, 0
+  if from <= #input then pieces[1], n = from > 1 and sub(input, from) or input, 1 end
+  local overlap = #stop - 1 -- bytes of what was gathered that may begin the terminator
+  local tail = overlap > 0 and n > 0 and sub(pieces[1], -overlap) or ""
+  while true do
+    local data, why = fill(event, deadline)
+    if not data then return end_of_read(event, concat(pieces, "", 1, n), why) end
+    local seen = tail == "" and data or tail .. data
+    _, last = find(seen, stop, 1, true)
+    if last then
+      local used = last - #tail
+      keep(event, data, used + 1)
+      if used < #data then data = sub(data, 1, used) end
+      if n == 0 then return data end
+      pieces[n + 1] = data
+      return concat(pieces, "", 1, n + 1)
+    end
+    n = n + 1
+    pieces[n] = data
+    if overlap > 0 then tail = sub(seen, -overlap) end
+  end
+end
+
+local methods = {}
+
+-- read(stop[, ignored[, timeout[, on_timeout]]]): a number of bytes, or everything up to and including a terminator.
+-- At the end of the stream what is left, then nil and, after an error, its text.
+function methods:read(stop, _, timeout, on_timeout)
+  owned(self)
+  if on_timeout ~= nil and type(on_timeout) ~= "function" then
+    error("bad argument #4 to 'read' (function expected, got " .. type(on_timeout) .. ")", 2)
+  end
+  if timeout == nil and on_timeout then timeout = 10 end
+  if timeout ~= nil then timeout = kernel.seconds(timeout, "read", 2) end
+  local deadline = timeout and timeout < huge and monotonic() + timeout or nil
+  local data, why
+  if type(stop) == "string" and stop ~= "" then
+    data, why = read_until(self, stop, deadline)
+  else
+    local count = tonumber(stop)
+    if not count or count < 0 or count ~= count then
+      error("bad argument #1 to 'read' (number of bytes or terminator expected, got " .. tostring(stop) .. ")", 2)
+    end
+    if count == 0 then return "" end
+    data, why = read_count(self, math.floor(count), deadline)
+  end
+  if data then return data end
+  if why == nil then return nil end
+  if why ~= "timeout" or not on_timeout then return nil, why end
+  on_timeout()
+  return nil
+end
+
+-- Writing -----------------------------------------------------------------------------------------------------------------
+
+local function payload(data, name)
+  if type(data) == "string" then return data end
+  if type(data) == "number" then return tostring(data) end
+  error("bad argument #1 to '" .. name .. "' (string expected, got " .. type(data) .. ")", 3)
+end
+
+-- All of *data*; returns its length, or -1 and the text of an error.
+function methods:write(data)
+  owned(self)
+  data = payload(data, "write")
+  local length, from = #data, 0
+  while from < length do
+    local n, why = self.ops.write(self, data, from)
+    if n then
+      from = from + n
+      breathe()
+    else
+      if type(why) ~= "number" then return -1, why end
+      local ok, failure = ready(self, why)
+      if not ok then return -1, failure end
+    end
+    if self.fd < 0 then return -1, "invalid event" end
+  end
+  return length
+end
+
+-- As much of *data* as is taken at once.
+function methods:send(data)
+  valid(self)
+  data = payload(data, "send")
+  while true do
+    local n, why = self.ops.write(self, data, 0)
+    if n then
+      breathe()
+      return n
+    end
+    if type(why) ~= "number" then return -1, why end
+    local ok, failure = ready(self, why)
+    if not ok then return -1, failure end
+  end
+end
+
+-- Closing and ownership ---------------------------------------------------------------------------------------------------
+
+local function close_descriptor(guard)
+  local fd = guard[0]
+  if fd < 0 then return end
+  guard[0] = -1
+  reactor.forget(fd)
+  C.luamtev_close_descriptor(fd)
+end
+
+-- Closes the descriptor.  Whoever waits on it is woken; a second close is harmless.  Returns 0.
+function methods:close()
+  if self.fd < 0 then return 0 end
+  local guard, shut = self.guard, self.ops.close
+  if shut then shut(self) end
+  self.fd, self.input, self.from = -1, "", 1
+  close_descriptor(guard)
+  return 0
+end
+
+-- The same event for the calling coroutine; this object is invalid from now on.
+function methods:own()
+  local fd = valid(self)
+  local moved = {}
+  for name, value in pairs(self) do moved[name] = value end
+  moved.owner = current()
+  self.fd, self.guard, self.tls, self.input, self.from = -1, false, false, "", 1
+  reactor.forget(fd) -- whoever still waits on the old one
+  return home.eventer_object(moved)
+end
+
+-- Making them ---------------------------------------------------------------------------------------------------------------
+
+-- An object over a descriptor it owns from now on.  *kind*: "pipe" or the family of a socket; *stream*: not a datagram.
+function home.eventer_from_fd(fd, kind, stream)
+  local flags = C.luamtev_fcntl(fd, F_GETFL)
+  C.luamtev_fcntl(fd, F_SETFL, ffi.cast("int", bit.bor(flags, numbers.O_NONBLOCK)))
+  C.luamtev_fcntl(fd, F_SETFD, ffi.cast("int", FD_CLOEXEC))
+  return home.eventer_adopt(fd, kind or "pipe", stream ~= false)
+end
+
+-- The same for a descriptor that is non-blocking and closed on exec already.
+function home.eventer_adopt(fd, kind, stream)
+  local guard = ffi.gc(ffi.new("int[1]", fd), close_descriptor)
+  return home.eventer_object({
+    fd = fd, guard = guard, owner = current(), kind = kind, stream = stream, input = "", from = 1, ops = posix, tls = false,
+  })
+end
+
+home.eventer_methods = methods -- socket.lua and tls.lua add theirs, then socket.lua makes the class
+home.eventer = { valid = valid, owned = owned, ready = ready, payload = payload, error_text = error_text, posix = posix,
+  fill = fill }
