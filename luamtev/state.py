@@ -29,13 +29,14 @@ from luamtev.api import (
     system,
     text,
     timezone,
+    tls,
     watch,
     xml,
 )
 from runtime import eventer, main
 from runtime.log import stream_find
 
-FAMILIES = (log, conf, digests, gunzip, pcre, shared, sockets, system, text, timezone, watch, xml, bignum, crypto)
+FAMILIES = (log, conf, digests, gunzip, pcre, shared, sockets, system, text, timezone, tls, watch, xml, bignum, crypto)
 
 
 class StateError(Exception):

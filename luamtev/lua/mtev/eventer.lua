@@ -307,6 +307,7 @@ function home.eventer_adopt(fd, kind, stream)
   local guard = ffi.gc(ffi.new("int[1]", fd), close_descriptor)
   return home.eventer_object({
     fd = fd, guard = guard, owner = current(), kind = kind, stream = stream, input = "", from = 1, ops = posix, tls = false,
+    accepted = false,
   })
 end
 

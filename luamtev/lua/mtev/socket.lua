@@ -153,6 +153,7 @@ function methods:accept()
     local fd = accept_descriptor(self.fd)
     if fd >= 0 then
       local event = adopt(fd, self.kind, true)
+      event.accepted = true
       breathe()
       return event
     end

@@ -1,0 +1,77 @@
+"""What TLS configurations of the stack have in common: the grammar of a layer, and contexts made of files and kept.
+
+Manual: sslconfig.
+"""
+
+import ssl
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+
+_VERSIONS = {
+    "tlsv1": ssl.TLSVersion.TLSv1,
+    "tlsv1.1": ssl.TLSVersion.TLSv1_1,
+    "tlsv1.2": ssl.TLSVersion.TLSv1_2,
+    "tlsv1.3": ssl.TLSVersion.TLSv1_3,
+}
+_REFUSALS = {"!tlsv1": "tlsv1.1", "!tlsv1.1": "tlsv1.2", "!tlsv1.2": "tlsv1.3"}  # and the least that this leaves
+_NOTHING = {"", "all", "!sslv2", "!sslv3"}  # never spoken, or no restriction
+_KEPT = 64  # contexts
+
+
+def apply_layer(context: ssl.SSLContext, layer: str) -> None:
+    """Restrict *context* to the layer ``name:option,option``.
+
+    Below TLS 1.2 is spoken only what is named without a colon and ``all`` behind it: ``tlsv1:all`` is the old way to
+    say any version.  Raises :exc:`ValueError` for an unknown name or option."""
+    name, _, options = (part.strip().lower() for part in layer.partition(":"))
+    least = ssl.TLSVersion.TLSv1_2
+    if name in _VERSIONS and not (name == "tlsv1" and options):
+        least = _VERSIONS[name]
+    elif name not in ("", "all", "tlsv1"):
+        raise ValueError(f"layer '{layer}': expected tlsv1, tlsv1.1, tlsv1.2 or tlsv1.3, then :options")
+    for option in (each.strip() for each in options.split(",")):
+        if option in _REFUSALS:
+            least = max(least, _VERSIONS[_REFUSALS[option]])
+        elif option in _VERSIONS:
+            least = min(least, _VERSIONS[option])
+        elif option in ("cipher_server_preference", "cipher server preference"):
+            context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+        elif option not in _NOTHING:
+            raise ValueError(f"layer '{layer}': there is no option '{option}'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # who names an old version knows
+        context.minimum_version = least
+
+
+class Contexts:
+    """Contexts by what they were asked for, the last used of them, made again when one of their files changes."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, tuple[object, ssl.SSLContext]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, files: list[str], make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """The context of *key*, made by *make* unless one is kept that read the same *files*."""
+        stamp = [_stamp(each) for each in files]
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None and known[0] == stamp:
+                self._kept.move_to_end(key)
+                return known[1]
+        made = make()
+        with self._lock:
+            self._kept[key] = stamp, made
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return made
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        state = Path(path).stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_ino, state.st_size
