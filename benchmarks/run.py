@@ -59,7 +59,7 @@ def main() -> None:
     """Run what the command line names, or everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", dest="runs", type=int, default=5, help="runs of each program (5)")
-    parser.add_argument("programs", nargs="*", default=["start", "coro", "echo", "log", "interrupt"])
+    parser.add_argument("programs", nargs="*", default=["start", "coro", "echo", "transfer", "log", "interrupt"])
     arguments = parser.parse_args()
     for name in arguments.programs:
         program = HERE / f"{name}.lua"

@@ -31,12 +31,30 @@ from luamtev.api import (
     timezone,
     tls,
     watch,
+    websocket,
     xml,
 )
 from runtime import eventer, main
 from runtime.log import stream_find
 
-FAMILIES = (log, conf, digests, gunzip, pcre, shared, sockets, system, text, timezone, tls, watch, xml, bignum, crypto)
+FAMILIES = (
+    log,
+    conf,
+    digests,
+    gunzip,
+    pcre,
+    shared,
+    sockets,
+    system,
+    text,
+    timezone,
+    tls,
+    watch,
+    websocket,
+    xml,
+    bignum,
+    crypto,
+)
 
 
 class StateError(Exception):

@@ -189,6 +189,16 @@ end
 
 local methods = {}
 
+-- Whatever is there, or comes next; nothing at the end of the stream, or nothing and why.
+local function read_some(event, timeout)
+  local input, from = event.input, event.from
+  if from <= #input then
+    event.input, event.from = "", 1
+    return from == 1 and input or sub(input, from)
+  end
+  return fill(event, timeout and monotonic() + timeout)
+end
+
 -- read(stop[, ignored[, timeout[, on_timeout]]]): a number of bytes, or everything up to and including a terminator.
 -- At the end of the stream what is left, then nil and, after an error, its text.
 function methods:read(stop, _, timeout, on_timeout)
@@ -225,24 +235,27 @@ local function payload(data, name)
   error("bad argument #1 to '" .. name .. "' (string expected, got " .. type(data) .. ")", 3)
 end
 
--- All of *data*; returns its length, or -1 and the text of an error.
-function methods:write(data)
-  owned(self)
-  data = payload(data, "write")
+-- Writes all of *data*; returns its length, or -1 and the text of an error.
+local function write_all(event, data)
   local length, from = #data, 0
   while from < length do
-    local n, why = self.ops.write(self, data, from)
+    if event.fd < 0 then return -1, "invalid event" end
+    local n, why = event.ops.write(event, data, from)
     if n then
       from = from + n
       breathe()
     else
       if type(why) ~= "number" then return -1, why end
-      local ok, failure = ready(self, why)
+      local ok, failure = ready(event, why)
       if not ok then return -1, failure end
     end
-    if self.fd < 0 then return -1, "invalid event" end
   end
   return length
+end
+
+function methods:write(data)
+  owned(self)
+  return write_all(self, payload(data, "write"))
 end
 
 -- As much of *data* as is taken at once.
@@ -313,4 +326,4 @@ end
 
 home.eventer_methods = methods -- socket.lua and tls.lua add theirs, then socket.lua makes the class
 home.eventer = { valid = valid, owned = owned, ready = ready, payload = payload, error_text = error_text, posix = posix,
-  fill = fill }
+  read_some = read_some, write_all = write_all }

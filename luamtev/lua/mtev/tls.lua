@@ -49,7 +49,7 @@ local function arguments(first, ...)
     return text(first, 1), text(key, 2), text(ca, 3), text(ciphers, 4), text(name, 5), text(layer, 6)
   end
   local name, layer = ...
-  return text(first.certificate_file, 1), text(first.key_file, 1), text(first.ca_chain or first.ca_file, 1),
+  return text(first.certificate_file or first.cert, 1), text(first.key_file or first.key, 1), text(first.ca_chain or first.ca_file, 1),
     text(first.ciphers, 1), text(name or first.snihost, 2), text(layer or first.layer, 3)
 end
 

@@ -1,0 +1,201 @@
+"""mtev.websocket_client_connect against a WebSocket server on wsproto and against peers that are none."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from certificates import Authority
+from wsproto import ConnectionType, WSConnection, events
+
+
+def converse(peer: socket.socket, server: Callable[[Any], Any]) -> None:
+    """Speak WebSocket on *peer*: *server* answers each event with events to send."""
+    connection = WSConnection(ConnectionType.SERVER)
+    while True:
+        data = peer.recv(65536)
+        connection.receive_data(data or None)
+        for event in connection.events():
+            for answer in server(event) or ():
+                peer.sendall(connection.send(answer))
+            if isinstance(event, events.CloseConnection):
+                if not data or connection.state.name != "CLOSED":
+                    peer.sendall(connection.send(event.response()))
+                return
+        if not data:
+            return
+
+
+@contextmanager
+def serving(talk: Callable[[socket.socket], Any], context: ssl.SSLContext | None = None) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            accepted, _ = server.accept()
+            accepted.settimeout(20)
+            with context.wrap_socket(accepted, server_side=True) if context else accepted as peer:
+                talk(peer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def echo(event: Any) -> Any:
+    if isinstance(event, events.Request):
+        chosen = event.subprotocols[0] if event.subprotocols else None
+        return [events.AcceptConnection(subprotocol=chosen)]
+    if isinstance(event, events.TextMessage):
+        return [
+            events.Ping(payload=b"are you there"),
+            events.TextMessage(data=event.data[:3], message_finished=False),
+            events.TextMessage(data=event.data[3:], message_finished=event.message_finished),
+        ]
+    if isinstance(event, events.BytesMessage):
+        return [events.BytesMessage(data=event.data, message_finished=event.message_finished)]
+    return None
+
+
+TALK = """
+function main()
+  local callbacks = {
+    ready = function(c)
+      print("ready", c:send(c.TEXT, "hello"), tostring(c))
+    end,
+    message = function(c, opcode, payload)
+      mtev.sleep(0.001) -- a callback may suspend
+      if opcode == c.TEXT then
+        print("text", payload)
+        c:send(c.BINARY, ("x"):rep(200000))
+      else
+        print("binary", #payload)
+        return false
+      end
+    end,
+    cleanup = function(c)
+      print("cleanup", c:send(c.TEXT, "too late"))
+      os.exit(0)
+    end,
+  }
+  print(mtev.websocket_client_connect("127.0.0.1", PORT, "/path", "chat", callbacksSSL))
+end
+"""
+SAID = ["true", "ready\ttrue\tmtev.websocket_client", "text\thello", "binary\t200000", "cleanup\tfalse"]
+
+
+def test_a_client_talks_in_coroutines_of_its_own(lua: Any) -> None:
+    with serving(lambda peer: converse(peer, echo)) as port:
+        assert lua(TALK.replace("PORT", str(port)).replace("SSL", "")).splitlines() == SAID
+
+
+def test_a_client_speaks_tls(lua: Any, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = authority.issue("server", "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    with serving(lambda peer: converse(peer, echo), context) as port:
+        config = f', {{ ca_chain = "{authority.issued.certificate}" }}'
+        assert lua(TALK.replace("PORT", str(port)).replace("SSL", config)).splitlines() == SAID
+
+
+QUIET = """
+function main()
+  local seen = {}
+  local function note(what) return function(_, ...) seen[#seen + 1] = what RESULT end end
+  mtev.websocket_client_connect("127.0.0.1", PORT, "/", "", {
+    ready = note("ready"), message = note("message"),
+    cleanup = function() print(table.concat(seen, " ")) os.exit(0) end,
+  })
+end
+"""
+
+
+def quiet(lua: Any, port: int, result: str = "") -> str:
+    text: str = lua(QUIET.replace("PORT", str(port)).replace("RESULT", result))
+    return text.strip()
+
+
+def test_ready_that_returns_false_closes(lua: Any) -> None:
+    with serving(lambda peer: converse(peer, echo)) as port:
+        assert quiet(lua, port, "return false") == "ready"
+
+
+def test_an_error_in_a_callback_closes_and_is_logged(lua: Any) -> None:
+    with serving(lambda peer: converse(peer, echo)) as port:
+        assert quiet(lua, port, "error('mine')") == "ready"
+    assert "error in ready: " in lua.errors()
+    assert "mine" in lua.errors()
+
+
+def test_a_refusal_ends_in_cleanup(lua: Any) -> None:
+    def refuse(event: Any) -> Any:
+        return [events.RejectConnection(status_code=403)] if isinstance(event, events.Request) else None
+
+    def talk(peer: socket.socket) -> None:
+        connection = WSConnection(ConnectionType.SERVER)
+        connection.receive_data(peer.recv(65536))
+        for event in connection.events():
+            for answer in refuse(event) or ():
+                peer.sendall(connection.send(answer))
+
+    with serving(talk) as port:
+        assert quiet(lua, port) == ""
+    assert "refused: HTTP status 403" in lua.errors()
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-nothing\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b""])
+def test_a_peer_that_speaks_something_else_ends_in_cleanup(lua: Any, answer: bytes) -> None:
+    def talk(peer: socket.socket) -> None:
+        peer.recv(65536)
+        peer.sendall(answer)
+
+    with serving(talk) as port:
+        assert quiet(lua, port) == ""
+
+
+def test_a_broken_frame_ends_in_cleanup(lua: Any) -> None:
+    def talk(peer: socket.socket) -> None:
+        connection = WSConnection(ConnectionType.SERVER)
+        connection.receive_data(peer.recv(65536))
+        for event in connection.events():
+            assert isinstance(event, events.Request)
+            peer.sendall(connection.send(events.AcceptConnection()) + b"\xff\xff\xff\xff")
+        while peer.recv(65536):
+            pass
+
+    with serving(talk) as port:
+        assert quiet(lua, port) == "ready"
+
+
+def test_nobody_listening_ends_in_cleanup(lua: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert quiet(lua, port) == ""
+    assert "Connection refused" in lua.errors()
+
+
+def test_wrong_arguments_are_named(lua: Any) -> None:
+    text = lua(
+        """
+        function main()
+          local connect = mtev.websocket_client_connect
+          print(pcall(connect))
+          print(pcall(connect, "127.0.0.1", 80, "/", "", nil))
+          print(pcall(connect, "127.0.0.1", 80, "/", "", {}, true))
+          print(connect("127.0.0.1", 0, "/", "", {}), connect("127.0.0.1", 80, "/a b", "", {}))
+          os.exit(0)
+        end
+        """
+    )
+    assert text.splitlines() == [
+        "false\tbad argument #1 to 'websocket_client_connect' (string expected, got nil)",
+        "false\tbad argument #5 to 'websocket_client_connect' (table of callbacks expected, got nil)",
+        "false\tbad argument #6 to 'websocket_client_connect' (table expected, got boolean)",
+        "false\tfalse",
+    ]
