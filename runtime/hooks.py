@@ -27,6 +27,8 @@ class Hook:
     def __init__(self, name: str) -> None:
         self.name = name
         self._chain: tuple[tuple[str, Callback], ...] = ()
+        self.changed: Callable[[], None] | None = None
+        """Called when somebody registered or left, for a declaring module that prepares for both."""
 
     def __repr__(self) -> str:
         return f"<Hook {self.name} of {len(self._chain)}>"
@@ -40,6 +42,8 @@ class Hook:
             if any(name == callback_name for name, _ in self._chain):
                 raise ValueError(f"hook {self.name} has a callback '{callback_name}' already")
             self._chain = (*self._chain, (callback_name, fn))
+        if self.changed is not None:
+            self.changed()
 
     def unregister(self, callback_name: str) -> bool:
         """Take *callback_name* out of the chain; False when it is not in it.
@@ -49,6 +53,8 @@ class Hook:
             remaining = tuple(each for each in self._chain if each[0] != callback_name)
             removed = len(remaining) != len(self._chain)
             self._chain = remaining
+        if removed and self.changed is not None:
+            self.changed()
         return removed
 
     def exists(self) -> bool:

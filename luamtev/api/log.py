@@ -31,6 +31,7 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
 
     return {
         "log_enabled_address": log.enabled_address,
+        "log_direct_address": log.direct_address,
         "log_find": log_find,
         "log_write": log_write,
         "log_write_from": log_write_from,

@@ -14,6 +14,14 @@ from ._values import parse_boolean
 _LOGS = "/*/logs//log|/*/include/logs//log"
 _BUILT_IN = (log.stderr, log.error, log.notice, log.debug)
 _SWITCHES = {"debug": log.DEBUG, "timestamps": log.TIMESTAMPS, "facility": log.FACILITY}
+_LIMITS = ("rotate_seconds", "rotate_bytes", "retain_seconds", "retain_bytes")
+
+
+@dataclass
+class _Outlet:
+    section: Section
+    name: str
+    filter: log.Filter | None
 
 
 @dataclass
@@ -25,7 +33,10 @@ class _Declaration:
     format: str | None
     flags_on: int
     flags_off: int
-    outlets: list[tuple[Section, str]]
+    stats: bool | None
+    dedup: float | None
+    config: dict[str, str]
+    outlets: list[_Outlet]
 
 
 def configure(c: Conf) -> None:
@@ -47,10 +58,10 @@ def configure(c: Conf) -> None:
             declared[declaration.name] = declaration
     off -= declared.keys()
     for each in declared.values():
-        each.outlets = [found for found in each.outlets if found[1] not in off or log.stream_exists(found[1])]
-        for section, outlet in each.outlets:
-            if not _known(outlet, declared):
-                raise c.error(f"log '{each.name}': outlet '{outlet}' is no log", section)
+        each.outlets = [found for found in each.outlets if found.name not in off or log.stream_exists(found.name)]
+        for outlet in each.outlets:
+            if not _known(outlet.name, declared):
+                raise c.error(f"log '{each.name}': outlet '{outlet.name}' is no log", outlet.section)
     for each in declared.values():
         try:
             _set_up(each)
@@ -61,11 +72,11 @@ def configure(c: Conf) -> None:
         if each.outlets:
             log.stream_find(each.name).remove_all_outlets()
     for each in declared.values():
-        for section, outlet in each.outlets:
+        for outlet in each.outlets:
             try:
-                log.stream_find(each.name).add_outlet(log.stream_find(outlet))
+                log.stream_find(each.name).add_outlet(log.stream_find(outlet.name), outlet.filter)
             except log.LogError as mistake:
-                raise c.error(str(mistake), section) from None
+                raise c.error(str(mistake), outlet.section) from None
 
 
 def _read(c: Conf, section: Section) -> _Declaration:
@@ -85,6 +96,9 @@ def _read(c: Conf, section: Section) -> _Declaration:
         format=c.inherited(section, "format"),
         flags_on=on,
         flags_off=off,
+        stats=_boolean(c, section, "stats"),
+        dedup=_seconds(c, section, "dedup_seconds"),
+        config=_config(c, section),
         outlets=_outlets(c, section),
     )
 
@@ -94,30 +108,63 @@ def _set_up(declaration: _Declaration) -> None:
     name = declaration.name
     exists = log.stream_exists(name)
     if declaration.type is not None and exists and log.stream_find(name) in _BUILT_IN:
-        log.stream_find(name).set_type(declaration.type, declaration.path)
+        log.stream_find(name).set_type(declaration.type, declaration.path, config=declaration.config)
     elif declaration.type is not None or (declaration.outlets and not exists):
-        log.new_stream(name, declaration.type, declaration.path if declaration.type else None)
+        log.new_stream(
+            name, declaration.type, declaration.path if declaration.type else None, config=declaration.config
+        )
     stream = log.stream_find(name)
     if declaration.format is not None:
         stream.set_format(declaration.format)
+    if declaration.stats is not None:
+        stream.set_stats(declaration.stats)
+    if declaration.dedup is not None:
+        stream.set_dedup(declaration.dedup)
     stream.set_flags((stream.get_flags() | declaration.flags_on) & ~declaration.flags_off)
 
 
-def _outlets(c: Conf, section: Section) -> list[tuple[Section, str]]:
-    """The outlets of *section*, outermost first, each with its name."""
-    found: list[tuple[Section, str]] = []
+def _config(c: Conf, section: Section) -> dict[str, str]:
+    """What the type of a stream may want to know: its limits, and the keys of ``<config>``."""
+    limits = {key: c.inherited(section, key) for key in _LIMITS}
+    return {key: value for key, value in limits.items() if value is not None} | dict(c.get_hash(section, "config"))
+
+
+def _seconds(c: Conf, section: Section, attribute: str) -> float | None:
+    text = c.inherited(section, attribute)
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < 1e9:
+        raise c.error(f"<{section.tag}> {attribute}='{text}': expected a number of seconds", section)
+    return seconds
+
+
+def _outlets(c: Conf, section: Section) -> list[_Outlet]:
+    """The outlets of *section*, outermost first."""
+    found: list[_Outlet] = []
     for element in (section, *section.iterancestors()):
         inner = []
         for outlet in _children(c, element):
             if c.env_off(outlet):
                 continue
-            if outlet.get("filter") is not None:
-                raise c.error("<outlet> filter: filters are not available in this release", outlet)
-            inner.append((outlet, _name(c, outlet, own=True)))
+            inner.append(_Outlet(outlet, _name(c, outlet, own=True), _filter(c, outlet)))
         found = inner + found
         if element.tag == "logs" and _is_top(element):
             break
     return found
+
+
+def _filter(c: Conf, outlet: Section) -> log.Filter | None:
+    text = c.get_string("@filter", outlet)
+    if text is None:
+        return None
+    try:
+        return log.Filter(text)
+    except log.LogError as mistake:
+        raise c.error(f"<outlet> {mistake}", outlet) from None
 
 
 def _children(c: Conf, element: Section) -> list[Section]:

@@ -3,13 +3,23 @@
 ``stderr``, ``error``, ``notice`` and ``debug`` are there from the start and stay the same objects for ever.
 """
 
+from collections.abc import Mapping
+from typing import NoReturn
+
 from ._base import DEBUG, ENABLED, FACILITY, TIMESTAMPS, LogError
-from ._plain import FORMATS, Formatter
+from ._filter import Filter
+from ._formats import FORMATS, Formatter
+from ._line import Line, Value
+from ._memory import Memory
 from ._registry import (
     close_all,
     debug,
     error,
+    fatal,
+    go_asynch,
+    go_synch,
     init,
+    maintain,
     new_stream,
     notice,
     reopen_all,
@@ -20,7 +30,7 @@ from ._registry import (
     streams,
 )
 from ._stream import LogStream
-from ._table import enabled_address
+from ._table import direct_address, enabled_address
 from ._types import LogType, register_type
 
 __all__ = [
@@ -29,16 +39,28 @@ __all__ = [
     "FACILITY",
     "FORMATS",
     "TIMESTAMPS",
+    "Filter",
     "Formatter",
+    "Line",
     "LogError",
     "LogStream",
     "LogType",
+    "Memory",
+    "Value",
     "close_all",
     "debug",
+    "direct_address",
     "enabled_address",
     "error",
+    "fatal",
+    "go_asynch",
+    "go_synch",
     "init",
+    "maintain",
+    "mtevEL",
+    "mtevFatal",
     "mtevL",
+    "mtevLT",
     "new_stream",
     "notice",
     "register_type",
@@ -55,3 +77,20 @@ def mtevL(stream: LogStream, fmt: str, *args: object) -> None:
     """Log ``fmt % args`` to *stream*; formatted only when it is enabled.  Manual: Writing to a log."""
     if stream.enabled:
         stream.logf(fmt, *args)
+
+
+def mtevLT(stream: LogStream, when: int, fmt: str, *args: object) -> None:
+    """The same with the time *when*, in nanoseconds since the epoch.  Manual: Writing to a log."""
+    if stream.enabled:
+        stream.log(fmt % args, when=when)
+
+
+def mtevEL(stream: LogStream, pairs: Mapping[str, Value], fmt: str, *args: object) -> None:
+    """The same with *pairs* of key and value: integers, floats, texts, UUIDs.  Manual: Writing to a log."""
+    if stream.enabled:
+        stream.log(fmt % args, pairs=pairs)
+
+
+def mtevFatal(stream: LogStream, fmt: str, *args: object) -> NoReturn:
+    """Log ``fmt % args``, write everything queued, and abort the process.  Manual: Logging a programming error."""
+    fatal(stream, fmt % args)

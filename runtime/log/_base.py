@@ -1,5 +1,6 @@
 """What every file of this room shares: the flags, the error, and text as bytes.  Manual: Logging."""
 
+import os
 from typing import Final
 
 ENABLED: Final = 0x01
@@ -30,3 +31,11 @@ def as_bytes(text: object) -> bytes:
     if isinstance(text, (bytes, bytearray, memoryview)):
         return bytes(text)
     raise TypeError(f"a log message is bytes or str, not {type(text).__name__}")
+
+
+def tell(report: str) -> None:
+    """Say on descriptor 2 what went wrong with logging: a stream may lead to the very file that fails."""
+    try:
+        os.write(2, report.encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass

@@ -14,11 +14,13 @@ import stat
 import threading
 import weakref
 from collections import deque
+from collections.abc import Iterable, Mapping
 from os import write as os_write
 from pathlib import Path
 
-from ._base import LogError
-from ._types import LogType
+from ._base import LogError, tell
+from ._rotate import Retention, aside, cull
+from ._types import NO_CONFIG, LogType, whole_number
 
 STDERR = 2
 MODE = 0o664
@@ -31,8 +33,8 @@ CLOSE_PATIENCE = 1.0
 class File(LogType):
     """Lines to *path*, opened when :meth:`open` says so, or to the descriptor *fd*, which stays the caller's."""
 
-    def __init__(self, name: str, path: str | None, fd: int | None) -> None:
-        super().__init__(name, path, fd)
+    def __init__(self, name: str, path: str | None, fd: int | None, config: Mapping[str, str] = NO_CONFIG) -> None:
+        super().__init__(name, path, fd, config)
         if (path is None) == (fd is None):
             raise LogError(f"log '{name}': a file log needs either a path or a descriptor")
         if fd is not None and fd < 0:
@@ -44,12 +46,22 @@ class File(LogType):
         self._writing = False
         self._pending: deque[bytes] = deque()  # the rest of the line being written, then what came meanwhile
         self._failing = False
+        keys = ("rotate_seconds", "rotate_bytes", "retain_seconds", "retain_bytes")
+        limits = {key: whole_number(name, config, key) for key in keys}
+        self._retention = Retention(**limits) if any(each is not None for each in limits.values()) else None
+        self._started = 0.0
+        self._cull_failing = False
+        if self._retention is not None and path is None:
+            raise LogError(f"log '{name}': a descriptor cannot be rotated")
 
     def open(self) -> None:
         if self.path is not None:
             self._fd = self._opened(self.path)
-            self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
             weakref.finalize(self, os.close, self._fd).atexit = False
+        try:
+            self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        except OSError:
+            pass  # a descriptor that is not open, yet: writing to it will fail
 
     def reopen(self) -> None:
         if self.path is None:
@@ -66,6 +78,36 @@ class File(LogType):
             self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
             self._closed = False
 
+    def direct(self) -> int:
+        return self._fd if self._regular and not self._failing else -1
+
+    def maintain(self, now: float) -> None:
+        if self._retention is None or self.path is None or self._closed:
+            return
+        try:
+            state = os.fstat(self._fd)
+            if not self._started:
+                self._started = state.st_mtime if state.st_size else now
+            if self._retention.due(state.st_size, self._started, now):
+                there = Path(self.path).stat()
+                if (there.st_dev, there.st_ino) == (state.st_dev, state.st_ino) and aside(self.path, now) is None:
+                    return
+                self.reopen()
+                self._started = now
+            failures = cull(self.path, self._retention, now)
+        except (OSError, LogError) as failure:
+            failures = [str(failure)]
+        if failures and not self._cull_failing:
+            tell(f"log '{self.name}': cannot rotate {self.path}: {'; '.join(failures)}\n")
+        self._cull_failing = bool(failures)
+
+    def write_all(self, lines: Iterable[tuple[int, bytes]]) -> None:
+        batch = [line for _when, line in lines]
+        before = self.write_errors
+        self.write(0, b"".join(batch))
+        if self.write_errors != before:
+            self.write_errors += len(batch) - 1
+
     def write(self, when: int, line: bytes) -> None:
         if self._regular:
             try:
@@ -75,7 +117,7 @@ class File(LogType):
             else:
                 if written == len(line):
                     if self._failing:
-                        self._failing = False
+                        self._recovered()
                     return
                 line = line[written:]
         report = None
@@ -100,13 +142,13 @@ class File(LogType):
                         if written != len(line):
                             pending.appendleft(line[written:])
                         elif self._failing:
-                            self._failing = False
+                            self._recovered()
                 if pending:
                     report = self._drain()
             finally:
                 self._writing = False
         if report:
-            _tell(report)
+            tell(report)
 
     def close(self) -> None:
         if not self._lock.acquire(timeout=CLOSE_PATIENCE):
@@ -153,10 +195,16 @@ class File(LogType):
             else:
                 if written == len(pending[0]):
                     pending.popleft()
-                    self._failing = False
+                    if self._failing:
+                        self._recovered()
                 else:
                     pending[0] = pending[0][written:]
         return report
+
+    def _recovered(self) -> None:
+        self._failing = False
+        if self.redirected is not None:
+            self.redirected()
 
     def _wait(self) -> None:
         poll = select.poll()
@@ -169,13 +217,7 @@ class File(LogType):
         if self._failing or self._fd == STDERR:
             return None
         self._failing = True
+        if self.redirected is not None:
+            self.redirected()
         where = self.path if self.path is not None else f"descriptor {self._fd}"
         return f"log '{self.name}': cannot write to {where}: {failure.strerror}; lines are lost until it can be again\n"
-
-
-def _tell(report: str) -> None:
-    # Not through the stream `stderr`: it may lead to the very file that fails.
-    try:
-        os_write(STDERR, report.encode("utf-8", "backslashreplace"))
-    except OSError:
-        pass

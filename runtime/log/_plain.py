@@ -1,17 +1,15 @@
 """The plain line: what goes before the message.  Manual: Logging, Generic Attributes.
 
-A formatter is called with the flags gathered on the way, the time in nanoseconds since the epoch, the name of the
-stream first logged to, the message, and the caller's file and line number; it returns the bytes to write.
+Called with the flags gathered on the way, the time in nanoseconds since the epoch, the name of the stream first logged
+to, the message, and the caller's file and line number; returns the bytes to write.
 """
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Final
 
 from ._base import DEBUG, FACILITY, TIMESTAMPS, as_bytes
-
-Formatter = Callable[[int, int, bytes, bytes, str, int], bytes]
+from ._line import Line
 
 _SECOND: Final = 1_000_000_000  # ns
 
@@ -50,5 +48,6 @@ def _tick(when: int) -> tuple[int, bytes]:
     return clock
 
 
-FORMATS: Final[dict[str, Formatter]] = {"plain": plain}
-"""What the format attribute may name."""
+def as_plain(flags: int, line: Line) -> bytes:
+    """The same of a :class:`Line`."""
+    return plain(flags, line.when, line.facility, line.message, line.file, line.line)

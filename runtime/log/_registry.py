@@ -1,15 +1,33 @@
 """The streams of the process by name, and those that are built in.  Manual: Logging; Other logging APIs."""
 
+import atexit
 import os
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NoReturn
 
 from ._base import ENABLED, LogError
 from ._file import STDERR, File
+from ._memory import Memory
 from ._stream import LogStream, graph_lock
-from ._types import register_type
+from ._types import NO_CONFIG, LogType, register_later, register_type
+
+
+class FileSynch(File):
+    """A file that is never written behind the caller's back."""
+
+    asynch = False
+
+
+def _jlog() -> type[LogType]:
+    from ._jlog import JlogType
+
+    return JlogType
+
 
 register_type("file", File)
-register_type("file_synch", File)  # a type of its own in the manual: it is never written behind the caller's back
+register_type("file_synch", FileSynch)
+register_type("memory", Memory)
+register_later("jlog", _jlog)
 
 stderr: Final = LogStream("stderr")
 error: Final = LogStream("error")
@@ -17,6 +35,9 @@ notice: Final = LogStream("notice")
 debug: Final = LogStream("debug")
 
 _streams: dict[str, LogStream] = {}
+
+FATAL_PATIENCE: Final = 10.0
+"""Seconds for which the end of the process waits for what is queued, a full pipe nobody reads say."""
 
 
 def init(debug_on: bool = False) -> None:
@@ -83,10 +104,12 @@ def new_stream(
     path: str | os.PathLike[str] | None = None,
     *,
     fd: int | None = None,
+    config: Mapping[str, str] = NO_CONFIG,
 ) -> LogStream:
     """The stream *name* with this *type* and no outlets; one that exists is changed to that, its flags are kept.
 
-    Args: *path* or descriptor *fd* is where a file log writes; the descriptor stays the caller's to close.
+    Args: *path* or descriptor *fd* is where a file log writes; the descriptor stays the caller's to close.  *config* is
+    what else the type understands, by name.
     Raises :exc:`LogError`, and changes nothing, for an empty name, an unknown type or what cannot be opened."""
     if not name:
         raise LogError("a log stream needs a name")
@@ -94,7 +117,7 @@ def new_stream(
         raise LogError(f"log '{name}': a path or descriptor needs a type")
     with graph_lock:
         stream = _streams.get(name) or LogStream(name)
-        stream.set_type(type, None if path is None else os.fspath(path), fd)
+        stream.set_type(type, None if path is None else os.fspath(path), fd, config)
         stream.remove_all_outlets()
         _streams[name] = stream
     return stream
@@ -114,11 +137,43 @@ def reopen_all() -> None:
         raise LogError("; ".join(failures))
 
 
+def go_asynch() -> None:
+    """Write files and jlogs behind the caller's back from now on.  Manual: ``mtev_log_go_asynch``.
+
+    Lines of a stream keep their order; what does not fit into its queue is counted as a write error.  What is queued is
+    written when the process ends and when it says :func:`go_synch`."""
+    for stream in streams():
+        stream.go_asynch(True)
+
+
+def go_synch() -> None:
+    """Write what is queued, and each line at once from now on.  Manual: ``mtev_log_go_synch``."""
+    for stream in streams():
+        stream.go_asynch(False)
+
+
+def maintain(now: float) -> None:
+    """What is to be done every second, at *now* in seconds since the epoch: rotate, remove old files, count repeats.
+
+    Manual: ``mtev_conf_log_init_rotate``."""
+    for stream in streams():
+        stream.maintain(now)
+
+
+def fatal(stream: LogStream, message: bytes | str) -> NoReturn:
+    """Log *message*, write everything that is queued, and abort the process.  Manual: Logging a programming error."""
+    stream.log(message)
+    for each in streams():
+        each.flush(FATAL_PATIENCE)
+    os.abort()
+
+
 def close_all() -> None:
     """Write what is pending and close every file.  Descriptors that were given, such as 1 and 2, stay open.
 
     What is logged later is lost, unless :func:`reopen_all` comes first."""
     for stream in streams():
+        stream.flush(FATAL_PATIENCE)
         if stream.ctx is not None:
             stream.ctx.close()
 
@@ -126,10 +181,10 @@ def close_all() -> None:
 def _forked() -> None:
     graph_lock.release()
     for stream in _streams.values():
-        if stream.ctx is not None:
-            stream.ctx.forked()
+        stream.forked()
 
 
 init()
 # A child starts with a graph that is not in the middle of a change, and with no lock held by a thread it does not have.
 os.register_at_fork(before=graph_lock.acquire, after_in_parent=graph_lock.release, after_in_child=_forked)
+atexit.register(lambda: [each.flush(FATAL_PATIENCE) for each in streams()])

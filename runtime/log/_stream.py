@@ -7,41 +7,72 @@ only walks a flat tuple.  Each path delivers: a stream reached along two paths w
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import time_ns
 from typing import Final
 
+from runtime import hooks
+
 from . import _table
-from ._base import ALL_FLAGS, DEBUG, ENABLED, LogError, as_bytes
-from ._plain import FORMATS, Formatter
-from ._types import LogType, find_type
+from ._asynch import Writer
+from ._base import ALL_FLAGS, DEBUG, ENABLED, LogError, as_bytes, tell
+from ._dedup import Dedup
+from ._filter import Filter
+from ._formats import FORMATS
+from ._line import NO_PAIRS, Line, Pairs, Value, as_pairs
+from ._plain import plain
+from ._types import NO_CONFIG, LogType, find_type
 
 graph_lock: Final = threading.RLock()
 """Held while the graph changes."""
 
-# How a line gets out: the type's write, the formatter, and the flags of every stream on the way.
-_Route = tuple[Callable[[int, bytes], None], Formatter, int]
+line_hook: Final = hooks.declare("mtev_log_line")
+"""``(stream, line)`` for each stream about to write a :class:`Line`; what is not CONTINUE keeps it from that."""
+plain_hook: Final = hooks.declare("mtev_log_plain")
+"""``(stream, when, bytes)`` for each line written as plain text; *when* in nanoseconds since the epoch."""
+flatbuffer_hook: Final = hooks.declare("mtev_log_flatbuffer")
+"""The same for each line written as a flatbuffer."""
+
+_HOOKS: Final = (line_hook, plain_hook, flatbuffer_hook)
+_FORMAT_HOOKS: Final = {"plain": plain_hook, "flatbuffer": flatbuffer_hook}
+
+_asynchronous = False
+
+# How a line gets out, the usual way: a plain line through the type's write, with the flags of every stream on the way.
+_Plain = tuple[Callable[[int, bytes], None], int]
+# Any other way: the stream that writes, those flags, and the filters on the way.
+_Other = tuple["LogStream", int, tuple[Filter, ...]]
+# A stream that counts the lines which pass the filters on the way to it.
+_Counted = tuple["LogStream", tuple[Filter, ...]]
 
 
 class LogStream:
     """A node of the log graph.  Made by :func:`stream_find` and :func:`new_stream`, never directly.
 
-    Attributes: ``name``; ``slot``, its index in the table at :func:`enabled_address`; ``enabled``, whether logging here
-    would write anything, for reading only.
+    Attributes: ``name``; ``slot``, its index in the table at :func:`enabled_address`; for reading only ``enabled``,
+    whether logging here would write anything, and ``lines``, how many came by if :meth:`set_stats` has them counted.
     """
 
     __slots__ = (
+        "__weakref__",
+        "_counted",
         "_ctx",
+        "_dedup",
         "_facility",
+        "_filters",
         "_flags",
         "_format",
         "_inlets",
+        "_other",
         "_outlets",
+        "_plain",
         "_properties",
-        "_routes",
+        "_stats",
         "_type",
         "_wants_place",
+        "_writer",
         "enabled",
+        "lines",
         "name",
         "slot",
     )
@@ -55,9 +86,16 @@ class LogStream:
         self._format = "plain"
         self._type: str | None = None
         self._ctx: LogType | None = None
+        self._writer: Writer | None = None
         self._outlets: list[LogStream] = []
+        self._filters: dict[LogStream, Filter] = {}
         self._inlets: list[LogStream] = []
-        self._routes: tuple[_Route, ...] = ()
+        self._plain: tuple[_Plain, ...] = ()
+        self._other: tuple[_Other, ...] = ()
+        self._dedup: Dedup | None = None
+        self._stats = False
+        self._counted: tuple[_Counted, ...] = ()
+        self.lines = 0
         self._wants_place = False
         self._properties: dict[str, object] = {}
 
@@ -66,13 +104,24 @@ class LogStream:
 
     # Logging
 
-    def log(self, message: bytes | str, *, file: str = "", line: int = 0) -> None:
+    def log(
+        self,
+        message: bytes | str,
+        *,
+        file: str = "",
+        line: int = 0,
+        pairs: Mapping[str, Value] | None = None,
+        when: int | None = None,
+    ) -> None:
         """Log *message* exactly as it is: no newline is added; str is written as UTF-8.
 
         *file* and *line* (from 1) are where the caller is, as lines with the DEBUG flag show it; found out if missing.
-        A failing write is counted, see :attr:`write_errors`, and never raised.  Manual: Writing to a log."""
+        *pairs* are integers, floats, texts or UUIDs by name for filters and for the formats json and flatbuffer.
+        *when* is the time in nanoseconds since the epoch, now if missing.
+        A failing write is counted, see :attr:`write_errors`, and never raised.  Raises :exc:`LogError` for a pair of
+        another type.  Manual: Writing to a log."""
         if self.enabled:
-            self._write(message, file, line)
+            self._write(message, file, line, as_pairs(pairs) if pairs else NO_PAIRS, when)
 
     def logf(self, fmt: str, *args: object) -> None:
         """Log ``fmt % args``, which is worked out only when this stream is enabled.
@@ -81,14 +130,47 @@ class LogStream:
         if self.enabled:
             self._write(fmt % args, "", 0)
 
-    def _write(self, message: bytes | str, file: str, line: int) -> None:
+    def _write(
+        self, message: bytes | str, file: str, line: int, pairs: Pairs = NO_PAIRS, when: int | None = None
+    ) -> None:
         if message.__class__ is not bytes:
             message = as_bytes(message)
         if self._wants_place and not file:
             file, line = _place()
-        when = time_ns()
-        for write, formatter, flags in self._routes:
-            write(when, formatter(flags, when, self._facility, message, file, line))
+        if when is None:
+            when = time_ns()
+        for write, flags in self._plain:
+            write(when, plain(flags, when, self._facility, message, file, line))
+        if self._other or self._counted:
+            whole = Line(when, self._facility, message, file, line, pairs)
+            for stream, filters in self._counted:
+                if all(passes(whole) for passes in filters):
+                    with _count_lock:
+                        stream.lines += 1
+            for stream, flags, filters in self._other:
+                if all(passes(whole) for passes in filters):
+                    stream._put(whole, flags)
+
+    def _put(self, line: Line, flags: int) -> None:
+        """Write *line*, which came along streams with *flags*, as this stream writes."""
+        for each in [line] if self._dedup is None else self._dedup.lines(line):
+            self._put_one(each, flags)
+
+    def _put_one(self, line: Line, flags: int) -> None:
+        ctx, format_hook = self._ctx, _FORMAT_HOOKS.get(self._format)
+        if ctx is None:
+            return
+        try:
+            if line_hook.exists() and line_hook.invoke(self, line) != hooks.CONTINUE:
+                return
+            text = FORMATS[self._format](flags, line)
+            if format_hook is not None and format_hook.exists():
+                format_hook.invoke(self, line.when, text)
+        except Exception as failure:  # whoever logs did nothing wrong
+            ctx.write_errors += 1
+            tell(f"log '{self.name}': {type(failure).__name__}: {failure}\n")
+            return
+        (self._writer.put if self._writer is not None else ctx.write)(line.when, text)
 
     # Flags, type and properties
 
@@ -138,19 +220,81 @@ class LogStream:
         """How many lines this stream itself could not write."""
         return 0 if self._ctx is None else self._ctx.write_errors
 
-    def set_type(self, name: str | None, path: str | None = None, fd: int | None = None) -> None:
-        """Write through type *name*, with *path* or descriptor *fd*, from now on; None: only to outlets.
+    def set_type(
+        self,
+        name: str | None,
+        path: str | None = None,
+        fd: int | None = None,
+        config: Mapping[str, str] = NO_CONFIG,
+    ) -> None:
+        """Write through type *name*, with *path* or descriptor *fd*, and *config*, from now on; None: only to outlets.
 
-        Raises :exc:`LogError`, and changes nothing, for an unknown type or a path that cannot be opened."""
+        Raises :exc:`LogError`, and changes nothing, for an unknown type, what cannot be opened or a bad value."""
         fresh = None
         if name is not None:
-            fresh = find_type(name, self.name)(self.name, path, fd)
+            fresh = find_type(name, self.name)(self.name, path, fd, config)
             fresh.open()  # outside the lock: opening a pipe may take long
+            fresh.redirected = self._redirect
         with graph_lock:
-            before, self._ctx, self._type = self._ctx, fresh, name
+            before, writer = self._ctx, self._writer
+            self._ctx, self._type = fresh, name
+            self._writer = Writer(fresh) if fresh is not None and _asynchronous and fresh.asynch else None
             self._changed()
+        if writer is not None:
+            writer.stop()
         if before is not None:
             before.close()
+
+    def go_asynch(self, on: bool) -> None:
+        """Write behind the caller's back, or not; what is queued is written first.  For all streams at once."""
+        global _asynchronous
+        with graph_lock:
+            _asynchronous = on
+            writer = self._writer
+            wanted = on and self._ctx is not None and self._ctx.asynch
+            if wanted == (writer is not None):
+                return
+            self._writer = Writer(self._ctx) if wanted and self._ctx is not None else None
+            self._changed()
+        if writer is not None:
+            writer.stop()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until what is queued is written, or *timeout* seconds; returns whether it is."""
+        return self._writer is None or self._writer.flush(timeout)
+
+    def forked(self) -> None:
+        """Called in the child after a fork: what is queued is the parent's to write."""
+        if self._ctx is not None:
+            self._ctx.forked()
+        if self._writer is not None and self._ctx is not None:
+            self._writer = Writer(self._ctx)
+            self._changed()
+
+    def maintain(self, now: float) -> None:
+        """What is to be done every second: rotation, removal of old files, counts of repeated lines."""
+        if self._dedup is not None:
+            for each in self._dedup.due(int(now * 1_000_000_000)):
+                self._put_one(each, self._flags & ~ENABLED)
+        if self._ctx is not None:
+            self._ctx.maintain(now)
+
+    def set_dedup(self, seconds: float) -> None:
+        """Have identical lines in a row written once, and counted for *seconds*; 0: not.  Manual: dedup_seconds."""
+        with graph_lock:
+            self._dedup = Dedup(seconds) if seconds > 0 else None
+            self._changed()
+
+    def set_stats(self, on: bool) -> None:
+        """Have the lines that come by counted in ``lines``, or not.  Manual: Generic Attributes, stats."""
+        with graph_lock:
+            self._stats = on
+            self._changed()
+
+    @property
+    def stats(self) -> bool:
+        """Whether lines are counted."""
+        return self._stats
 
     def set_format(self, name: str) -> None:
         """Write lines in format *name*.  Raises :exc:`LogError` for one that is not known."""
@@ -182,12 +326,14 @@ class LogStream:
         """The streams this one passes lines on to, in the order they were added."""
         return tuple(self._outlets)
 
-    def add_outlet(self, outlet: "LogStream") -> None:
-        """Pass lines on to *outlet* too.  Adding what is an outlet already changes nothing.
+    def add_outlet(self, outlet: "LogStream", filter: Filter | None = None) -> None:  # noqa: A002 - the attribute's name
+        """Pass lines on to *outlet* too, those that *filter* lets through if there is one.
 
-        Raises :exc:`LogError` naming the cycle this would close."""
+        Adding what is an outlet already changes its filter.  Raises :exc:`LogError` naming a cycle this would close."""
         with graph_lock:
             if outlet in self._outlets:
+                self._set_filter(outlet, filter)
+                self._changed()
                 return
             # Without an inlet nothing leads here, so no way back needs to be looked for.
             back = _path(outlet, self) if self._inlets or outlet is self else []
@@ -196,7 +342,14 @@ class LogStream:
                 raise LogError(f"log '{self.name}': outlet '{outlet.name}' would make a cycle: {names}")
             self._outlets.append(outlet)
             outlet._inlets.append(self)
+            self._set_filter(outlet, filter)
             self._changed()
+
+    def _set_filter(self, outlet: "LogStream", wanted: Filter | None) -> None:
+        if wanted is None:
+            self._filters.pop(outlet, None)
+        else:
+            self._filters[outlet] = wanted
 
     def remove_outlet(self, outlet: "LogStream") -> bool:
         """Stop passing lines on to *outlet*; returns whether that was an outlet."""
@@ -204,6 +357,7 @@ class LogStream:
             if outlet not in self._outlets:
                 return False
             self._outlets.remove(outlet)
+            self._filters.pop(outlet, None)
             outlet._inlets.remove(self)
             self._changed()
         return True
@@ -214,14 +368,17 @@ class LogStream:
             for outlet in self._outlets:
                 outlet._inlets.remove(self)
             self._outlets.clear()
+            self._filters.clear()
             self._changed()
 
     def reset(self) -> None:
         """Make this a disabled stream without type, outlets and properties.  For when all streams are reset."""
         with graph_lock:
             self._outlets.clear()
+            self._filters.clear()
             self._inlets.clear()
             self._properties.clear()
+            self._dedup, self._stats = None, False
             self._format = "plain"
             self._flags = 0
             self.set_type(None)
@@ -233,16 +390,75 @@ class LogStream:
 
     def _route(self) -> None:
         own = self._flags & ~ENABLED
-        routes: list[_Route] = []
+        usual: list[_Plain] = []
+        other: list[_Other] = []
+        counted: list[_Counted] = [(self, ())] if self._stats else []
         if self._flags & ENABLED:
             if self._ctx is not None:
-                routes.append((self._ctx.write, FORMATS[self._format], own))
+                if self._format == "plain" and self._dedup is None and not any(hook.exists() for hook in _HOOKS):
+                    usual.append((self._ctx.write if self._writer is None else self._writer.put, own))
+                else:
+                    other.append((self, own, ()))
             for outlet in self._outlets:
-                routes += [(write, formatter, flags | own) for write, formatter, flags in outlet._routes]
-        self._routes = tuple(routes)
-        self._wants_place = any(flags & DEBUG for _, _, flags in routes)
-        self.enabled = bool(routes)
-        _table.set_byte(self.slot, _table.WANTS_PLACE if self._wants_place else _table.ON if routes else _table.OFF)
+                passes = self._filters.get(outlet)
+                more = () if passes is None else (passes,)
+                counted += [(stream, (*more, *filters)) for stream, filters in outlet._counted]
+                if passes is None:
+                    usual += [(write, flags | own) for write, flags in outlet._plain]
+                    other += [(stream, flags | own, filters) for stream, flags, filters in outlet._other]
+                elif outlet.enabled:
+                    other += [(stream, flags | own, (passes, *filters)) for stream, flags, filters in outlet._every()]
+        self._plain, self._other = tuple(usual), tuple(other)
+        self.enabled = bool(usual or other)
+        self._counted = tuple(counted) if self.enabled else ()
+        self._wants_place = bool(other) or any(flags & DEBUG for _, flags in usual)
+        _table.set_byte(
+            self.slot, _table.WANTS_PLACE if self._wants_place else _table.ON if self.enabled else _table.OFF
+        )
+        self._show_direct()
+
+    def _every(self) -> list[_Other]:
+        """All ways out of this stream as they are behind a filter."""
+        found: list[_Other] = []
+        if self._flags & ENABLED:
+            own = self._flags & ~ENABLED
+            if self._ctx is not None:
+                found.append((self, own, ()))
+            for outlet in self._outlets:
+                passes = self._filters.get(outlet)
+                more = () if passes is None else (passes,)
+                found += [(stream, flags | own, (*more, *filters)) for stream, flags, filters in outlet._every()]
+        return found
+
+    def _redirect(self) -> None:
+        """Show whoever writes plain lines without us where they go, see :func:`direct_address`."""
+        for each in _upwards(self):
+            each._show_direct()
+
+    def _show_direct(self) -> None:
+        fd = -1
+        if len(self._plain) == 1 and not self._other and not self._counted:
+            write, flags = self._plain[0]
+            ctx = getattr(write, "__self__", None)
+            fd = ctx.direct() if not flags and isinstance(ctx, LogType) else -1
+        _table.set_direct(self.slot, fd)
+
+
+_count_lock = threading.Lock()
+
+
+def _all_changed() -> None:
+    """Somebody began or ceased to look at lines: they take another way."""
+    from ._registry import streams
+
+    with graph_lock:
+        for each in streams():
+            if each.ctx is not None:
+                each._changed()
+
+
+for _hook in _HOOKS:
+    _hook.changed = _all_changed
 
 
 def _upwards(stream: LogStream) -> list[LogStream]:

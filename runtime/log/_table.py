@@ -15,11 +15,19 @@ ON: Final = 1
 WANTS_PLACE: Final = 3
 """Enabled, and some stream on the way writes file and line number."""
 
+DIRECT_CAPACITY: Final = CAPACITY * 4  # bytes, a 32-bit integer a stream
+
 _bytes = mmap.mmap(-1, CAPACITY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+_descriptors = memoryview(mmap.mmap(-1, DIRECT_CAPACITY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)).cast("i")
 _used = 0
 _address = 0
 
 set_byte = _bytes.__setitem__
+
+
+def set_direct(slot: int, fd: int) -> None:
+    """What :func:`direct_address` shows of *slot*: a descriptor, -1 for none."""
+    _descriptors[slot] = fd + 1  # pages nobody touched are zero
 
 
 def enabled_address() -> int:
@@ -33,6 +41,16 @@ def enabled_address() -> int:
 
         _address = ctypes.addressof(ctypes.c_char.from_buffer(_bytes))
     return _address
+
+
+def direct_address() -> int:
+    """The address of a table of 32-bit integers, one for each :attr:`LogStream.slot`.
+
+    Above 0: all that logging there does is one write of the line as it is to the descriptor of that number less 1,
+    which the caller may do itself; a write that fails or falls short goes to :meth:`LogStream.log` with the rest."""
+    import ctypes
+
+    return ctypes.addressof(ctypes.c_char.from_buffer(_descriptors.obj))
 
 
 def new_slot(name: str) -> int:

@@ -1,21 +1,30 @@
 """Log types: what a stream with a type writes through.  Manual: Logging, Log Types; Adding custom logging types."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 
 from ._base import LogError
+
+NO_CONFIG: Mapping[str, str] = {}
 
 
 class LogType(ABC):
     """One typed stream's way out.  Created for the stream *name* with its *path*, or with a descriptor *fd*.
 
-    ``write_errors`` counts the lines that could not be written.  Apart from the constructor and :meth:`open`, which
-    raise :exc:`LogError` naming what is wrong, methods are called from any thread, at any time.
+    *config* is what the configuration says besides: attributes that are the type's to know, such as rotate_bytes, and
+    the keys of ``<config>``.  ``write_errors`` counts the lines that could not be written.  Apart from the constructor
+    and :meth:`open`, which raise :exc:`LogError` naming what is wrong, methods are called from any thread, at any time.
     """
 
-    def __init__(self, name: str, path: str | None, fd: int | None) -> None:
+    asynch = True
+    """Whether lines may be written behind the caller's back when logging goes asynchronous."""
+
+    def __init__(self, name: str, path: str | None, fd: int | None, config: Mapping[str, str] = NO_CONFIG) -> None:
         self.name = name
         self.path = path
+        self.config = config
         self.write_errors = 0
+        self.redirected: Callable[[], None] | None = None
 
     @abstractmethod
     def open(self) -> None:
@@ -31,6 +40,21 @@ class LogType(ABC):
     def write(self, when: int, line: bytes) -> None:
         """Write one formatted *line*, logged at *when* (nanoseconds since the epoch).  Never raises for a failure."""
 
+    def write_all(self, lines: Iterable[tuple[int, bytes]]) -> None:
+        """Write several, in order, each with its time."""
+        for when, line in lines:
+            self.write(when, line)
+
+    def direct(self) -> int:
+        """A descriptor to which a plain line may be written by one system call; -1 when it must go through `write`.
+
+        When the answer changes, the type calls ``self.redirected`` if that is set."""
+        return -1
+
+    def maintain(self, now: float) -> None:
+        """Called every second, with the time in seconds since the epoch: rotate, remove what is too old."""
+        return
+
     @abstractmethod
     def close(self) -> None:
         """Write what is pending and let go of everything.  Lines that come later are dropped and counted."""
@@ -40,7 +64,7 @@ class LogType(ABC):
         return
 
 
-_types: dict[str, type[LogType]] = {}
+_types: dict[str, "type[LogType] | Callable[[], type[LogType]]"] = {}
 
 
 def register_type(name: str, log_type: type[LogType]) -> None:
@@ -48,9 +72,25 @@ def register_type(name: str, log_type: type[LogType]) -> None:
     _types[name] = log_type
 
 
+def register_later(name: str, load: Callable[[], type[LogType]]) -> None:
+    """The same with a function that imports the class, for types few programs use."""
+    _types[name] = load
+
+
 def find_type(name: str, stream: str) -> type[LogType]:
     """The class registered as *name*.  Raises :exc:`LogError` naming *stream* when there is none."""
     try:
-        return _types[name]
+        found = _types[name]
     except KeyError:
         raise LogError(f"log '{stream}': unknown type '{name}' (known: {', '.join(sorted(_types))})") from None
+    return found if isinstance(found, type) else found()
+
+
+def whole_number(name: str, config: Mapping[str, str], key: str) -> int | None:
+    """The attribute *key* of stream *name*, None when it is missing.  Raises :exc:`LogError` for what is no count."""
+    text = config.get(key)
+    if text is None:
+        return None
+    if not text.strip().isdecimal():
+        raise LogError(f"log '{name}': {key}='{text}': expected a whole number")
+    return int(text)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import conf, log
+from runtime import conf, jlog, log
 from runtime.conf import logs
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "logging.md"
@@ -202,11 +202,11 @@ def test_configuring_again_replaces_outlets_and_files() -> None:
     [
         ('\n<log name="a">\n<outlet name="nope"/></log>', "a.conf:4: log 'a': outlet 'nope' is no log"),
         ('<log name="a"><outlet name="nope/x"/></log>', "a.conf:2: log 'a': outlet 'nope/x' is no log"),
-        ('<log name="a" type="jlog" path="x"/>', "a.conf:2: log 'a': unknown type 'jlog' (known: file, file_synch)"),
-        ('<log name="a" type="memory" path="9,9"/>', "a.conf:2: log 'a': unknown type 'memory'"),
+        ('<log name="a" type="tape" path="x"/>', "a.conf:2: log 'a': unknown type 'tape' (known: file, "),
+        ('<log name="a" type="memory" path="9"/>', "a.conf:2: log 'a': the path of a memory log is 'lines,bytes'"),
         ('<log name="a" type="file" path="no/f"/>', "a.conf:2: log 'a': cannot open 'no/f': No such file or directory"),
         ('<log name="a" type="file"/>', "a.conf:2: log 'a': a file log needs either a path"),
-        ('\n<log name="a" format="json"/>', "a.conf:3: log 'a': unknown format 'json' (known: plain)"),
+        ('\n<log name="a" format="csv"/>', "a.conf:3: log 'a': unknown format 'csv' (known: flatbuffer, json, plain)"),
         ("<log/>", "a.conf:2: <log> needs a name"),
         ('<log name=""/>', "a.conf:2: <log> needs a name"),
         ('<log name="a"><outlet/></log>', "a.conf:2: <outlet> needs a name"),
@@ -217,12 +217,45 @@ def test_configuring_again_replaces_outlets_and_files() -> None:
             "a.conf:3: log 'b': outlet 'a' would make a cycle: b -> a -> b",
         ),
         ('<log name="a"><outlet name="a"/></log>', "a.conf:2: log 'a': outlet 'a' would make a cycle: a -> a"),
-        ('<log name="a"><outlet name="error" filter="exists(x)"/></log>', "a.conf:2: <outlet> filter: filters are not"),
+        (
+            '<log name="a"><outlet name="error" filter="exists(x"/></log>',
+            "a.conf:2: <outlet> filter, character 9: expected ',' or ')'",
+        ),
+        (
+            '\n<log name="a" type="file" path="f" rotate_bytes="1k"/>',
+            "a.conf:3: log 'a': rotate_bytes='1k': expected a whole number",
+        ),
+        (
+            '<log name="a" dedup_seconds="often"/>',
+            "a.conf:2: <log> dedup_seconds='often': expected a number of seconds",
+        ),
+        ('<log name="a" stats="maybe"/>', "a.conf:2: <log> stats='maybe': expected true, on, yes"),
+        ('<log name="a" type="jlog" path="j(x"/>', "a.conf:2: log 'a': the path of a jlog is a directory, or"),
         ('<log name="a" require_env="=x"/>', "a.conf:2: <log> require_env='=x'"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(inside: str, message: str) -> None:
     assert refused(inside).startswith(message)
+
+
+def test_types_formats_limits_and_filters_are_configured() -> None:
+    configure(
+        """<log name="memory" type="memory" path="10,1000"/>
+        <log name="journal" type="jlog" path="j(reader)"><config><segment_size>4096</segment_size></config></log>
+        <log name="lines" type="file" path="lines" format="json" stats="on" rotate_bytes="1" dedup_seconds="5"/>
+        <log name="a"><outlet name="memory"/><outlet name="journal"/>
+          <outlet name="lines" filter="and(facility = 'a', message ~ 'x')"/></log>"""
+    )
+    for text in ("x\n", "y\n", "x\n"):
+        log.stream_find("a").log(text)
+    memory = log.stream_find("memory").ctx
+    assert isinstance(memory, log.Memory)
+    assert [line for _, _, line in memory.entries()] == [b"x\n", b"y\n", b"x\n"]
+    assert [each.data for each in jlog.Reader("j", "reader")] == [b"x\n", b"y\n", b"x\n"]
+    assert Path("lines").read_text().count('"message": "x\\n"') == 1, "no line that passes came between"
+    assert log.stream_find("lines").lines == 2
+    log.maintain(5_000_000_000)
+    assert Path("lines.5000000000").exists()
 
 
 def test_a_mistake_in_an_included_file_is_placed_there() -> None:
@@ -262,7 +295,7 @@ def test_the_examples_of_the_reference_load(example: str, trace: bool, monkeypat
 
 
 def test_the_examples_of_the_reference_do_what_it_says(capfd: pytest.CaptureFixture[str]) -> None:
-    first, _, last = EXAMPLES
+    first, _, types, last = EXAMPLES
     logs.configure(conf.loads(first.encode()))
     log.stream_find("error/example").log("x\n")
     assert re.fullmatch(r"\[.{26}\] \[error/example\] x\n", Path("app.log").read_text())
@@ -270,6 +303,13 @@ def test_the_examples_of_the_reference_do_what_it_says(capfd: pytest.CaptureFixt
     log.debug.set_flags(log.ENABLED)
     log.stream_find("debug/example").log("y\n")
     assert capfd.readouterr().err == ""
+    logs.configure(conf.loads(types.encode()))
+    access = log.stream_find("http/access")
+    access.log("kept out\n", pairs={"status": 503, "uri": "/health/1"})
+    access.log("passes\n", pairs={"status": 503, "uri": "/x"})
+    log.close_all()
+    assert [each.data for each in jlog.Reader("feed.jlog", "shipper")] == [b"passes\n"]
+    log.init()
     logs.configure(conf.loads(last.encode()))
     log.stream_find("app").log("z\n")
     assert Path("plain.log").read_text() == "z\n"
