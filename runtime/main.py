@@ -10,7 +10,8 @@ import pwd
 import select
 import signal
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import NoReturn
 
@@ -21,6 +22,13 @@ EXIT_CONFIGURATION = 2
 """Exit status when the configuration or a module it names cannot be used."""
 
 _TERMINATING = {signal.SIGTERM: 0, signal.SIGINT: 130}
+_HANDLED = (*_TERMINATING, signal.SIGHUP)
+
+PATIENCE = 1.0
+"""Seconds for which the end of the process waits for whoever holds the configuration."""
+
+MAINTENANCE = 1.0
+"""Seconds between two looks at what is to be rotated or saved."""
 
 
 class SecurityError(Exception):
@@ -36,6 +44,8 @@ def run(
 ) -> int:
     """Run the stack that *configuration* describes until a signal ends it; returns the exit status.
 
+    TERM and INT end it.  HUP has logs reopened and the configuration read again, which stays as it was when it is bad.
+
     Args: *user* and *group*, names or numbers, are taken on once logs are open and modules loaded; *enable_logs* names
     streams to enable whatever the configuration says.
     Raises :exc:`runtime.conf.ConfError`, :exc:`runtime.eventer.EventerError`, :exc:`runtime.modules.ModuleError` or
@@ -48,20 +58,51 @@ def run(
     eventer.init(configuration)
     loaded = modules.load(configuration)
     security_init(user, group)
-    with _SignalPipe(_TERMINATING) as signals:
+    with _SignalPipe(_HANDLED) as signals:
         eventer.start()
         modules.start(loaded)
-        received = signals.wait()
+        while True:
+            received = signals.wait(MAINTENANCE, lambda: _maintain(configuration))
+            if received in _TERMINATING:
+                break
+            _reload(configuration)
     log.error.log(f"[TERMINATE] received {signal.Signals(received).name.lower()}, shutting down.\n")
     try:
         eventer.stop()
     except eventer.EventerError as stuck:
         log.error.log(f"{stuck}\n")
+    if configuration.unwritten:
+        configuration.save_quietly()
     return _TERMINATING[signal.Signals(received)]
 
 
+def _maintain(configuration: conf.Conf) -> None:
+    log.maintain(time.time())
+    configuration.tick()
+
+
+def _reload(configuration: conf.Conf) -> None:
+    try:
+        log.reopen_all()
+    except log.LogError as failure:
+        log.error.log(f"{failure}\n")
+    if configuration.file is None:
+        return
+    try:
+        if configuration.unwritten:
+            configuration.save()
+        configuration.reload()
+    except conf.ConfError as bad:
+        log.stream_find("error/conf").log(f"configuration not reloaded: {bad}\n")
+
+
 def terminate(status: int) -> NoReturn:
-    """End the process with *status*, at once and from any thread, after everything logged and printed is written."""
+    """End the process with *status*, at once and from any thread.
+
+    Everything logged and printed is written first, and what was changed in the configuration."""
+    configuration = conf.current_or_none()
+    if configuration is not None and configuration.unwritten and configuration.lock.acquire(timeout=PATIENCE):
+        configuration.save_quietly()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:  # as it is when the process was started without
@@ -111,8 +152,9 @@ def _group_id(group: str) -> int:
 class _SignalPipe:
     """Signals as bytes in a pipe, so that the main thread is woken whichever thread the kernel gave them to."""
 
-    def __init__(self, signals: dict[signal.Signals, int]) -> None:
-        self._signals = signals
+    def __init__(self, signals: Iterable[signal.Signals]) -> None:
+        self._signals = tuple(signals)
+        self._pending: list[int] = []
 
     def __enter__(self) -> "_SignalPipe":
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else _pipe()
@@ -127,13 +169,16 @@ class _SignalPipe:
         os.close(self._reader)
         os.close(self._writer)
 
-    def wait(self) -> int:
-        """The number of the next signal."""
+    def wait(self, every: float, do: Callable[[], None]) -> int:
+        """The number of the next signal.  Until it comes *do* is called every so many seconds."""
         while True:
-            select.select([self._reader], [], [])
-            for number in os.read(self._reader, 256):
-                if number in self._signals:
-                    return number
+            while not self._pending:
+                ready, _, _ = select.select([self._reader], [], [], every)
+                if ready:
+                    self._pending += [each for each in os.read(self._reader, 256) if each in self._signals]
+                else:
+                    do()
+            return self._pending.pop(0)
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:

@@ -17,6 +17,8 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
         "conf_set": conf_set,
         "conf_replace": conf_replace,
         "conf_get_string_list": conf_get_string_list,
+        "conf_save": lambda: conf.current().save_quietly(),
+        "conf_mark_changed": lambda: conf.current().mark_changed(),
     }
 
 

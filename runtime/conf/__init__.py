@@ -18,6 +18,7 @@ __all__ = [
     "Section",
     "Value",
     "current",
+    "current_or_none",
     "load",
     "loads",
     "parse_boolean",
@@ -34,6 +35,11 @@ def set_current(configuration: Conf | None) -> None:
     """Make *configuration* the one that :func:`current` returns; None leaves none."""
     global _current
     _current = configuration
+
+
+def current_or_none() -> Conf | None:
+    """The current configuration, None when there is none."""
+    return _current
 
 
 def current() -> Conf:

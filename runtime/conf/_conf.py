@@ -1,20 +1,34 @@
 """The configuration as a tree that is asked by XPath.  Manual: libmtev Application Configuration.
 
 A section is an lxml element; None stands for the document, in which relative paths start at the root element.  Every
-method may be called from any thread.  Changes are in memory only.
+method may be called from any thread.  Changes are in memory until :meth:`Conf.save` writes them to the files they
+belong to; :meth:`Conf.tick` does so once nothing has changed for a while.
 """
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import TypeVar
 
 from lxml import etree
 
-from . import _edit, _environment, _inherit, _load, _values, _xpath
+from runtime import hooks, log
+
+from . import _edit, _environment, _files, _inherit, _load, _values, _write, _xpath
 from ._errors import ConfError, line_of
 from ._fixup import fix_up
+from ._store import ATTRIBUTE, Store
+
+QUIET = 10.0
+"""Seconds without a change before changes are written."""
+
+DELETE_SECTION = hooks.declare("mtev_conf_delete_section")
+"""``(configuration, section)`` before a section is deleted; ABORT keeps it."""
+
+_UNWRITTEN = "cannot reload: there are changes that are not written yet"
 
 Section = etree._Element
 
@@ -24,17 +38,29 @@ _T = TypeVar("_T")
 class Conf:
     """One loaded configuration.  Made by :func:`load` and :func:`loads`.
 
-    Attributes: ``root``, the root element; ``name``, the file as the user gave it, for messages; ``includes``;
-    ``generation``, a number that grows with every change; ``lock``, to be held over several steps that belong together.
+    Attributes: ``root``, the root element; ``name``, the file as the user gave it, for messages; ``file``, its path or
+    None; ``includes``; ``generation``, a number that grows with every change; ``lock``, to be held over several steps
+    that belong together.
     """
 
-    def __init__(self, root: "etree._Element", name: str, includes: list[_load.Include]) -> None:
-        self.root = root
+    def __init__(
+        self, root: "etree._Element", name: str, includes: list[_load.Include], file: Path | None = None
+    ) -> None:
         self.name = name
-        self.includes = includes
+        self.file = file
         self.generation = 0
         self.lock = RLock()
+        self._app: str | None = None
+        self._directory = None if file is None else file.parent
+        self._changed_at: float | None = None
+        self._refusal = ""
+        self.root = root
+        self.includes = includes
         self._include_of = {include.element: include for include in includes}
+        self._stores = {each.element: each for each in self._find_stores()}
+        self._dirty: set[Path | None] = set()
+        self._dirty_stores: set[Store] = set()
+        self._read = {path: _files.signature(path) for path in self._files()}
 
     def __repr__(self) -> str:
         return f"<Conf {self.name} <{self.root_name}>>"
@@ -191,12 +217,121 @@ class Conf:
             if section is self.root or not self._holds(section):
                 what = "the root element" if section is self.root else f"<{section.tag}>, which is not in {self.name}"
                 raise ConfError(f"cannot remove {what}")
+            self._deletable([section])
+            self._mark(section.getparent())
             _edit.detach(section)
             self._changed()
 
-    def mark_changed(self) -> None:
-        """Have the configuration count as changed, as after a set.  Manual: ``mtev_conf_mark_changed``."""
+    def mark_changed(self, section: Section | None = None) -> None:
+        """Have *section*, or all of the configuration, count as changed, as after a set.
+
+        Manual: ``mtev_conf_mark_changed``."""
         with self.lock:
+            for each in [*self._include_of, *self._stores, self.root] if section is None else [section]:
+                self._mark(each)
+            self._changed()
+
+    @contextmanager
+    def section_read(self, path: str) -> Iterator[Section | None]:
+        """The first match of *path*, which nobody changes meanwhile.  Manual: ``mtev_conf_get_section_read``."""
+        with self.lock:
+            yield self.get_section(path)
+
+    @contextmanager
+    def section_write(self, path: str) -> Iterator[Section | None]:
+        """The same to change it: it counts as changed afterwards.  Manual: ``mtev_conf_get_section_write``."""
+        with self.lock:
+            section = self.get_section(path)
+            yield section
+            if section is not None:
+                self.mark_changed(section)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether there are changes that :meth:`save` would write."""
+        return bool(self._dirty or self._dirty_stores)
+
+    def settle(self) -> None:
+        """Have the changes made so far count as written: they are of this process only."""
+        with self.lock:
+            self._dirty.clear()
+            self._dirty_stores.clear()
+            self._changed_at = None
+
+    def save(self) -> list[Path]:
+        """Write each file that something changed in, as a whole or not at all; returns those.
+
+        Includes that are read-only, and a configuration that came from no file, are never written.
+        Raises :exc:`ConfError`, once the others are written, naming the file that could not be written or that somebody
+        else changed since it was read.  What failed stays changed.  Manual: ``mtev_conf_write_file``."""
+        written: list[Path] = []
+        failures: list[ConfError] = []
+        with self.lock:
+            if self._dirty:  # what is left out of a file has to be in its store
+                self._dirty_stores |= {each for each in self._stores.values() if not each.exists}
+            for store in list(self._dirty_stores):
+                try:
+                    written += store.save()
+                    self._dirty_stores.discard(store)
+                except ConfError as failure:
+                    failures.append(failure)
+            for include in [*self.includes, None] if not failures else []:
+                path = include.path if include else self.file
+                if path in self._dirty:
+                    try:
+                        if path is not None and not (include and include.read_only):
+                            self._write(path, include)
+                            written.append(path)
+                        self._dirty.discard(path)
+                    except ConfError as failure:
+                        failures.append(failure)
+            self._dirty &= {each.path for each in self.includes} | {self.file}
+            self._changed_at = None
+        if failures:
+            raise ConfError("; ".join(map(str, failures)))
+        return written
+
+    def tick(self, now: float | None = None) -> None:
+        """Save what changed once QUIET seconds have passed without a change; to be called every second or so.
+
+        The document then goes to the log stream ``config`` too.  A failure is told once in ``error/conf``."""
+        with self.lock:
+            due = (
+                self._changed_at is not None and (time.monotonic() if now is None else now) - self._changed_at >= QUIET
+            )
+            if not due:
+                return
+            self._changed_at = None
+        journal = log.stream_find("config")
+        if journal.enabled:
+            journal.log(self.tostring())
+        self.save_quietly()
+
+    def save_quietly(self) -> bool:
+        """:meth:`save`; a failure is told once in ``error/conf``, and False returned."""
+        try:
+            self.save()
+        except ConfError as failure:
+            if str(failure) != self._refusal:
+                self._refusal = str(failure)
+                log.stream_find("error/conf").log(f"configuration not saved: {failure}\n")
+            return False
+        self._refusal = ""
+        return True
+
+    def reload(self) -> None:
+        """Read the files again; sections held from before belong to no tree any more.
+
+        Raises :exc:`ConfError`, and the configuration stays as it was, when they cannot be used, when there are changes
+        that are not written yet, and for a configuration that came from no file.  Manual: ``mtev_conf_load``."""
+        if self.file is None:
+            raise ConfError("cannot reload: this configuration came from no file", self.name)
+        with self.lock:
+            if self.unwritten:
+                raise ConfError(_UNWRITTEN, self.name)
+            fresh = _conf(_load.read(self.file), self.name, self.file.parent, self._app, self.file)
+            self.root, self.includes, self._include_of = fresh.root, fresh.includes, fresh._include_of
+            self._stores, self._read, self._changed_at = fresh._stores, fresh._read, None
             self.generation += 1
 
     def tostring(self) -> bytes:
@@ -246,19 +381,78 @@ class Conf:
             found = _xpath.evaluate(f"({base_path})/{last}", self.root, smart=True)
             owner = None if replace else _edit.owner(found)
             if replace:
+                matched = found if isinstance(found, list) else []
+                self._deletable([each for each in matched if isinstance(each, etree._Element)])
+                for each in matched:
+                    self._mark(_edit.owner([each]))
                 _edit.delete(found)
             # A base can be a match too (//a/a), and so be gone by now; the outermost never is.
-            _edit.put(owner if owner is not None else next(filter(self._holds, reversed(bases))), last, value)
+            base = owner if owner is not None else next(filter(self._holds, reversed(bases)))
+            _edit.put(base, last, value)
+            self._mark(base)
             self._changed()
         return True
+
+    def _deletable(self, sections: list[Section]) -> None:
+        for section in sections:
+            if DELETE_SECTION.invoke(self, section) == hooks.ABORT:
+                raise self.error(f"<{section.tag}> must not be deleted", section)
+
+    def _mark(self, section: Section | None) -> None:
+        """Have the file that *section* is written to count as changed."""
+        if section is None:
+            return
+        for each in (section, *section.iterancestors()):
+            if each in self._stores:
+                self._dirty_stores.add(self._stores[each])
+                return
+            if each in self._include_of:
+                self._dirty.add(self._include_of[each].path)
+                return
+        self._dirty.add(self.file)
+
+    def _write(self, path: Path, include: _load.Include | None) -> None:
+        if _files.signature(path) != self._read.get(path):
+            raise ConfError("somebody else changed it since it was read; it is left as it is", path)
+        if include is None:
+            data = _write.document(self.root, self._include_of, self._stores)
+        else:
+            data = _write.included(include, self._include_of, self._stores)
+        _files.replace(path, data)
+        self._read[path] = _files.signature(path)
+
+    def _files(self) -> list[Path]:
+        return [include.path for include in self.includes] + ([self.file] if self.file else [])
+
+    def _find_stores(self) -> list[Store]:
+        stores = []
+        for element in _xpath.elements(f"//*[@{ATTRIBUTE}][not(ancestor::*[@{ATTRIBUTE}])]", self.root):
+            directory = element.get(ATTRIBUTE)
+            if not directory or element is self.root:
+                what = "the root element cannot have one" if directory else "expected the name of a directory"
+                raise self.error(f"<{element.tag}> {ATTRIBUTE}: {what}", element)
+            if any(each in self._include_of for each in element.iter()):
+                raise self.error(f"<{element.tag}> {ATTRIBUTE}: what is kept there cannot include files", element)
+            include = self.include_of(element)
+            base = include.path.parent if include else self._directory
+            if base is None and not Path(directory).is_absolute():
+                raise self.error(f"<{element.tag}> {ATTRIBUTE}: there is no directory to find it from", element)
+            store = Store(element, (base or Path()) / fix_up(directory, element, f"@{ATTRIBUTE}"))
+            store.load(_load.parse)
+            stores.append(store)
+        return stores
 
     def _holds(self, element: Section) -> bool:
         return element is self.root or any(each is self.root for each in element.iterancestors())
 
     def _changed(self) -> None:
         self.generation += 1
+        self._changed_at = time.monotonic()
         self.includes = [include for include in self.includes if self._holds(include.element)]
         self._include_of = {include.element: include for include in self.includes}
+        gone = [each for each in self._stores if not self._holds(each)]
+        for each in gone:
+            self._dirty_stores.discard(self._stores.pop(each))
 
 
 def load(path: str | os.PathLike[str], app: str | None = None) -> Conf:
@@ -284,4 +478,6 @@ def _conf(data: bytes, name: str, directory: Path | None, app: str | None, file:
     root = _load.parse(data, name)
     if app is not None and root.tag != app:
         raise ConfError(f"the root element is <{root.tag}>, expected <{app}>", name, line_of(root))
-    return Conf(root, name, _load.splice(root, name, directory, file))
+    made = Conf(root, name, _load.splice(root, name, directory, file), file)
+    made._app = app
+    return made

@@ -29,13 +29,14 @@ _OUTERMOST = etree.XPath("//include[@file or @snippet or @ro][not(ancestor::incl
 class Include(NamedTuple):
     """An ``<include>`` whose content came from a file.
 
-    Attributes: ``element``, ``path`` (as reached from the including file), ``snippet``, and ``read_only``: the file is
-    never written."""
+    Attributes: ``element``, ``path`` (as reached from the including file), ``snippet``, ``read_only``: the file is
+    never written, and ``shell``, the file's own root element without its content; None for a snippet."""
 
     element: "etree._Element"
     path: Path
     snippet: bool
     read_only: bool
+    shell: "etree._Element | None" = None
 
 
 def read(path: Path) -> bytes:
@@ -117,7 +118,8 @@ def _splice(root: "etree._Element", name: str, directory: Path | None, chain: li
             element.remove(child)
         element.text = content.text
         element.extend(list(content))
-        includes += [include, *inner]
+        content.text = None
+        includes += [include._replace(shell=None if include.snippet else content), *inner]
     return includes
 
 

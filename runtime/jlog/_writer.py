@@ -102,7 +102,7 @@ class Writer:
         if self._meta.safety == SAFE:
             os.fsync(fd)
 
-    def _flush(self, meta: int) -> None:
+    def _flush(self, meta: int, after_a_crash: bool = False) -> None:
         fd = self._buffer()
         try:
             held = os.pread(fd, 4, 0)
@@ -110,18 +110,22 @@ class Writer:
             if used:
                 data = os.pread(fd, used, 4)
                 _offsets, end, _torn = scan(self._meta.magic, memoryview(data))
-                if end:
+                # A process that was killed between the two writes below has appended it already.
+                if end and not (after_a_crash and self._ends_with(data[:end])):
                     self._append(meta, data[:end])
                 os.pwrite(fd, _USED.pack(0), 0)
         finally:
             os.close(fd)
+
+    def _ends_with(self, data: bytes) -> bool:
+        return read_segment(self.path, self._meta.storage_log).endswith(data)
 
     def _buffer(self) -> int:
         return os.open(self.path / "pre_commit", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 
     def _open_precommit(self, meta: int, size: int | None) -> int:
         """Take over what a former writer left; returns the size of the buffer from now on."""
-        self._flush(meta)
+        self._flush(meta, after_a_crash=True)
         fd = self._buffer()
         try:
             there = max(0, os.fstat(fd).st_size - 4)

@@ -86,3 +86,70 @@ def test_terminate_writes_what_is_still_buffered_and_skips_the_rest() -> None:
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (3, "buffered")
+
+
+HUP_PROGRAM = """
+    import os, signal, sys, threading, time
+    from pathlib import Path
+    from runtime import conf, log, main
+
+    loaded = conf.load("app.xml")
+
+    def until(condition):
+        while not condition():
+            time.sleep(0.005)
+
+    def operate():
+        until(lambda: log.stream_exists("file") and signal.getsignal(signal.SIGHUP) not in (signal.SIG_DFL, None))
+        Path("app.log").rename("old.log")
+        Path("app.xml").write_text(Path("app.xml").read_text().replace("<v>1</v>", "<v>2</v>"))
+        os.kill(os.getpid(), signal.SIGHUP)
+        until(lambda: loaded.get_string("/app/v") == "2")
+        log.stream_find("file").log("after\\n")
+        Path("app.xml").write_text("<app><v>")
+        os.kill(os.getpid(), signal.SIGHUP)
+        until(lambda: Path("errors").exists() and b"not reloaded" in Path("errors").read_bytes())
+        print(loaded.get_string("/app/v"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=operate, daemon=True).start()
+    sys.exit(main.run(loaded))
+"""
+
+
+def test_hup_reopens_logs_and_reads_the_configuration_again_unless_it_is_bad(tmp_path: Path) -> None:
+    (tmp_path / "app.xml").write_text(
+        '<app><v>1</v><logs><log name="file" type="file" path="app.log"/><log name="errors" type="file" path="errors"/>'
+        '<log name="error/conf"><outlet name="errors"/></log></logs></app>'
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(HUP_PROGRAM)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == "[TERMINATE] received sigterm, shutting down.\n"
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    assert (tmp_path / "app.log").read_text() == "after\n"
+    assert (tmp_path / "errors").read_text().startswith("configuration not reloaded: app.xml:1: ")
+
+
+@pytest.mark.parametrize("end", ["main.terminate(0)", "os.kill(os.getpid(), 15)"])
+def test_what_was_changed_is_saved_when_the_process_ends(tmp_path: Path, end: str) -> None:
+    (tmp_path / "app.xml").write_text("<app><v>1</v></app>")
+    program = f"""
+        import os, sys, threading
+        from runtime import conf, main
+        loaded = conf.load("app.xml")
+        def change():
+            loaded.set_string("/app/v", "2")
+            {end}
+        threading.Timer(0.2, change).start()
+        sys.exit(main.run(loaded))
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, capture_output=True, timeout=60, check=True
+    )
+    assert "<v>2</v>" in (tmp_path / "app.xml").read_text()

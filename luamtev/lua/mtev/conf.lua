@@ -76,3 +76,10 @@ for _, kind in ipairs({ "string", "integer", "boolean", "number" }) do
   end
 end
 mtev.conf_replace_value = mtev.conf_replace_string
+
+-- Writes what changed to the files it belongs to; false, with the reason in the log error/conf, when that fails.
+local save, mark_changed = checked(border.conf_save), checked(border.conf_mark_changed)
+function mtev.conf_save() return (save()) end
+
+-- Has all of the configuration count as changed.
+function mtev.conf_mark_changed() mark_changed() end
