@@ -17,10 +17,12 @@ from typing import Any, Protocol
 
 from luamtev import bridge
 from luamtev.api import (
+    addresses,
     bignum,
     conf,
     crypto,
     digests,
+    files,
     gunzip,
     log,
     pcre,
@@ -38,9 +40,11 @@ from runtime import eventer, main
 from runtime.log import stream_find
 
 FAMILIES = (
+    addresses,
     log,
     conf,
     digests,
+    files,
     gunzip,
     pcre,
     shared,

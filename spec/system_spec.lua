@@ -1,4 +1,4 @@
--- contract: The program (globals); Coroutines (thread_self, loop concurrency, watchdog); Files and system (getpid …); uuid
+-- contract: The program (globals); Coroutines (thread_self, loop concurrency, watchdog); Files and system (getpid …, uname); uuid
 
 describe("the process", function()
   it("knows itself, its parent and its user", function()
@@ -21,6 +21,16 @@ describe("the process", function()
     assert.are.equal(0, index)
     assert.are.equal("e:default/0", name)
     assert.is_true(mtev.eventer_loop_concurrency() >= 1)
+  end)
+
+  it("knows the system it runs on", function()
+    local details = mtev.uname()
+    for _, key in ipairs({ "sysname", "nodename", "release", "version", "machine" }) do
+      assert.are.equal("string", type(details[key]))
+    end
+    local pipe = io.popen("uname -sm")
+    assert.are.equal(pipe:read("*l"), details.sysname .. " " .. details.machine)
+    pipe:close()
   end)
 
   it("has no watchdog unless one is configured", function()

@@ -18,6 +18,12 @@ FIRST_BLOCK = 65536
 CORRUPT = "zlib: data error"
 
 
+class _Ended:
+    """Stands for a stream at its end, whose window and tables are memory to give back."""
+
+    eof = True
+
+
 class Inflater:
     """One stream.  After an error it stays in error."""
 
@@ -26,6 +32,11 @@ class Inflater:
         self._first: bytes | None = b""  # input so far, while it may turn out to have no header
         self._gzip = False
         self._rest = b""  # input not consumed: the start of what may be another member
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is under way: after the end of a stream, and after an error."""
+        return self._stream is None or self._stream.eof
 
     def inflate(self, data: bytes, limit: int) -> bytes | None:
         """The bytes that *data* adds, None when it is corrupt.  Raises :exc:`OverflowError` beyond *limit* bytes."""
@@ -81,9 +92,10 @@ class Inflater:
             if size > limit:
                 raise OverflowError
             pieces.append(made)
-            data = self._stream.unused_data
             if not self._stream.eof:
                 break
+            data = self._stream.unused_data
+            self._stream = _Ended()
         return b"".join(pieces)
 
 
@@ -94,12 +106,13 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
     def gunzip_open() -> int:
         return streams.add(Inflater())
 
-    def gunzip_inflate(handle: int, data: bytes, limit: float) -> tuple[bytes | None, str | None]:
+    def gunzip_inflate(handle: int, data: bytes, limit: float) -> tuple[bytes | None, str | None, bool]:
+        stream = streams[handle]
         try:
-            made = streams[handle].inflate(data, int(limit))
+            made = stream.inflate(data, int(limit))
         except OverflowError:
-            return None, f"zlib: more than {int(limit)} bytes of output"
-        return made, CORRUPT if made is None else None
+            return None, f"zlib: more than {int(limit)} bytes of output", True
+        return made, CORRUPT if made is None else None, stream.has_ended
 
     def gunzip_close(handle: int) -> None:
         streams.pop(handle)

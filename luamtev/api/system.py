@@ -1,5 +1,6 @@
-"""The process, its threads and its files, as Lua sees them."""
+"""The process, its threads and the system, as Lua sees them."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,4 +15,4 @@ def functions(state: "State") -> dict[str, Callable[..., Any]]:
     def thread_self() -> tuple[int, int, str]:
         return thread.tid, thread.index, thread.name
 
-    return {"thread_self": thread_self, "exit": state.exit_process}
+    return {"thread_self": thread_self, "uname": lambda: tuple(os.uname()), "exit": state.exit_process}

@@ -4,14 +4,36 @@ local home = ...
 
 local ffi = require("ffi")
 local border, checked, check_bytes = home.border, home.checked, home.check_bytes
-local type, tostring, error = type, tostring, error
+local type, tostring, error, max = type, tostring, error, math.max
 
 local LIMIT = 1048576 -- bytes a call may give
+local STREAM_BYTES = 49152 -- memory for a stream that has not ended, roughly
+local QUIET_BYTES = 64 * 1024 * 1024 -- so much more memory behind handles is no reason to collect garbage
 local open, inflate, close = checked(border.gunzip_open), checked(border.gunzip_inflate), border.gunzip_close
 
+ffi.cdef [[ typedef struct { double handle, bytes; } luamtev_gunzip_guard; ]]
+
+local held, collect_at = 0, QUIET_BYTES
+
+local Guard = ffi.metatype("luamtev_gunzip_guard", {
+  __gc = function(guard)
+    held = held - guard.bytes
+    close(guard.handle)
+  end,
+})
+
+-- The collector does not see how much hangs on a handle.
+local function guarded(handle)
+  held = held + STREAM_BYTES
+  if held > collect_at then
+    collectgarbage()
+    collect_at = held + max(QUIET_BYTES, held / 2)
+  end
+  return Guard(handle, STREAM_BYTES)
+end
+
 function mtev.gunzip()
-  local handle = open()
-  local stream = { handle = handle, owner = ffi.gc(ffi.new("char[1]"), function() close(handle) end) }
+  local guard = guarded(open())
 
   return function(data, limit)
     data = check_bytes(data, "gunzip")
@@ -20,7 +42,11 @@ function mtev.gunzip()
     elseif type(limit) ~= "number" or not (limit >= 0) then
       error("bad argument #2 to 'gunzip' (number of bytes expected, got " .. tostring(limit) .. ")", 2)
     end
-    local text, failure = inflate(stream.handle, data, limit < 2 ^ 53 and limit or 2 ^ 53)
+    local text, failure, has_ended = inflate(guard.handle, data, limit < 2 ^ 53 and limit or 2 ^ 53)
+    if has_ended then
+      held = held - guard.bytes
+      guard.bytes = 0
+    end
     if not text then error(failure, 2) end
     return text
   end

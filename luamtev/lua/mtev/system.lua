@@ -1,4 +1,4 @@
--- The process and its threads: getpid and friends, thread_self, uuid, os.exit, and the constants of the contract.
+-- The process and its threads: getpid and friends, uname, thread_self, uuid, os.exit, and the constants of the contract.
 
 local home = ...
 
@@ -25,6 +25,13 @@ function mtev.getuid() return C.luamtev_getuid() end
 function mtev.geteuid() return C.luamtev_geteuid() end
 function mtev.getgid() return C.luamtev_getgid() end
 function mtev.getegid() return C.luamtev_getegid() end
+
+local uname = checked(border.uname)
+
+function mtev.uname()
+  local sysname, nodename, release, version, machine = uname()
+  return { sysname = sysname, nodename = nodename, release = release, version = version, machine = machine }
+end
 
 -- OS thread id, index of the event loop thread in its pool, thread name.
 mtev.thread_self = checked(border.thread_self)

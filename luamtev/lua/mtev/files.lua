@@ -1,0 +1,211 @@
+-- Files, directories and lock files.  What takes numbers and text goes straight to the system through ffi; what fills a
+-- struct whose layout differs from system to system (stat, readdir) is asked of Python.
+--
+-- Every call returns when the system does: a slow disk, or a pipe opened without O_NONBLOCK, holds up the event loop.
+
+local home = ...
+
+local border, checked, forget = home.border, home.checked, home.reactor.forget
+local ffi = require("ffi")
+local bit = require("bit")
+local C, last_errno = ffi.C, ffi.errno
+local type, tostring, error = type, tostring, error
+local find, match, gmatch = string.find, string.match, string.gmatch
+
+-- write gives an int here, though it is wider: no call takes 2^31 bytes, and a wider result would be an object, whose
+-- creation may run finalizers between the call and the look at errno.
+ffi.cdef [[
+int luamtev_file_open(const char *path, int flags, ...) __asm__("open");
+int luamtev_file_write(int fd, const void *data, size_t length) __asm__("write");
+int luamtev_file_close(int fd) __asm__("close");
+int luamtev_file_chmod(const char *path, unsigned mode) __asm__("chmod");
+int luamtev_file_mkdir(const char *path, unsigned mode) __asm__("mkdir");
+int luamtev_file_rmdir(const char *path) __asm__("rmdir");
+int luamtev_file_unlink(const char *path) __asm__("unlink");
+int luamtev_file_access(const char *path, int mode) __asm__("access");
+char *luamtev_file_realpath(const char *path, char *resolved) __asm__("realpath");
+char *luamtev_file_error(int number) __asm__("strerror");
+]]
+
+local int = ffi.typeof("int")
+local resolved = ffi.new("char[4096]") -- PATH_MAX is at most that on any system
+local ENOENT, EINTR, EEXIST = 2, 4, 17 -- the same on every system
+local ANYONE, NO_PROGRAM, PERMISSIONS = 511, 438, 4095 -- octal 777, 666, 7777; of a new file the umask takes away
+local CLOEXEC = home.settings.constants.O_CLOEXEC or 0
+
+-- Arguments; these raise at the caller of the function that calls them --------------------------------------------------
+
+local function bad(name, position, expected, got)
+  error("bad argument #" .. position .. " to '" .. name .. "' (" .. expected .. " expected, got " .. got .. ")", 4)
+end
+
+local function check_path(value, name)
+  if type(value) == "number" then value = tostring(value) end
+  if type(value) ~= "string" then bad(name, 1, "path", type(value)) end
+  if find(value, "\0", 1, true) then bad(name, 1, "path", "one with a zero byte") end
+  return value
+end
+
+local function is_integer(value, least)
+  return type(value) == "number" and value % 1 == 0 and value >= least and value < 2 ^ 31
+end
+
+local function shown(value) return type(value) == "number" and tostring(value) or type(value) end
+
+local function check_flags(value, name)
+  if not is_integer(value, 0) then bad(name, 2, "O_ flags", shown(value)) end
+  return value
+end
+
+-- Bits beyond the permissions, such as those of stat's mode, are let pass.
+local function check_mode(value, name, position, default)
+  if value == nil and default then return default end
+  if not is_integer(value, 0) then bad(name, position, "file mode", shown(value)) end
+  return bit.band(value, PERMISSIONS)
+end
+
+local function check_fd(value, name)
+  if not is_integer(value, -2 ^ 31) then bad(name, 1, "descriptor", shown(value)) end
+  return value
+end
+
+local function check_data(value, name)
+  if type(value) == "number" then return tostring(value) end
+  if type(value) ~= "string" then bad(name, 2, "string", type(value)) end
+  return value
+end
+
+local function check_filter(value, name)
+  if value ~= nil and type(value) ~= "function" then bad(name, 2, "function", type(value)) end
+  return value
+end
+
+-- Results ---------------------------------------------------------------------------------------------------------------
+
+local function error_text(number) return ffi.string(C.luamtev_file_error(number)) end
+
+local function outcome(failed)
+  if failed == 0 then return true end
+  local number = last_errno()
+  return false, number, error_text(number)
+end
+
+local function minus_one()
+  local number = last_errno()
+  return -1, number, error_text(number)
+end
+
+-- Files -----------------------------------------------------------------------------------------------------------------
+
+function mtev.open(file, flags, mode)
+  file = check_path(file, "open")
+  flags = bit.bor(check_flags(flags, "open"), CLOEXEC)
+  mode = int(check_mode(mode, "open", 3, NO_PROGRAM))
+  while true do
+    local fd = C.luamtev_file_open(file, flags, mode)
+    if fd >= 0 then return fd end
+    if last_errno() ~= EINTR then return minus_one() end
+  end
+end
+
+function mtev.write(fd, data)
+  fd, data = check_fd(fd, "write"), check_data(data, "write")
+  while true do
+    local n = C.luamtev_file_write(fd, data, #data)
+    if n >= 0 then return n, nil end
+    if last_errno() ~= EINTR then return minus_one() end
+  end
+end
+
+function mtev.close(fd)
+  fd = check_fd(fd, "close")
+  forget(fd) -- else the next descriptor of this number would be taken for it
+  if C.luamtev_file_close(fd) == 0 then return 0 end
+  return minus_one()
+end
+
+function mtev.chmod(file, mode)
+  if C.luamtev_file_chmod(check_path(file, "chmod"), check_mode(mode, "chmod", 2)) == 0 then return 0, nil end
+  return -1, last_errno()
+end
+
+function mtev.unlink(path) return outcome(C.luamtev_file_unlink(check_path(path, "unlink"))) end
+
+local status = checked(border.file_status)
+
+local function described(dev, ino, mode, nlink, uid, gid, rdev, size)
+  if not dev then return nil, ino, mode end -- an error's number and text
+  return { dev = dev, ino = ino, mode = mode, nlink = nlink, uid = uid, gid = gid, rdev = rdev, size = size }
+end
+
+function mtev.stat(file)
+  if file == nil then return nil end
+  return described(status(type(file) == "number" and check_fd(file, "stat") or check_path(file, "stat")))
+end
+
+-- Directories -----------------------------------------------------------------------------------------------------------
+
+function mtev.mkdir(path, mode)
+  return outcome(C.luamtev_file_mkdir(check_path(path, "mkdir"), check_mode(mode, "mkdir", 2, ANYONE)))
+end
+
+function mtev.rmdir(path) return outcome(C.luamtev_file_rmdir(check_path(path, "rmdir"))) end
+
+-- Makes the directories that *file* is to be in: upwards until one can be made or is there, then down again.
+function mtev.mkdir_for_file(file, mode)
+  file, mode = check_path(file, "mkdir_for_file"), check_mode(mode, "mkdir_for_file", 2, ANYONE)
+  if file == "" then return false, ENOENT, error_text(ENOENT) end
+  local missing = {}
+  local directory = match(file, "^(.*[^/])/+[^/]*$")
+  while directory do
+    if C.luamtev_file_mkdir(directory, mode) == 0 then break end
+    local number = last_errno()
+    if number == EEXIST then -- as a directory?
+      if C.luamtev_file_access(directory .. "/.", 0) ~= 0 then return outcome(-1) end
+      break
+    end
+    local parent = match(directory, "^(.*[^/])/+[^/]*$")
+    if number ~= ENOENT or not parent then return false, number, error_text(number) end
+    missing[#missing + 1] = directory
+    directory = parent
+  end
+  for i = #missing, 1, -1 do
+    if C.luamtev_file_mkdir(missing[i], mode) ~= 0 and last_errno() ~= EEXIST then return outcome(-1) end
+  end
+  return true
+end
+
+local list = checked(border.directory_list)
+
+-- The names in a directory, or those for which *filter* returns true.
+function mtev.readdir(path, filter)
+  path, filter = check_path(path, "readdir"), check_filter(filter, "readdir")
+  local packed = list(path)
+  if not packed then return nil end
+  local names, n = {}, 0
+  for name in gmatch(packed, "%Z+") do
+    if not filter or filter(name) then
+      n = n + 1
+      names[n] = name
+    end
+  end
+  return names
+end
+
+function mtev.realpath(path)
+  if C.luamtev_file_realpath(check_path(path, "realpath"), resolved) == nil then return nil end
+  return ffi.string(resolved)
+end
+
+local current_directory = checked(border.current_directory)
+
+-- nil when the directory was removed.
+function mtev.getcwd() return (current_directory()) end
+
+-- Lock files ------------------------------------------------------------------------------------------------------------
+
+local acquire, release = checked(border.lockfile_acquire), checked(border.lockfile_release)
+
+function mtev.lockfile_acquire(path) return (acquire(check_path(path, "lockfile_acquire"))) end
+
+function mtev.lockfile_release(fd) return (release(check_fd(fd, "lockfile_release"))) end
