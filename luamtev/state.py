@@ -26,6 +26,7 @@ from luamtev.api import (
     gunzip,
     log,
     pcre,
+    process,
     shared,
     sockets,
     system,
@@ -47,6 +48,7 @@ FAMILIES = (
     files,
     gunzip,
     pcre,
+    process,
     shared,
     sockets,
     system,
@@ -123,6 +125,7 @@ class State:
         self.thread = eventer.current()
         self.options = options
         self.tickets: dict[int, Pending] = {}
+        self.children: set[process.Child] = set()  # those that run, known to Lua or not
         self._terminate = terminate
         self._inside = False
         self._pump_due = False
@@ -166,6 +169,8 @@ class State:
         self._timer = self._watcher = None
         while self.tickets:
             self.tickets.popitem()[1].cancel()
+        while self.children:
+            self.children.pop().close()
         self._entries.clear()
         border.close()
 

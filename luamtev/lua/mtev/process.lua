@@ -1,0 +1,171 @@
+-- mtev.spawn: child processes, each in a process group of its own, with pipes to its standard streams.
+-- What a wait status says: mtev.WIFEXITED and the rest.
+
+local home = ...
+
+local ffi = require("ffi")
+local bit = require("bit")
+local kernel, border, checked = home.kernel, home.border, home.checked
+local band, rshift = bit.band, bit.rshift
+local type, tostring, tonumber, error, pairs = type, tostring, tonumber, error, pairs
+local find, concat, sort = string.find, table.concat, table.sort
+local huge = math.huge
+
+local numbers = border.process_constants()
+local CANNOT_START = 127 * 256 -- the wait status of a process that never was
+
+local spawn, wait, poll = checked(border.process_spawn), checked(border.process_wait), checked(border.process_poll)
+local kill, kill_group = checked(border.process_kill), checked(border.process_kill_group)
+local give_up, release = border.ticket_cancel, border.process_release
+
+-- Arguments ----------------------------------------------------------------------------------------------------------
+
+local function bad(name, position, expected, got, level)
+  error("bad argument #" .. position .. " to '" .. name .. "' (" .. expected .. " expected, got " .. tostring(got) .. ")",
+    level or 5)
+end
+
+local function check_path(path, name)
+  if type(path) ~= "string" then bad(name, 1, "path", type(path)) end
+  if path == "" or find(path, "\0", 1, true) then bad(name, 1, "path", "'" .. path .. "'") end
+  return path
+end
+
+local function is_text(value)
+  local kind = type(value)
+  return (kind == "string" or kind == "number") and not find(value, "\0", 1, true)
+end
+
+local function pack(texts)
+  texts[#texts + 1] = ""
+  return concat(texts, "\0")
+end
+
+local function check_argv(argv, path, name)
+  if argv == nil then argv = { path } end
+  if type(argv) ~= "table" then bad(name, 2, "array of arguments", type(argv)) end
+  local texts = {}
+  for i, each in ipairs(argv) do
+    if not is_text(each) then bad(name, 2, "array of strings", type(each) .. " at " .. i) end
+    texts[i] = tostring(each)
+  end
+  if #texts == 0 then texts[1] = path end
+  return pack(texts)
+end
+
+-- "K=V" strings, or a map of keys and values.
+local function check_env(env, name)
+  if env == nil then return "" end
+  if type(env) ~= "table" then bad(name, 3, "array of K=V strings", type(env)) end
+  local texts = {}
+  for key, value in pairs(env) do
+    if not is_text(value) then bad(name, 3, "array of K=V strings", type(value) .. " at " .. tostring(key)) end
+    local entry = type(key) == "number" and tostring(value) or tostring(key) .. "=" .. tostring(value)
+    if not find(entry, "^[^=%z]+=") then bad(name, 3, "array of K=V strings", "'" .. entry .. "'") end
+    texts[#texts + 1] = entry
+  end
+  sort(texts)
+  return pack(texts)
+end
+
+-- What to start a process from, packed; raises at the caller of the function of the API that calls this.
+local function prepare(name, path, argv, env)
+  path = check_path(path, name)
+  return path, check_argv(argv, path, name), check_env(env, name)
+end
+
+local function check_signal(value, name)
+  if value == nil then return numbers.SIGTERM end
+  local number = tonumber(value)
+  if not number or number % 1 ~= 0 then bad(name, 1, "signal number", value, 4) end
+  return number
+end
+
+-- The process -----------------------------------------------------------------------------------------------------------
+
+local methods = {}
+
+function methods:pid() return self.number end
+
+local function sent(failure)
+  if failure then return false, failure end
+  return true, nil
+end
+
+-- kill([signal=TERM]): true, or false and an errno.
+function methods:kill(signal)
+  signal = check_signal(signal, "kill")
+  if not self.guard then return false, self.errno end
+  return sent(kill(self.guard[0], signal))
+end
+
+-- The same for the process and all that it started in its group.
+function methods:pgkill(signal)
+  signal = check_signal(signal, "pgkill")
+  if not self.guard then return false, self.errno end
+  return sent(kill_group(self.guard[0], signal))
+end
+
+-- wait([timeout=0 in seconds]): the wait status, or nil and ETIMEDOUT.
+function methods:wait(timeout)
+  timeout = timeout == nil and 0 or kernel.seconds(timeout, "wait", 2)
+  if not self.guard then return CANNOT_START end
+  local status
+  if timeout <= 0 then
+    status = poll(self.guard[0])
+  else
+    kernel.parkable()
+    local ticket = kernel.ticket()
+    status = wait(self.guard[0], ticket)
+    if not status then
+      status = kernel.await(ticket, timeout < huge and timeout or nil)
+      if not status then give_up(ticket) end
+    end
+  end
+  if status then return status end
+  return nil, numbers.ETIMEDOUT
+end
+
+local new_process = home.class("mtev.process", methods)
+
+local function start(path, argv, env, directory)
+  local handle, pid, stdin, stdout, stderr = spawn(path, argv, env, directory)
+  if not handle then return new_process({ number = -1, guard = false, errno = pid }), pid end
+  local guard = ffi.gc(ffi.new("double[1]", handle), function(it) release(it[0]) end)
+  return new_process({ number = pid, guard = guard }), home.eventer_from_fd(stdin, "pipe"),
+    home.eventer_from_fd(stdout, "pipe"), home.eventer_from_fd(stderr, "pipe")
+end
+
+-- spawn(path[, argv[, env]]): the process and its stdin, stdout and stderr; a process that is none and an errno when it
+-- cannot be started.
+function mtev.spawn(path, argv, env)
+  path, argv, env = prepare("spawn", path, argv, env)
+  return start(path, argv, env)
+end
+
+home.process = { prepare = prepare, start = start, numbers = numbers } -- start takes what prepare gives, and a directory
+
+-- Wait statuses -----------------------------------------------------------------------------------------------------------
+
+local function check_status(value, name)
+  if type(value) ~= "number" then
+    error("bad argument #1 to '" .. name .. "' (wait status expected, got " .. type(value) .. ")", 3)
+  end
+  return value
+end
+
+local CONTINUED = ffi.os == "Linux" and 0xffff or 0x137f
+
+local questions = {
+  WIFEXITED = function(status) return band(status, 0x7f) == 0 end,
+  WEXITSTATUS = function(status) return band(rshift(status, 8), 0xff) end,
+  WIFSIGNALED = function(status) return band(status, 0x7f) ~= 0 and band(status, 0x7f) ~= 0x7f end,
+  WTERMSIG = function(status) return band(status, 0x7f) end,
+  WCOREDUMP = function(status) return band(status, 0x80) ~= 0 end,
+  WIFSTOPPED = function(status) return band(status, 0xff) == 0x7f and status ~= CONTINUED end,
+  WSTOPSIG = function(status) return band(rshift(status, 8), 0xff) end,
+  WIFCONTINUED = function(status) return status == CONTINUED end,
+}
+for name, question in pairs(questions) do
+  mtev[name] = function(status) return question(check_status(status, name)) end
+end
