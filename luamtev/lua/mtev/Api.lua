@@ -4,7 +4,6 @@
 local home = ...
 
 local HttpClient = mtev.HttpClient
-home.resolve = home.resolve or function(host) return { host } end
 local type, tostring, pairs, error, setmetatable = type, tostring, pairs, error, setmetatable
 local format, lower, sub = string.format, string.lower, string.sub
 

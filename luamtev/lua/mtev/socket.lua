@@ -184,7 +184,8 @@ local function receive_stream(event, most)
   end
 end
 
-local function receive_datagram(event, most)
+-- The next datagram: its size, its bytes, the sender's address and port; -1 and why not.
+local function receive_datagram(event, most, deadline)
   if most > buffer_size then
     buffer_size = most
     buffer = ffi.new("char[?]", most)
@@ -195,13 +196,14 @@ local function receive_datagram(event, most)
     if n >= 0 then return n, ffi.string(buffer, n), sockaddr.unpack(address, length[0]) end
     local errno = ffi.errno()
     if errno == EAGAIN then
-      local ok, why = ready(event, READ)
+      local ok, why = ready(event, READ, deadline)
       if not ok then return -1, why end
     elseif errno ~= EINTR then
       return -1, error_text(errno)
     end
   end
 end
+home.receive_datagram = receive_datagram
 
 -- recv(most): number of bytes, the bytes, and the sender's address and port; -1 and why not.
 -- 0 and "" at the end of a stream.

@@ -1,0 +1,159 @@
+-- mtev.dns: names looked up over UDP, and over TCP when the answer is too large for that.  Manual: mtev.dns:*.
+--
+-- A question goes to each name server in turn, some rounds of it, until one answers.  Each has a socket of its own that is
+-- connected, so that the system drops what others send.
+
+local home = ...
+
+local bit = require("bit")
+local kernel, border, checked, check_bytes = home.kernel, home.border, home.checked, home.check_bytes
+local sockaddr = home.sockaddr
+local query, reply, settings, hosts =
+  checked(border.dns_query), checked(border.dns_reply), checked(border.dns_settings), checked(border.dns_hosts)
+local type, tonumber, error, unpack, ipairs = type, tonumber, error, unpack, ipairs
+local upper, gsub, select = string.upper, string.gsub, select
+local monotonic = kernel.monotonic
+
+local LARGEST = 65535 -- bytes of a message
+local PORT = 53 -- of a name server given without one
+
+-- What one server says ----------------------------------------------------------------------------------------------------
+
+-- A question: {id=, wire=, name=, rtype=, rclass=}.
+local function read_reply(question, wire)
+  return reply(wire, question.id, question.name, question.rtype, question.rclass)
+end
+
+local function ask_udp(socket, server, question, deadline)
+  if socket:connect(server.address, server.port) ~= 0 or socket:send(question.wire) < 0 then return "failed" end
+  while true do
+    local n, wire = home.receive_datagram(socket, LARGEST, deadline)
+    if n < 0 then return wire == "timeout" and "timeout" or "failed" end
+    local what, records = read_reply(question, wire)
+    if what ~= "ignored" then return what, records end
+  end
+end
+
+local function ask_tcp(socket, server, question, deadline)
+  local size = #question.wire
+  if socket:connect(server.address, server.port, deadline - monotonic()) ~= 0 then return "failed" end
+  socket:write(string.char(bit.rshift(size, 8), bit.band(size, 255)) .. question.wire)
+  local head = socket:read(2, nil, deadline - monotonic())
+  if not head or #head < 2 then return "failed" end
+  size = head:byte(1) * 256 + head:byte(2)
+  local wire = size > 0 and socket:read(size, nil, deadline - monotonic())
+  if not wire or #wire < size then return "failed" end
+  return read_reply(question, wire)
+end
+
+local function ask(ask_by, kind, server, question, timeout)
+  local socket = mtev.socket(server.address, kind)
+  if not socket then return "failed" end
+  local what, records = ask_by(socket, server, question, monotonic() + timeout)
+  socket:close()
+  return what, records
+end
+
+-- The records of an answer; nothing, and whether the name is known not to exist.
+local function ask_all(servers, question, how)
+  for _ = 1, how.attempts do
+    for _, server in ipairs(servers) do
+      local what, records = ask(ask_udp, "udp", server, question, how.timeout)
+      if what == "truncated" then what, records = ask(ask_tcp, "tcp", server, question, how.timeout) end
+      if what == "answer" then return records end
+      if what == "no name" then return nil, true end
+    end
+  end
+end
+
+-- Objects -----------------------------------------------------------------------------------------------------------------
+
+-- The names to try for *name*: itself, and within the domains of the search list.
+local function candidates(name, how)
+  if name:sub(-1) == "." then return { name } end
+  local names = {}
+  for _, domain in ipairs(how.search) do names[#names + 1] = name .. "." .. domain end
+  local dots = select(2, gsub(name, "%.", ""))
+  table.insert(names, dots >= how.ndots and 1 or #names + 1, name)
+  return names
+end
+
+local function servers_of(dns, how)
+  if dns.server then return { dns.server } end
+  local servers = {}
+  for i, address in ipairs(how.servers) do servers[i] = { address = address, port = how.port } end
+  return servers
+end
+
+local function look_up(dns, name, rtype, rclass)
+  local how = settings()
+  local servers = servers_of(dns, how)
+  for _, each in ipairs(candidates(name, how)) do
+    local id, wire = query(each, rtype, rclass)
+    if not id then
+      if wire == "dns: bad rr type" then return nil, wire end
+    else
+      local records = ask_all(servers, { id = id, wire = wire, name = each, rtype = rtype, rclass = rclass }, how)
+      if records and records[1] then return records end
+    end
+  end
+end
+
+local methods = {}
+
+-- lookup(name[, type="A"[, class="IN"]]): a table for each record; nothing when there is none.
+function methods:lookup(name, rtype, rclass)
+  name = check_bytes(name, "lookup")
+  rtype = rtype == nil and "A" or upper(check_bytes(rtype, "lookup", 2))
+  rclass = rclass == nil and "IN" or upper(check_bytes(rclass, "lookup", 3))
+  kernel.parkable()
+  local records, why = look_up(self, name, rtype, rclass)
+  if records then return unpack(records) end
+  if why then error(why, 2) end
+end
+
+local new_dns = home.class("mtev.dns", methods)
+
+-- Whether a text is an IP address, and the number of its family; called with a dot or a colon.
+local function is_valid_ip(...)
+  local text = select(select("#", ...) > 1 and 2 or 1, ...)
+  if type(text) ~= "string" then return false, nil end
+  local valid, family = mtev.inet_pton(text)
+  if not valid then return false, nil end
+  return true, sockaddr.family_number[family]
+end
+
+-- "ADDRESS", "ADDRESS:PORT" or "[ADDRESS]:PORT"
+local function parse_server(text)
+  if mtev.inet_pton(text) then return { address = text, port = PORT } end
+  local address, port = text:match("^%[(.*)%]:(%d+)$")
+  if not address then address, port = text:match("^([^:]*):(%d+)$") end
+  port = tonumber(port)
+  if not port or port < 1 or port > 65535 or not mtev.inet_pton(address) then
+    error("bad argument #1 to 'dns' (address of a name server expected, got '" .. text .. "')", 3)
+  end
+  return { address = address, port = port }
+end
+
+-- dns([nameserver]): an object to look up names with, at one name server or at those of /etc/resolv.conf.
+function mtev.dns(nameserver)
+  if nameserver ~= nil and type(nameserver) ~= "string" then
+    error("bad argument #1 to 'dns' (address of a name server expected, got " .. type(nameserver) .. ")", 2)
+  end
+  return new_dns({ server = nameserver and parse_server(nameserver) or false, is_valid_ip = is_valid_ip })
+end
+
+-- For the rest of the library: the addresses of *host*, which may be one itself; nothing and why when there are none.
+function home.resolve(host)
+  if mtev.inet_pton(host) then return { host } end
+  local found = hosts(host)
+  if found[1] then return found end
+  if host == "localhost" then return { "127.0.0.1", "::1" } end
+  local dns = mtev.dns()
+  for _, record in ipairs({ dns:lookup(host, "A") }) do found[#found + 1] = record.a end
+  if not found[1] then
+    for _, record in ipairs({ dns:lookup(host, "AAAA") }) do found[#found + 1] = record.aaaa end
+  end
+  if found[1] then return found end
+  return nil, "cannot resolve '" .. host .. "'"
+end
