@@ -38,6 +38,8 @@ local function run()
   package.loaded.busted, package.loaded["busted.core"] = busted, busted
   package.loaded["busted.runner"] = function() return function() end end
   use("specs")
+  use("children")
+  use("services")
   os.exit = function(status)
     use("failure").raise("error", "os.exit(" .. tostring(status) .. ") in a spec would end the run")
   end
@@ -63,6 +65,7 @@ local function main()
     io.stderr:write("mtev-busted: ", result, "\n")
     result = 2
   end
+  use("children").kill_all()
   io.stdout:flush()
   exit(result)
 end

@@ -24,6 +24,21 @@ local function env_flatten(env)
   return list
 end
 
+-- The nearest directory called *name* ("test" if omitted) above the calling file, with a slash at its end, or nil.
+local function find_test_dir(name)
+  name = name or "test"
+  local path = mtev.realpath(sourcedir(2) or ".")
+  while path do
+    local found = path .. "/" .. name
+    if path:match("([^/]*)$") == name then return path .. "/" end
+    local status = mtev.stat(found .. "/.")
+    if status then return found .. "/" end
+    path = path:match("^(.*)/")
+  end
+  return nil
+end
+
+busted.export("find_test_dir", find_test_dir)
 busted.export("TEST_OPTIONS", plan.options)
 busted.export("sourcefile", sourcefile)
 busted.export("sourcedir", sourcedir)

@@ -1,0 +1,104 @@
+-- The names by which specs start programs: start_child, kill_child, run_command_synchronously_return_output,
+-- mk_coroutine_reader.  What a spec leaves running is ended after the last one.
+
+local use = ...
+local busted = use("core")
+
+local LAST_LINES = 20 -- of stderr, shown when a child does not get ready
+local SHUTDOWN = 5 -- seconds a child has to end after TERM
+
+local running = {} -- children -> true
+
+local function last_lines(proc)
+  local lines = {}
+  proc:loglisten(function(line)
+    if #lines == LAST_LINES then table.remove(lines, 1) end
+    lines[#lines + 1] = line
+  end)
+  return lines
+end
+
+local function describe(proc, params, lines)
+  local name = params.name or table.concat(params.argv, " ")
+  local ended, status = proc:wait()
+  local what = ended and "ended with status " .. status
+    or status and "was ended by signal " .. mtev.WTERMSIG(status)
+    or "did not start"
+  local text = table.concat(lines)
+  return name .. ": not ready within " .. (params.boot_timeout or 5) .. " s and " .. what
+    .. (text ~= "" and "; the last of its stderr:\n" .. text or "")
+end
+
+-- Starts a program and waits until a line of its stderr matches boot_match; returns its mtev.Proc.
+-- params: path, argv, env, dir, boot_match, boot_timeout, as for mtev.Proc:new, where path may be argv's first and without
+-- boot_match nothing is waited for; name, shown in messages; log, the file its stderr goes to; stream, the log stream.
+local function start_child(params)
+  if type(params) ~= "table" then
+    error("bad argument #1 to 'start_child' (table expected, got " .. type(params) .. ")", 2)
+  end
+  local path = params.path or (params.argv or {})[1]
+  if type(path) ~= "string" then error("bad argument #1 to 'start_child' (path or argv is needed)", 2) end
+  local argv = params.argv or { path }
+  local proc = mtev.Proc:new({
+    path = path, argv = argv, env = params.env, dir = params.dir,
+    boot_match = params.boot_match, boot_timeout = params.boot_timeout,
+  })
+  local lines = last_lines(proc)
+  if params.log then proc:logwrite(params.log) end
+  if params.stream then proc:loglog(params.stream, params.name and params.name .. ": " or nil) end
+  local _, why = proc:start()
+  if why then error("start_child: " .. why, 2) end
+  running[proc] = true
+  if params.boot_match and not proc:ready() then
+    running[proc] = nil
+    error("start_child: " .. describe(proc, { name = params.name, argv = argv, boot_timeout = params.boot_timeout }, lines), 2)
+  end
+  return proc
+end
+
+-- Ends a child: TERM, then KILL.  Returns whether it has ended, its wait status, an errno, as mtev.Proc:kill.
+local function kill_child(child, timeout)
+  if getmetatable(child) ~= mtev.Proc then
+    error("bad argument #1 to 'kill_child' (what start_child gave expected, got " .. type(child) .. ")", 2)
+  end
+  running[child] = nil
+  return child:kill(timeout or SHUTDOWN)
+end
+
+local function kill_children()
+  for child in pairs(running) do kill_child(child) end
+end
+
+-- Runs a program (an array of arguments) or a command of the shell (a text) to its end; returns its wait status and what
+-- it wrote to stdout and stderr.
+local function run_command_synchronously_return_output(command, env, timeout)
+  if type(command) == "string" then command = { "/bin/sh", "-c", command } end
+  if type(command) ~= "table" or type(command[1]) ~= "string" then
+    error("bad argument #1 to 'run_command_synchronously_return_output' (command or array of arguments expected, got "
+      .. type(command) .. ")", 2)
+  end
+  return mtev.exec(command[1], command, env, timeout or math.huge)
+end
+
+-- A function for mtev.coroutine_spawn, which calls *f* with each line that *event* gives, newline included.
+local function mk_coroutine_reader(event, f)
+  if f ~= nil and type(f) ~= "function" then
+    error("bad argument #2 to 'mk_coroutine_reader' (function expected, got " .. type(f) .. ")", 2)
+  end
+  return function()
+    local own = event:own()
+    while true do
+      local line = own:read("\n")
+      if not line then break end
+      if f then f(line) end
+    end
+    own:close()
+  end
+end
+
+busted.export("start_child", start_child)
+busted.export("kill_child", kill_child)
+busted.export("run_command_synchronously_return_output", run_command_synchronously_return_output)
+busted.export("mk_coroutine_reader", mk_coroutine_reader)
+
+return { kill_all = kill_children }

@@ -1,0 +1,140 @@
+-- The helpers for specs that start programs and talk to services.
+
+local SERVER = [[
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        text = {"/json": b'{"a": [1, 2]}', "/xml": b"<a><b/></a>"}.get(self.path, self.command.encode() + b" " + body)
+        self.send_response(404 if self.path == "/none" else 200)
+        self.send_header("Content-Length", str(len(text)))
+        self.send_header("X-Test", self.headers.get("X-Test", "none"))
+        self.end_headers()
+        self.wfile.write(text)
+    do_GET = do_POST = do_PUT = do_DELETE = answer
+    def log_message(self, *args):
+        print("asked for", self.path, file=sys.stderr, flush=True)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print("listening on", server.server_port, "ready", file=sys.stderr, flush=True)
+server.serve_forever()
+]]
+
+local shell = function(script) return { argv = { "/bin/sh", "-c", script }, boot_match = "ready" } end
+
+describe("start_child", function()
+  it("gives a process that is ready, to be watched and ended", function()
+    local child = start_child(shell("echo now ready >&2; read x; while :; do echo tick >&2; sleep 0.01; done"))
+    assert.is_true(child:pid() > 1)
+    assert.are.equal("tick\n", child:logwatch("tick"):wait(5))
+    local ended, status = kill_child(child)
+    assert.is_true(ended)
+    assert.is_true(mtev.WIFSIGNALED(status))
+  end)
+
+  it("waits for nothing without boot_match", function()
+    local child = start_child({ path = "/bin/sleep", argv = { "sleep", "100" } })
+    assert.is_true(kill_child(child))
+  end)
+
+  it("takes a directory, an environment and places for the log", function()
+    local file = os.tmpname()
+    local child = start_child({ argv = { "/bin/sh", "-c", "echo $PWD $A ready >&2; sleep 100" }, dir = "/", env = { A = "b" },
+      boot_match = "ready", log = file, stream = "debug/children", name = "here" })
+    kill_child(child)
+    assert.are.equal("/ b ready\n", io.open(file):read("*a"))
+    os.remove(file)
+  end)
+
+  it("raises with the last lines when the child is not ready", function()
+    assert.error_matches(function() start_child(shell("echo trouble >&2; exit 3")) end,
+      "children_spec.lua:%d+: start_child: .*not ready within 5 s and ended with status 3; the last of its stderr:\ntrouble\n")
+    local slow = shell("sleep 100")
+    slow.boot_timeout, slow.name = 0.05, "slow one"
+    assert.error_matches(function() start_child(slow) end, "slow one: not ready within 0.05 s and was ended by signal 15")
+    assert.error_matches(function() start_child({ path = "/no/program" }) end, "/no/program: No such file or directory")
+  end)
+
+  it("raises for wrong arguments", function()
+    assert.error_matches(function() start_child() end, "children_spec.lua:%d+: bad argument #1 to 'start_child'")
+    assert.error_matches(function() start_child({}) end, "path or argv is needed")
+    assert.error_matches(function() kill_child({}) end, "bad argument #1 to 'kill_child'")
+  end)
+end)
+
+describe("run_command_synchronously_return_output", function()
+  it("runs a command or a program", function()
+    assert.are.same({ 768, "out\n", "err\n" },
+      { run_command_synchronously_return_output("echo out; echo err >&2; exit 3") })
+    assert.are.same({ 0, "a b\n", "" }, { run_command_synchronously_return_output({ "echo", "a b" }) })
+    assert.are.same({ 0, "c\n", "" }, { run_command_synchronously_return_output("echo $B", { B = "c" }) })
+    assert.is_nil((run_command_synchronously_return_output("sleep 100", nil, 0.05)))
+    assert.has_error(function() run_command_synchronously_return_output(5) end)
+  end)
+end)
+
+describe("mk_coroutine_reader", function()
+  it("reads lines in a coroutine of its own", function()
+    local process, _, stdout = mtev.spawn("/bin/sh", { "sh", "-c", "echo one; echo two; printf rest" })
+    local lines = {}
+    mtev.coroutine_spawn(mk_coroutine_reader(stdout, function(line)
+      lines[#lines + 1] = line
+      if line == "rest" then mtev.notify("all read") end
+    end))
+    assert.are.equal("all read", (mtev.waitfor("all read", 10)))
+    assert.are.same({ "one\n", "two\n", "rest" }, lines)
+    process:wait(5)
+    assert.has_error(function() mk_coroutine_reader(stdout, 5) end)
+  end)
+end)
+
+describe("HTTP, HTTPS and API", function()
+  local child, port
+
+  setup(function()
+    child = start_child({ path = "python3", argv = { "python3", "-c", SERVER }, boot_match = function(line)
+      port = tonumber(line:match("listening on (%d+)"))
+      return port
+    end })
+  end)
+  teardown(function() kill_child(child) end)
+
+  it("ask a service", function()
+    local http = HTTP:new("127.0.0.1", port, { ["X-Test"] = "sent" })
+    local code, body, headers = http:raw("POST", "/anything", "payload")
+    assert.are.same({ 200, "POST payload", "sent" }, { code, body, headers["x-test"] })
+    assert.are.same({ 200, { a = { 1, 2 } }, '{"a": [1, 2]}' }, { http:json("GET", "/json") })
+    local _, doc = http:xml("GET", "/xml")
+    assert.are.equal("a", doc:root():name())
+    assert.are.same({ 404, nil, "GET " }, { http:json("GET", "/none") })
+    assert.are.equal("DELETE ", http:delete("/x"):text())
+    assert.has_error(function() http:get("/none"):check() end)
+    assert.are.equal("asked for /late\n", (function()
+      local watch = child:logwatch("/late")
+      http:get("/late")
+      return watch:wait(5)
+    end)())
+  end)
+
+  it("know where the service is", function()
+    set_api_host("127.0.0.1")
+    set_api_port(port)
+    assert.are.equal("GET ", API:get("/x"):text())
+    assert.are.same({ 200, { a = { 1, 2 } }, '{"a": [1, 2]}' }, { API:json("GET", "/json") })
+    set_api_port(1)
+    assert.are.equal("GET ", API:new(port):get("/x"):check():text())
+    assert.has_error(function() API:get("/x") end)
+    assert.has_error(function() set_api_port("none") end)
+    assert.has_error(function() set_api_host(nil) end)
+  end)
+
+  it("raise when it speaks no TLS", function() assert.has_error(function() HTTPS:new("127.0.0.1", port):get("/") end) end)
+end)
+
+describe("find_test_dir", function()
+  it("is the nearest directory of that name, here or above", function()
+    assert.are.equal(mtev.realpath(sourcedir()) .. "/", find_test_dir("busted"))
+    assert.matches("/spec/$", find_test_dir("spec"))
+    assert.is_nil(find_test_dir("no such directory"))
+  end)
+end)
