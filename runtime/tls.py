@@ -55,21 +55,22 @@ class Contexts:
 
     def get(self, key: Hashable, files: list[str], make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """The context of *key*, made by *make* unless one is kept that read the same *files*."""
-        stamp = [_stamp(each) for each in files]
+        found = [stamp(each) for each in files]
         with self._lock:
             known = self._kept.get(key)
-            if known is not None and known[0] == stamp:
+            if known is not None and known[0] == found:
                 self._kept.move_to_end(key)
                 return known[1]
         made = make()
         with self._lock:
-            self._kept[key] = stamp, made
+            self._kept[key] = found, made
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return made
 
 
-def _stamp(path: str) -> tuple[int, int, int] | None:
+def stamp(path: str) -> tuple[int, int, int] | None:
+    """What changes with the file *path*; None while it is not there."""
     try:
         state = Path(path).stat()
     except OSError:

@@ -37,6 +37,21 @@ ZONE = {
 }
 
 
+def both(family: socket.AddressFamily, address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets of either kind on one port; with *port* 0 on one that is free for both."""
+    while True:
+        tcp = socket.create_server((address, port), family=family)
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            udp.bind((address, tcp.getsockname()[1]))
+            return udp, tcp
+        except OSError:
+            udp.close()
+            tcp.close()
+            if port:
+                raise
+
+
 class Server:
     """A name server; *answer* makes of a query what to send over UDP, nothing to drop it."""
 
@@ -44,10 +59,8 @@ class Server:
         self.answer: Callable[[dns.message.Message], list[bytes]] = lambda query: [respond(query).to_wire()]
         self.asked: list[tuple[str, str]] = []
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.udp = socket.socket(family, socket.SOCK_DGRAM)
-        self.udp.bind((address, port))
+        self.udp, self.tcp = both(family, address, port)
         self.port = self.udp.getsockname()[1]
-        self.tcp = socket.create_server((address, self.port), family=family)
         self.liar = socket.socket(family, socket.SOCK_DGRAM)
         self.truncate_at = 512
         self.threads = [threading.Thread(target=each, daemon=True) for each in (self._serve_udp, self._serve_tcp)]

@@ -1,0 +1,43 @@
+"""HTTP/1 servers: requests and responses, REST routing, access control, static files.  Manual: REST, Listeners.
+
+A handler is ``handler(request, response)``, mounted with :func:`mount` and called on its loop thread, where
+it may not block.  It ends the response then, or later by :meth:`Response.resume` from anywhere.
+"""
+
+from ._acl import Acls, Subject
+from ._files import serve_file, simple_file_handler
+from ._http1 import Http1
+from ._limits import Limits
+from ._request import Request
+from ._response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
+from ._rest import admit, client_cert_auth, completed, configure, dispatch, http_rest_api, mount, router, unmount
+from ._route import Mountpoint, Router
+from ._session import Session, ready
+
+__all__ = [
+    "CHUNKED",
+    "CLOSE",
+    "DEFLATE",
+    "GZIP",
+    "Acls",
+    "Http1",
+    "Limits",
+    "Mountpoint",
+    "Request",
+    "Response",
+    "Router",
+    "Session",
+    "Subject",
+    "admit",
+    "client_cert_auth",
+    "completed",
+    "configure",
+    "dispatch",
+    "http_rest_api",
+    "mount",
+    "ready",
+    "router",
+    "serve_file",
+    "simple_file_handler",
+    "unmount",
+]

@@ -1,0 +1,164 @@
+"""Static files below the listener's document_root.  Manual: REST (document_root).
+
+Configuration of the listener: ``document_root``; ``index_file``, index.html by default; ``mime_type_EXT`` for the
+extension EXT.  A path that leads out of the root, also through a symbolic link, is refused.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import quote_from_bytes
+
+from ._paths import normal
+from ._request import Request
+from ._response import Response
+from ._status import http_date
+
+_RANGE = re.compile(rb"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
+
+
+def simple_file_handler(request: Request, response: Response) -> None:
+    """Serve the file that the request's path names.  Manual: ``mtev_rest_simple_file_handler``."""
+    config = request.session.connection.config if request.session is not None else {}
+    root = config.get("document_root")
+    if not root:
+        response.error(404)
+        return
+    serve_file(request, response, root, config)
+
+
+def serve_file(request: Request, response: Response, root: str, config: Mapping[str, str]) -> None:
+    """Serve the file below the directory *root* that the request's path names, or the reason why not."""
+    if request.method not in (b"GET", b"HEAD"):
+        response.header("Allow", "GET, HEAD")
+        response.error(405)
+        return
+    path = normal(request.path)
+    try:
+        fd = _open(os.fsencode(root), path, os.fsencode(config.get("index_file") or "index.html"))
+    except _Directory:
+        query = b"?" + request.query if request.query else b""
+        response.status(301)
+        response.header("Location", quote_from_bytes(path).encode() + b"/" + query)
+        response.flush_end()
+        return
+    except PermissionError:
+        response.error(403)
+        return
+    except (OSError, ValueError):
+        response.error(404)
+        return
+    try:
+        _send(request, response, fd, _mime_type(path, config))
+    finally:
+        os.close(fd)
+
+
+class _Directory(Exception):
+    """The path names a directory and has no slash at its end."""
+
+
+def _open(root: bytes, path: bytes, index: bytes) -> int:
+    """The regular file at *path*.  Raises :exc:`_Directory`, PermissionError when refused, OSError, ValueError."""
+    base = os.path.realpath(root)
+    found = os.path.realpath(os.path.join(base, path.lstrip(b"/")))  # noqa: PTH118
+    if stat.S_ISDIR(Path(os.fsdecode(found)).stat().st_mode):
+        _confine(base, found)
+        if not path.endswith(b"/"):
+            raise _Directory
+        found = os.path.realpath(os.path.join(found, index))  # noqa: PTH118
+    elif path.endswith(b"/"):
+        raise FileNotFoundError
+    _confine(base, found)
+    # Resolved already, so a link there now was put there since; and a pipe must not block the loop.
+    fd = os.open(found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise PermissionError
+    return fd
+
+
+def _confine(base: bytes, found: bytes) -> None:
+    if found != base and not found.startswith(base.rstrip(b"/") + b"/"):
+        raise PermissionError
+
+
+def _send(request: Request, response: Response, fd: int, mime_type: str) -> None:
+    status = os.fstat(fd)
+    size = status.st_size
+    modified = http_date(status.st_mtime)
+    tag = b'"%x-%x"' % (status.st_mtime_ns, size)
+    response.header("Last-Modified", modified)
+    response.header("ETag", tag)
+    response.header("Accept-Ranges", "bytes")
+    if _unchanged(request, tag, int(status.st_mtime)):
+        response.status(304)
+        response.flush_end()
+        return
+    part = _range(request, tag, modified, size)
+    if part is not None:
+        offset, length = part
+        if not length:
+            response.status(416)
+            response.header("Content-Range", f"bytes */{size}")
+            response.flush_end()
+            return
+        response.status(206)
+        response.header("Content-Range", f"bytes {offset}-{offset + length - 1}/{size}")
+    else:
+        offset, length = 0, size
+    response.header("Content-Type", mime_type)
+    response.write_fd(fd, length, offset)
+    response.flush_end()
+
+
+def _unchanged(request: Request, tag: bytes, modified: int) -> bool:
+    tags = request.header(b"if-none-match")
+    if tags is not None:
+        return tags.strip() == b"*" or tag in [each.strip().removeprefix(b"W/") for each in tags.split(b",")]
+    since = _date(request.header(b"if-modified-since"))
+    return since is not None and modified <= since
+
+
+def _date(text: bytes | None) -> float | None:
+    try:
+        return None if text is None else parsedate_to_datetime(text.decode("latin-1")).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _range(request: Request, tag: bytes, modified: bytes, size: int) -> tuple[int, int] | None:
+    """The offset and length that were asked for, a length of 0 for a part that is not there; None for all of it.
+
+    Several parts at once get the whole, as RFC 9110 allows."""
+    match = _RANGE.fullmatch(request.header(b"range") or b"")
+    condition = request.header(b"if-range")
+    if match is None or request.method != b"GET" or (condition is not None and condition not in (tag, modified)):
+        return None
+    first, last = match.groups()
+    if not first:
+        if not last:
+            return None
+        length = min(int(last), size)
+        return size - length, length
+    start = int(first)
+    end = int(last) if last else size - 1
+    if last and end < start:
+        return None
+    return start, max(0, min(end, size - 1) - start + 1)
+
+
+def _mime_type(path: bytes, config: Mapping[str, str]) -> str:
+    name = (
+        path.rpartition(b"/")[2] if not path.endswith(b"/") else os.fsencode(config.get("index_file") or "index.html")
+    )
+    extension = os.fsdecode(name.rpartition(b".")[2]) if b"." in name else ""
+    configured = config.get(f"mime_type_{extension}")
+    if configured:
+        return configured
+    import mimetypes  # few programs serve files
+
+    return mimetypes.types_map.get(f".{extension.lower()}", "application/octet-stream")

@@ -1,0 +1,335 @@
+"""HTTP/1.0 and 1.1 without I/O: bytes in, calls of the handler, bytes out.  RFC 9112.
+
+Requests are read whole and served one at a time, so responses leave in order; a request that cannot be read is answered
+behind those before it, and ends the connection.  httptools parses, strictly; what it leaves open is decided here: one
+Host, one way to tell the length, limits.
+"""
+
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+
+from runtime import eventer, log
+
+from ._limits import HIGH_WATER, Limits
+from ._request import Request
+from ._response import Response
+
+IDLE, HEAD, BODY = "idle", "head", "body"
+"""What is being read: nothing yet, the head of a request, its body."""
+
+Serve = Callable[[Request, Response], object]
+Admit = Callable[[Request], int | None]
+
+_TELLING = {b"host", b"content-length", b"transfer-encoding", b"expect", b"connection", b"upgrade"}
+
+
+class Http1:
+    """One connection's protocol.
+
+    Attributes: ``output``, bytes to be sent, and ``backlog``, how many bytes are not sent yet, which whoever sends them
+    reduces; ``writable``, whether a handler should make more; ``phase`` and ``begun``, what is being read and how many
+    requests were begun, for timeouts; ``active``, the response under way; ``closing``, to be closed once all is sent;
+    ``lingering``, the client may still be sending then; ``now``, epoch seconds, for the requests."""
+
+    def __init__(
+        self,
+        serve: Serve,
+        limits: Limits | None = None,
+        *,
+        admit: Admit | None = None,
+        on_output: Callable[[], object] | None = None,
+        on_complete: Callable[[Response], object] | None = None,
+        session: Any = None,
+        owner: eventer.LoopThread | None = None,
+    ) -> None:
+        """Args: *serve* gets each request and its response; *admit* sees a request whose body is still to come and
+        returns None or the status that refuses it; *on_output* is called for output made outside of :meth:`feed`;
+        *on_complete* for each response that has gone out."""
+        self.limits = limits or Limits()
+        self.output: list[bytes] = []
+        self.backlog = 0
+        self.writable = True
+        self.phase = IDLE
+        self.begun = 0
+        self.active: Response | None = None
+        self.closing = False
+        self.lingering = False
+        self.now = 0.0
+        self._serve = serve
+        self._admit = admit
+        self._on_output = on_output
+        self._on_complete = on_complete
+        self._session = session
+        self._owner = owner
+        self._queue: deque[Request] = deque()
+        self._waiting: list[Callable[[], object]] = []
+        self._failure = 0  # the status that ends the connection
+        self._last = False  # no request is wanted any more
+        self._advancing = False
+        self._request: Request
+        self._body = bytearray()
+        self._chunk = self._head_bytes = self._overhead = 0
+        self._host = self._telling = self._continue = self._skip_head = False
+        self._parser = httptools.HttpRequestParser(self)
+
+    @property
+    def paused(self) -> bool:
+        """Whether to leave further bytes to the network: requests wait already, or the client does not read."""
+        return bool(self._queue) or not self.writable
+
+    def feed(self, data: bytes) -> None:
+        """Take *data* from the client and serve the requests that it completes."""
+        if self._last or self._failure:
+            self.lingering = True
+            return
+        self._chunk = len(data)
+        received = len(self._body)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            if not self._last:
+                self._failure = self._failure or 400
+            self.lingering = True
+        if self.phase is HEAD:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.limits.max_header:
+                self._failure = self._failure or 431
+        elif self.phase is BODY:
+            # A trailer, or chunks of one byte: what is no body must not outgrow it for ever.
+            self._overhead += len(data) - max(0, len(self._body) - received)
+            if self._overhead > self.limits.max_header + 16 * len(self._body):
+                self._failure = self._failure or 400
+        self.advance()
+
+    def advance(self) -> None:
+        """Go on where it stopped: serve what waits, tell those that wait for the client to catch up."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while True:
+                if self.backlog <= HIGH_WATER:
+                    self.writable = True
+                    if self._waiting:
+                        self._waiting.pop(0)()
+                        continue
+                if self.active is not None or self.closing or not self.writable:
+                    break
+                if self._queue:
+                    request = self._queue.popleft()
+                    self.active = response = Response(request, self, self._owner)
+                    try:
+                        self._serve(request, response)
+                    except Exception:
+                        log.error.log(f"serving {request!r} failed\n{traceback.format_exc()}")
+                        response.error(500)
+                elif self._failure:
+                    self._fail()
+                else:
+                    if self._continue and self.phase is BODY and not self._body:
+                        self.emit(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    self._continue = False
+                    break
+        finally:
+            self._advancing = False
+
+    def sent(self, size: int) -> None:
+        """*size* bytes of the output were taken by the network."""
+        self.backlog -= size
+        if self._waiting or not self.writable:
+            self.advance()
+
+    def disconnect(self) -> None:
+        """The client is gone; a response under way learns it."""
+        self._last = self.closing = True
+        self._queue.clear()
+        self.output.clear()
+        self.writable = False
+        response, self.active = self.active, None
+        if response is not None:
+            response.gone()
+        self._waiting.clear()
+
+    # Sink
+
+    def emit(self, data: bytes) -> None:
+        """Part of :class:`Sink`."""
+        if self.closing:
+            return
+        self.output.append(data)
+        self.backlog += len(data)
+        if self.backlog > HIGH_WATER:
+            self.writable = False
+
+    def push(self) -> None:
+        """Part of :class:`Sink`."""
+        if not self._advancing:
+            self.advance()
+            if self._on_output is not None:
+                self._on_output()
+
+    def on_drain(self, function: Callable[[], object]) -> None:
+        """Part of :class:`Sink`."""
+        self._waiting.append(function)
+
+    def ended(self, response: Response, keep_alive: bool) -> None:
+        """Part of :class:`Sink`."""
+        if self.active is not response:
+            return
+        self.active = None
+        if self._on_complete is not None:
+            self._on_complete(response)
+        if not keep_alive:
+            self._last = self.closing = True
+            self.lingering = self.lingering or bool(self._queue) or self.phase is not IDLE
+            self._queue.clear()
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        """Of httptools."""
+        if self._skip_head:
+            return
+        request = self._request = Request(self._session)
+        request.received = self.now
+        self.phase = HEAD
+        self.begun += 1
+        self._head_bytes = -self._chunk  # what this chunk holds of earlier requests is not known
+        self._host = self._telling = False
+
+    def on_url(self, url: bytes) -> None:
+        """Of httptools; a piece at a time."""
+        if self._skip_head:
+            return
+        request = self._request
+        request.uri += url
+        if len(request.uri) > self.limits.max_uri:
+            self._refuse(414)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Of httptools."""
+        if self._skip_head:
+            return
+        name = name.lower()
+        if self.phase is BODY:
+            self._request.trailers.append((name, value))
+            return
+        if name in _TELLING:
+            if name != b"host":
+                self._telling = True
+            elif self._host:
+                self._refuse(400)
+            else:
+                self._host = True
+        self._request.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Of httptools."""
+        if self._skip_head:
+            self._skip_head = False
+            self.phase = BODY
+            return
+        request = self._request
+        parser = self._parser
+        request.method = parser.get_method()
+        if self._chunk + max(0, self._head_bytes) > self.limits.max_header:
+            size = len(request.uri) + sum(len(name) + len(value) + 4 for name, value in request.fields)
+            if size > self.limits.max_header:
+                self._refuse(431)
+        if self._telling or not self._host or not parser.should_keep_alive():
+            self._examine(request)
+
+    def on_body(self, data: bytes) -> None:
+        """Of httptools."""
+        self._body += data
+        if len(self._body) > self.limits.max_upload:
+            self._refuse(413)
+
+    def on_message_complete(self) -> None:
+        """Of httptools."""
+        request = self._request
+        if self.phase is BODY:
+            request.payload = bytes(self._body)
+            self._body.clear()
+        self.phase = IDLE
+        self._continue = False
+        if not request.keep_alive:
+            self._last = True
+        self._queue.append(request)
+
+    # Particulars
+
+    def _examine(self, request: Request) -> None:
+        """The requests that are not as simple as most: another version, a body, a word on the connection."""
+        version = self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self._refuse(505)
+        request.protocol = b"HTTP/" + version.encode()
+        modern = version == "1.1"
+        if modern and not self._host:
+            self._refuse(400)
+        headers = request.headers
+        options = [each.strip() for each in headers.get(b"connection", b"").lower().split(b",")]
+        request.keep_alive = b"close" not in options and (modern or b"keep-alive" in options)
+        if request.method == b"CONNECT":
+            request.keep_alive = False
+        coding = headers.get(b"transfer-encoding")
+        length = int(headers.get(b"content-length") or b"0")  # digits, or the parser had refused it
+        if coding is not None and not modern:
+            self._refuse(400)
+        if coding is not None and coding.lower() != b"chunked":
+            self._refuse(501 if coding.lower().rpartition(b",")[2].strip() == b"chunked" else 400)
+        if length > self.limits.max_upload:
+            self._refuse(413)
+        expectation = headers.get(b"expect")
+        if expectation is not None and modern and expectation.lower() != b"100-continue":
+            self._refuse(417)
+        if not length and coding is None:
+            return
+        if self._admit is not None:
+            refusal = self._admit(request)
+            if refusal is not None:
+                self._refuse(refusal)
+        self.phase = BODY
+        self._overhead = -self._chunk
+        self._continue = expectation is not None and modern
+
+    def _refuse(self, status: int) -> None:
+        self._failure = status
+        raise ValueError(status)  # has the parser stop; feed() finds the status
+
+    def _stay(self, rest: bytes) -> None:
+        """The parser stopped for an Upgrade, which nobody offers: go on in HTTP/1 with *rest*.
+
+        It took the request to have no body; if it has one, it is on the queue too early and comes off again."""
+        request = self._queue[-1]
+        headers = request.headers
+        chunked = b"transfer-encoding" in headers
+        length = int(headers.get(b"content-length") or b"0")
+        self._parser = httptools.HttpRequestParser(self)
+        if request.method != b"CONNECT" and (chunked or length):
+            self._request = self._queue.pop()
+            self._last = False
+            self._skip_head = True
+            self._overhead = -len(rest)
+            self._continue = b"expect" in headers
+            framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % length
+            self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: a\r\n" + framing + b"\r\n\r\n")
+        if rest:
+            self.feed(rest)
+        self.advance()
+
+    def _fail(self) -> None:
+        """Answer what could not be read, and be done."""
+        request = Request(self._session) if self.phase is IDLE else self._request
+        request.keep_alive = False
+        self.lingering = True
+        self.active = response = Response(request, self, self._owner)
+        response.error(self._failure)

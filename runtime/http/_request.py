@@ -1,0 +1,110 @@
+"""A request, read whole: what handlers are given.  Bytes as they came; nothing is decoded that nobody asked for."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Request:
+    """One request.
+
+    Attributes: ``method``; ``uri``, path and query as sent; ``protocol``, ``HTTP/1.1`` or ``HTTP/1.0``; ``fields``, the
+    headers in order with lower-case names; ``trailers``, likewise; ``payload``, the whole body; ``received``, epoch
+    seconds; ``captures``, what the route's expression caught; ``user``, who authenticated, or None, and ``auth``, how;
+    ``session``, the connection it came on, None in tests; ``closure``, for whoever serves it."""
+
+    __slots__ = (
+        "_headers",
+        "_path",
+        "auth",
+        "captures",
+        "closure",
+        "fields",
+        "keep_alive",
+        "method",
+        "payload",
+        "protocol",
+        "received",
+        "route",
+        "session",
+        "trailers",
+        "uri",
+        "user",
+    )
+
+    def __init__(self, session: "Session | None" = None) -> None:
+        self.method = b""
+        self.uri = b""
+        self.protocol = b"HTTP/1.1"
+        self.fields: Headers = []
+        self.trailers: Headers = []
+        self.payload = b""
+        self.keep_alive = True
+        self.received = 0.0
+        self.captures: tuple[bytes | None, ...] = ()
+        self.user: bytes | None = None
+        self.auth: bytes | None = None
+        self.session = session
+        self.closure: Any = None
+        self.route: Any = None
+        self._headers: dict[bytes, bytes] | None = None
+        self._path: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method.decode()} {self.uri.decode('latin-1')}>"
+
+    @property
+    def path(self) -> bytes:
+        """The path of the URI as sent, without the query string, and without the host of a proxy's request."""
+        path = self._path
+        if path is None:
+            path = self.uri
+            if not path.startswith(b"/") and b"://" in path:
+                path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+            for end in (b"?", b"#"):
+                if end in path:
+                    path = path[: path.index(end)]
+            self._path = path
+        return path
+
+    @property
+    def query(self) -> bytes:
+        """What follows the first question mark of the URI, as sent."""
+        return self.uri.partition(b"?")[2].partition(b"#")[0]
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The headers by lower-case name; those that came more than once joined by commas, cookies by semicolons."""
+        headers = self._headers
+        if headers is None:
+            headers = {}
+            for name, value in self.fields:
+                if name in headers:
+                    value = headers[name] + (b"; " if name == b"cookie" else b", ") + value
+                headers[name] = value
+            self._headers = headers
+        return headers
+
+    def header(self, name: bytes | str) -> bytes | None:
+        """The header *name*, in any case; None when it did not come."""
+        key = name.encode("latin-1") if isinstance(name, str) else name
+        return self.headers.get(key.lower())
+
+    def querystring(self, key: bytes | str | None = None) -> Any:
+        """All query parameters, decoded, as a dict, the first of a name counting; with *key* that one, or None."""
+        found: dict[bytes, bytes] = {}
+        for part in self.query.split(b"&"):
+            if part:
+                name, _, value = part.partition(b"=")
+                found.setdefault(_decoded(name), _decoded(value))
+        if key is None:
+            return found
+        return found.get(key.encode() if isinstance(key, str) else key)
+
+
+def _decoded(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" "))

@@ -1,0 +1,420 @@
+"""A response: collected by its handler, framed for HTTP/1 on the way out.  RFC 9112.
+
+A handler may end it before it returns or later, on the loop thread of the request.  A response that was never flushed
+leaves with its length; one that was is chunked, or ends with the connection for HTTP/1.0.
+"""
+
+import os
+import re
+import zlib
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from runtime import eventer
+
+from . import _encoding
+from ._request import Request
+from ._status import date_line, reason, status_line
+
+CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
+"""Options: chunks even where the length is known, no further request, compressed when the client accepts it."""
+
+FILE_CHUNK = 64 << 10
+
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_BAD_REASON = re.compile(rb"[\x00-\x1f\x7f]")
+_OURS = {b"connection", b"transfer-encoding"}
+
+_lines: dict[tuple[bytes | str, bytes | str], tuple[bytes, bytes]] = {}
+
+
+class Sink(Protocol):
+    """Where the bytes of responses go: the connection's protocol."""
+
+    writable: bool
+
+    def emit(self, data: bytes) -> None:
+        """Send *data* after everything before it."""
+
+    def on_drain(self, function: Callable[[], object]) -> None:
+        """Have *function* called once when ``writable`` holds again."""
+
+    def ended(self, response: "Response", keep_alive: bool) -> None:
+        """*response* is complete; without *keep_alive* nothing may follow."""
+
+    def push(self) -> None:
+        """That was all for now: get it on its way."""
+
+
+class _Slice:
+    """A part of a file that is still to be sent."""
+
+    __slots__ = ("fd", "left", "offset")
+
+    def __init__(self, fd: int, offset: int, left: int) -> None:
+        self.fd, self.offset, self.left = fd, offset, left
+
+
+class Response:
+    """The response to one request.  All methods belong on the request's loop thread, :meth:`resume` excepted.
+
+    Attributes: ``request``; ``code``; ``started``, the head is on its way; ``complete``, nothing more can be said, or
+    the client is gone; ``written``, bytes on the wire so far; ``on_close``, None or called once when complete."""
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_compressor",
+        "_ending",
+        "_headers",
+        "_keep_alive",
+        "_left",
+        "_mute",
+        "_options",
+        "_plain",
+        "_reason",
+        "_sink",
+        "_waiting",
+        "code",
+        "complete",
+        "on_close",
+        "owner",
+        "request",
+        "started",
+        "written",
+    )
+
+    def __init__(self, request: Request, sink: Sink, owner: eventer.LoopThread | None = None) -> None:
+        self.request = request
+        self.owner = owner
+        self.code = 200
+        self.started = False
+        self.complete = False
+        self.written = 0
+        self.on_close: Callable[[], object] | None = None
+        self._sink = sink
+        self._reason: bytes | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._body: deque[bytes | _Slice] = deque()
+        self._options = 0
+        self._ending = False
+        self._waiting = False
+        self._chunked = False
+        self._mute = request.method == b"HEAD"
+        self._keep_alive = request.keep_alive
+        self._plain = request.keep_alive and not self._mute and request.protocol == b"HTTP/1.1"
+        self._left: int | None = None  # of the length that the head announced
+        self._compressor: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Response {self.code} to {self.request!r}>"
+
+    def status(self, code: int, reason: bytes | str | None = None) -> None:
+        """Answer with *code*, 200 to 999, and *reason* as given or the usual one.
+
+        Raises ValueError for another code or a reason with line ends."""
+        if not 200 <= code <= 999:
+            raise ValueError(f"a response needs a status of 200 to 999, not {code}")
+        if reason is not None:
+            reason = _bytes(reason)
+            if _BAD_REASON.search(reason):
+                raise ValueError("a reason cannot hold control characters")
+        self.code = int(code)
+        self._reason = reason
+
+    def header(self, name: bytes | str, value: bytes | str) -> None:
+        """Send the header *name*; replaces one of that name, Set-Cookie adds up.
+
+        Raises ValueError for a name or value that a header cannot have."""
+        try:
+            key, line = _lines[name, value]
+        except KeyError:
+            key, line = _header_line(name, value)
+        if key == b"set-cookie" and key in self._headers:
+            line = self._headers[key] + line
+        self._headers[key] = line
+
+    def option(self, option: int) -> None:
+        """Set CHUNKED, CLOSE, GZIP or DEFLATE, or several.  Raises ValueError for others."""
+        if option & ~(CHUNKED | CLOSE | GZIP | DEFLATE):
+            raise ValueError(f"{option:#x} is no option of a response")
+        self._options |= option
+
+    def write(self, data: bytes | str) -> None:
+        """Append *data* to the body; str as UTF-8.  Raises ValueError after :meth:`flush_end`."""
+        if self._ending:
+            raise ValueError("the response has ended")
+        if data and not self.complete:
+            self._body.append(data.encode() if isinstance(data, str) else bytes(data))
+
+    def write_fd(self, fd: int, size: int | None = None, offset: int = 0) -> None:
+        """Append *size* bytes of the file *fd* from *offset* to the body; without a size, up to its end.
+
+        The descriptor may be closed at once.  Read as the client takes it, so memory stays flat.
+        Raises OSError for no file, ValueError for a part that it does not have."""
+        length = os.fstat(fd).st_size
+        left = length - offset if size is None else size
+        if offset < 0 or left < 0 or offset + left > length:
+            raise ValueError(f"a file of {length} bytes has no {left} bytes at {offset}")
+        if self._ending:
+            raise ValueError("the response has ended")
+        if left and not self.complete:
+            self._body.append(_Slice(os.dup(fd), offset, left))
+
+    def flush(self) -> bool:
+        """Send what there is; returns False when the client lags behind and :meth:`on_drain` should be awaited."""
+        if not self.complete and not self._ending:
+            self._start(None)
+            self._pump()
+            self._sink.push()
+        return self._sink.writable
+
+    def flush_end(self) -> None:
+        """End the response.  Ending twice does no harm."""
+        if self._ending:
+            return
+        self._ending = True
+        if self.complete:
+            return
+        if not self.started:
+            if self._options or self._reason is not None or len(self._body) > 1 or not self._plain:
+                self._finish_slowly()
+            else:
+                self._finish_plainly()
+        else:
+            self._pump()
+        self._sink.push()
+
+    def on_drain(self, function: Callable[[], object]) -> None:
+        """Have *function* called once when the client has caught up, or at once when it has."""
+        if self._sink.writable or self.complete:
+            function()
+        else:
+            self._sink.on_drain(function)
+
+    def resume(self, function: Callable[..., object], *args: object) -> None:
+        """Have ``function(*args)`` called on the request's loop thread; from any thread.
+
+        Manual: ``mtev_http_session_resume_after_float``."""
+        if self.owner is None:
+            function(*args)
+        else:
+            self.owner.post(function, *args)
+
+    def error(self, code: int, message: bytes | str = b"", content_type: str = "text/plain") -> None:
+        """End with *code* and *message*, by default the usual phrase, whatever was written before and not sent.
+
+        A response that is under way already is cut off with its connection."""
+        if self.complete or self._ending:
+            return
+        if self.started:
+            self._keep_alive = False
+            self._left = self._left if self._left is not None else 1
+            self._close_files()
+            self._done()
+            self._sink.push()
+            return
+        self._close_files()
+        self._reason = None
+        self._headers = {key: line for key, line in self._headers.items() if key == b"allow"}
+        self.code = code
+        self.header("Content-Type", content_type)
+        self._body.append(_bytes(message) or reason(code) + b"\n")
+        self.flush_end()
+
+    def gone(self) -> None:
+        """The client went away: what is still written goes nowhere."""
+        if not self.complete:
+            self.complete = True
+            self._close_files()
+            self._notify()
+
+    # Framing
+
+    def _finish_plainly(self) -> None:
+        """The usual case, in one piece."""
+        body = self._body
+        headers = self._headers
+        if (body and body[0].__class__ is not bytes) or b"content-length" in headers or self.code in (204, 304):
+            self._finish_slowly()
+            return
+        content: Any = body[0] if body else b""
+        data = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
+            status_line(self.code),
+            date_line() if b"date" not in headers else b"",
+            b"".join(headers.values()),
+            len(content),
+            content,
+        )
+        body.clear()
+        self.started = self.complete = True
+        self.written = len(data)
+        self._sink.emit(data)
+        self._sink.ended(self, True)
+        if self.on_close is not None:
+            self._notify()
+
+    def _finish_slowly(self) -> None:
+        encoding = self._encoding()
+        if encoding is not None and all(piece.__class__ is bytes for piece in self._body) and not self._mute:
+            compressor = _encoding.compressor(encoding)
+            content = b"".join(compressor.compress(piece) for piece in self._body) + compressor.flush()
+            self._encode(encoding)
+            self._body = deque([content])
+            self._compressor = encoding = None
+        length = sum(piece.left if isinstance(piece, _Slice) else len(piece) for piece in self._body)
+        self._start(None if self._options & CHUNKED or (encoding is not None and not self._mute) else length)
+        self._pump()
+
+    def _start(self, length: int | None) -> None:
+        """Send the head; *length* of the body, or None for one that nobody knows yet."""
+        if self.started:
+            return
+        self.started = True
+        headers = self._headers
+        if length is None:
+            encoding = self._encoding()
+            if encoding is not None:
+                self._encode(encoding)
+        empty = self.code in (204, 304)
+        self._mute = self._mute or empty
+        if b"content-length" in headers and self._compressor is None:
+            self._left = int(headers[b"content-length"].split(b":")[1])
+        elif length is not None and not empty:
+            self._left = length
+            headers[b"content-length"] = b"Content-Length: %d\r\n" % length
+        elif not empty:
+            headers.pop(b"content-length", None)
+            if self.request.protocol == b"HTTP/1.1":
+                self._chunked = True
+                headers[b"transfer-encoding"] = b"Transfer-Encoding: chunked\r\n"
+            else:
+                self._keep_alive = False
+        if self._options & CLOSE:
+            self._keep_alive = False
+        if not self._keep_alive:
+            headers[b"connection"] = b"Connection: close\r\n"
+        elif self.request.protocol == b"HTTP/1.0":
+            headers[b"connection"] = b"Connection: keep-alive\r\n"
+        first = status_line(self.code) if self._reason is None else b"HTTP/1.1 %d %b\r\n" % (self.code, self._reason)
+        date = date_line() if b"date" not in headers else b""
+        self._send(b"".join([first, date, *headers.values(), b"\r\n"]))
+
+    def _pump(self) -> None:
+        """Send the body as far as it is there and the client takes it; finish when the handler has."""
+        if self._waiting:
+            return
+        body = self._body
+        while body and not self.complete:
+            piece = body[0]
+            if isinstance(piece, _Slice):
+                if self._mute:
+                    os.close(piece.fd)
+                    body.popleft()
+                    continue
+                if not self._sink.writable:
+                    self._waiting = True
+                    self._sink.on_drain(self._drained)
+                    return
+                data = os.pread(piece.fd, min(FILE_CHUNK, piece.left), piece.offset)
+                piece.offset += len(data)
+                piece.left -= len(data)
+                if not data or not piece.left:
+                    os.close(piece.fd)
+                    body.popleft()
+                if not data:  # the file shrank: only the end of the connection can tell
+                    self._keep_alive = False
+                    self._close_files()
+                    self._done()
+                    return
+                self._send_body(data)
+            else:
+                body.popleft()
+                self._send_body(piece)
+        if self.complete:
+            return
+        if self._compressor is not None and not self._mute:
+            self._frame(self._compressor.flush(zlib.Z_FINISH if self._ending else zlib.Z_SYNC_FLUSH))
+        if self._ending:
+            if self._chunked and not self._mute:
+                self._send(b"0\r\n\r\n")
+            self._done()
+
+    def _drained(self) -> None:
+        self._waiting = False
+        if not self.complete:
+            self._pump()
+            self._sink.push()
+
+    def _send_body(self, data: bytes) -> None:
+        if not self._mute:
+            self._frame(data if self._compressor is None else self._compressor.compress(data))
+
+    def _frame(self, data: bytes) -> None:
+        if not data:
+            return
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        elif self._left is not None:
+            data = data[: self._left]  # more than was announced would be taken for the next response
+            self._left -= len(data)
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        self.written += len(data)
+        self._sink.emit(data)
+
+    def _done(self) -> None:
+        self.complete = self._ending = True
+        short = bool(self._left) and not self._mute
+        self._sink.ended(self, self._keep_alive and not short)
+        self._notify()
+
+    def _notify(self) -> None:
+        function, self.on_close = self.on_close, None
+        if function is not None:
+            function()
+
+    def _encoding(self) -> bytes | None:
+        """The content encoding to use; tells caches that it depends on the client."""
+        offered = (self._options & GZIP and _encoding.GZIP) | (self._options & DEFLATE and _encoding.DEFLATE)
+        if not offered or b"content-encoding" in self._headers or self.code in (204, 206, 304):
+            return None
+        self._headers.setdefault(b"vary", b"Vary: Accept-Encoding\r\n")
+        return _encoding.choose(self.request.header(b"accept-encoding"), offered)
+
+    def _encode(self, encoding: bytes) -> None:
+        self._headers[b"content-encoding"] = b"Content-Encoding: %b\r\n" % encoding
+        self._headers.pop(b"content-length", None)
+        self._compressor = _encoding.compressor(encoding)
+
+    def _close_files(self) -> None:
+        for piece in self._body:
+            if isinstance(piece, _Slice):
+                os.close(piece.fd)
+        self._body.clear()
+
+
+def _header_line(name: bytes | str, value: bytes | str) -> tuple[bytes, bytes]:
+    raw, text = _bytes(name), _bytes(value)
+    key = raw.lower()
+    if not _NAME.fullmatch(raw):
+        raise ValueError(f"{name!r} is no name of a header")
+    if _BAD_VALUE.search(text):
+        raise ValueError(f"the header {name!r} cannot hold control characters")
+    if key in _OURS:
+        raise ValueError(f"the header {name!r} is the server's to send; see option()")
+    if key == b"content-length" and not text.isdigit():
+        raise ValueError(f"a Content-Length is a number of bytes, not {value!r}")
+    line = b"%b: %b\r\n" % (raw, text)
+    if len(line) < 256:
+        if len(_lines) >= 1024:
+            _lines.clear()  # values that differ every time would fill it
+        _lines[name, value] = (key, line)
+    return key, line
+
+
+def _bytes(text: bytes | str) -> bytes:
+    return text.encode() if isinstance(text, str) else bytes(text)

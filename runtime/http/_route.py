@@ -1,0 +1,116 @@
+"""Routing: which handler serves a method and a path.  Manual: REST.  Knows nothing of requests.
+
+Rules of the longest base that the path begins with come first, in the order they were made; then those of shorter
+bases.  A base ends with a slash, and the expression sees what follows it.
+"""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from ._request import Request
+from ._response import Response
+
+Handler = Callable[[Request, Response], object]
+Auth = Callable[[Request], bool]
+
+_CACHE = 4096
+
+
+class Mountpoint:
+    """One rule.
+
+    Attributes: ``method``, ``base``, ``expression`` (as bytes), ``handler``, ``auth``, ``aco`` (the handler may wait,
+    in a greenlet of its own)."""
+
+    __slots__ = ("aco", "auth", "base", "expression", "handler", "method", "search")
+
+    def __init__(self, method: bytes, base: bytes, expression: bytes, handler: Handler, auth: Auth, aco: bool) -> None:
+        import pcre2  # at the first mount, not at start
+
+        self.method = method
+        self.base = base
+        self.expression = expression
+        self.handler = handler
+        self.auth = auth
+        self.aco = aco
+        try:
+            self.search: Any = pcre2.compile(expression).search
+        except pcre2.LibraryError as bad:
+            raise ValueError(f"bad regular expression {expression.decode('utf-8', 'replace')!r}: {bad}") from None
+
+    def __repr__(self) -> str:
+        return f"<Mountpoint {self.method.decode()} {self.base.decode()} {self.expression.decode('utf-8', 'replace')}>"
+
+
+Captures = tuple[bytes | None, ...]
+Found = tuple[Mountpoint | None, Captures, tuple[bytes, ...]]
+"""The rule and what its expression caught; without a rule, the methods that the path has."""
+
+
+class Router:
+    """A set of rules.  Its methods may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._bases: dict[bytes, tuple[Mountpoint, ...]] = {}
+        self._known: dict[tuple[bytes, bytes], Found] = {}
+        self._lock = Lock()
+
+    @property
+    def mountpoints(self) -> list[Mountpoint]:
+        """All rules, base by base."""
+        return [each for rules in self._bases.values() for each in rules]
+
+    def add(self, rule: Mountpoint) -> None:
+        """Append *rule* to those of its base."""
+        with self._lock:
+            self._bases = {**self._bases, rule.base: (*self._bases.get(rule.base, ()), rule)}
+            self._known = {}
+
+    def remove(self, rule: Mountpoint) -> bool:
+        """Take *rule* out; False when it is not in."""
+        with self._lock:
+            rules = self._bases.get(rule.base, ())
+            self._bases = {**self._bases, rule.base: tuple(each for each in rules if each is not rule)}
+            self._known = {}
+        return rule in rules
+
+    def find(self, method: bytes, path: bytes) -> Found:
+        """The rule for *method* and *path*, a path without query string.  HEAD falls back on GET."""
+        known = self._known
+        key = (method, path)
+        found = known.get(key)
+        if found is None:
+            found = self._search(method, path)
+            if method == b"HEAD" and found[0] is None:
+                found = self._search(b"GET", path)
+            if len(path) < 512:
+                if len(known) >= _CACHE:
+                    known.clear()
+                known[key] = found
+        return found
+
+    def _search(self, method: bytes, path: bytes) -> Found:
+        others: list[bytes] = []
+        end = path.rfind(b"/")
+        while end >= 0:
+            rules = self._bases.get(path[: end + 1])
+            if rules:
+                rest = path[end + 1 :]
+                for rule in rules:
+                    match = rule.search(rest) if rule.method == method or rule.method not in others else None
+                    if match is not None:
+                        if rule.method == method:
+                            return rule, match.groups(), ()
+                        others.append(rule.method)
+            end = path.rfind(b"/", 0, end)
+        if b"GET" in others and b"HEAD" not in others:
+            others.append(b"HEAD")
+        return None, (), tuple(others)
+
+
+def base_of(base: bytes) -> bytes:
+    """*base* with the slash that it ends with.  Raises ValueError when it does not begin with one."""
+    if not base.startswith(b"/"):
+        raise ValueError(f"a base begins with a slash, not {base.decode('utf-8', 'replace')!r}")
+    return base if base.endswith(b"/") else base + b"/"

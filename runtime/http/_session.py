@@ -1,0 +1,277 @@
+"""The connection of an HTTP client: moves bytes between its event and the protocol, and ends it when time is up.
+
+No greenlet, and no timer of its own: a loop thread looks at all its sessions now and then.  What the bytes mean is the
+protocol's to know.
+"""
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from runtime import eventer, log
+from runtime.eventer import EXCEPTION, READ, WRITE, Event
+from runtime.net import Connection
+
+from ._http1 import BODY, HEAD, Admit, Http1, Serve
+from ._limits import Limits
+from ._response import Response
+
+READ_SIZE = 32 << 10
+LINGER = 2.0  # seconds to wait for a client to notice that we are done with it
+TICK = 1.0  # seconds between looks at the clocks of sessions, at most
+
+_sweepers: "dict[eventer.LoopThread, Sweeper]" = {}
+
+
+class Session:
+    """One client's connection.  Made on its loop thread.
+
+    Attributes: ``connection``; ``http``, its protocol; ``remote``, the client's address; ``closure``, for services."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        serve: Serve,
+        limits: Limits,
+        admit: Admit | None = None,
+        on_complete: Callable[[Response], object] | None = None,
+    ) -> None:
+        assert connection.event is not None
+        self.connection = connection
+        self.remote = connection.remote[0]
+        self.closure: Any = None
+        self.http = Http1(
+            serve,
+            limits,
+            admit=admit,
+            on_output=self._output,
+            on_complete=on_complete,
+            session=self,
+            owner=connection.event.owner,
+        )
+        self._limits = limits
+        self._event: Event = connection.event
+        self._recv = connection.recv
+        self._send = connection.send
+        self._unsent: memoryview | None = None
+        self._eof = self._lingering = self._touched = False
+        self._stage: tuple[object, ...] = ()
+        self._since = self._quiet = 0.0
+        self._sweeper = _sweeper_here()
+        self._sweeper.add(self)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.connection!r}>"
+
+    def close(self) -> None:
+        """Close the connection now; a response under way learns that the client is gone."""
+        if not self.connection.closed:
+            self.connection.close()
+            self._sweeper.discard(self)
+            self.http.disconnect()
+
+    def readable(self, now: float) -> None:
+        """Bytes are there, or the end."""
+        while True:
+            try:
+                data = self._recv(READ_SIZE)
+            except OSError:
+                self.close()
+                return
+            if data is None:
+                return
+            self._touched = True
+            if not data:
+                self._ended()
+                return
+            if not self._lingering:
+                http = self.http
+                http.now = now
+                http.feed(data)
+                if http.output and self._unsent is None:
+                    self.write()
+                self._settle()
+            if not self.connection.pending() or self.http.paused:
+                return
+
+    def write(self) -> None:
+        """Send what there is, as far as the network takes it."""
+        http = self.http
+        output = http.output
+        data: bytes | memoryview
+        while True:
+            if self._unsent is not None:
+                data = self._unsent
+            elif output:
+                data = output[0] if len(output) == 1 else b"".join(output)
+                output.clear()
+            else:
+                return
+            try:
+                size = self._send(data)
+            except OSError:
+                self.close()
+                return
+            if size < len(data):
+                self._unsent = memoryview(data)[size:]
+                if size:
+                    self._touched = True
+                    http.sent(size)
+                return
+            self._unsent = None
+            http.sent(size)
+
+    def expire(self, now: float) -> None:
+        """Close the session if what it waits for is overdue; *now* on the clock of :func:`time.monotonic`."""
+        limits, http = self._limits, self.http
+        overall = 0.0
+        quiet = limits.idle_timeout
+        stage: tuple[object, ...]
+        if self._lingering:
+            stage, overall = ("linger",), LINGER
+        elif self._unsent is not None:
+            stage = ("write",)
+        elif http.active is not None:
+            stage, quiet = ("handler",), 0.0
+        elif http.phase is HEAD:
+            stage, overall, quiet = (HEAD, http.begun), limits.header_timeout, 0.0
+        elif http.phase is BODY:
+            stage, overall = (BODY, http.begun), limits.body_timeout
+        else:
+            stage = ("idle", http.begun)
+        if stage != self._stage:
+            self._stage = stage
+            self._since = self._quiet = now
+        if self._touched:
+            self._touched = False
+            self._quiet = now
+        if (overall and now - self._since >= overall) or (quiet and now - self._quiet >= quiet):
+            log_timeout(self, str(stage[0]))
+            self.close()
+
+    def _output(self) -> None:
+        """Output came outside of reading."""
+        if self._unsent is None:
+            self.write()
+        self._settle()
+
+    def _pending(self) -> None:
+        if not self.connection.closed and not self.http.paused:
+            self.readable(time.time())
+
+    def _ended(self) -> None:
+        """The client sends no more; what it asked for before is still answered."""
+        self._eof = True
+        if self._lingering or (self.http.active is None and self._unsent is None and not self.http.paused):
+            self.close()
+        else:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Wait for what comes next, or be done."""
+        http, event = self.http, self._event
+        if self.connection.closed:
+            return
+        if self._unsent is not None:
+            wanted = WRITE | EXCEPTION if http.paused or self._eof else READ | WRITE | EXCEPTION
+        elif http.closing or (self._eof and http.active is None and not http.paused):
+            self._finish()
+            return
+        else:
+            wanted = 0 if http.paused or self._eof else READ | EXCEPTION
+        if wanted == event.mask and event.active:
+            return
+        began = wanted & READ and not (event.active and event.mask & READ)
+        if not wanted:
+            eventer.remove(event)
+        elif event.active:
+            eventer.update(event, wanted)
+        else:
+            event.mask = wanted
+            eventer.add(event)
+        if began and self.connection.pending():
+            eventer.current().post(self._pending)  # bytes that the descriptor does not tell of
+
+    def _finish(self) -> None:
+        """All is said; a client that may still be sending is let see the end, or a reset might lose it the answer."""
+        if self._eof or not self.http.lingering:
+            self.close()
+            return
+        if self._lingering:
+            return
+        self._lingering = True
+        try:
+            self.connection.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        if self._event.active:
+            eventer.update(self._event, READ | EXCEPTION)
+        else:
+            self._event.mask = READ | EXCEPTION
+            eventer.add(self._event)
+
+
+def ready(event: Event, mask: int, session: Session, now: float) -> int:
+    """The callback of a session's event."""
+    if mask & WRITE and session._unsent is not None:
+        session.write()
+        session._settle()
+    if mask & (READ | EXCEPTION) and not session.connection.closed:
+        session.readable(now)
+    return event.mask
+
+
+def log_timeout(session: Session, stage: str) -> None:
+    """Note why a session was closed, in the debug log."""
+    log.stream_find("debug/http").log(f"{session.remote}: closed, timeout ({stage})\n")
+
+
+class Sweeper:
+    """The sessions of one loop thread, looked at in turns of a timer."""
+
+    def __init__(self, owner: eventer.LoopThread, clock: Callable[[], float] = time.monotonic) -> None:
+        self.sessions: set[Session] = set()
+        self.tick = TICK
+        self.clock = clock
+        self._armed = False
+        owner.at_stop(lambda: _sweepers.pop(owner, None))
+
+    def add(self, session: Session) -> None:
+        """Look after *session*."""
+        self.sessions.add(session)
+        limits = session._limits
+        for seconds in (limits.header_timeout, limits.body_timeout, limits.idle_timeout):
+            if seconds:
+                self.tick = max(0.05, min(self.tick, seconds / 4))
+        if not self._armed:
+            self._armed = True
+            eventer.add_in(self._turn, None, self.tick)
+
+    def discard(self, session: Session) -> None:
+        """Forget *session*."""
+        self.sessions.discard(session)
+
+    def sweep(self) -> None:
+        """Close what is overdue."""
+        now = self.clock()
+        for session in list(self.sessions):
+            session.expire(now)
+
+    def _turn(self, *_: object) -> None:
+        self.sweep()
+        self._armed = bool(self.sessions)
+        if self._armed:
+            eventer.add_in(self._turn, None, self.tick)
+
+
+def _sweeper_here() -> Sweeper:
+    owner = eventer.current()
+    found = _sweepers.get(owner)
+    if found is None:
+        found = _sweepers[owner] = Sweeper(owner)
+    return found
+
+
+eventer.name_callback("http", ready)

@@ -1,0 +1,82 @@
+"""Listeners as configured: every ``<listener>`` below ``<listeners>``.  Manual: Listeners."""
+
+from runtime import eventer
+from runtime.conf import Conf, Section, parse_boolean, parse_integer
+
+from ._errors import NetError
+from ._listener import BACKLOG, Listener, open_listener
+
+
+def listen(c: Conf) -> list[Listener]:
+    """Open the listeners that *c* declares, in order; :func:`start` has them accept.
+
+    Attributes come from the listener or its nearest ancestor that has them, ``<config>`` and ``<sslconfig>`` merge from
+    the ancestors down.  Raises :exc:`runtime.conf.ConfError` with file and line for what cannot be opened; those opened
+    before are closed again.  Manual: Listeners."""
+    root = c.root_name
+    opened: list[Listener] = []
+    for section in c.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener"):
+        if c.env_off(section):
+            continue
+        try:
+            opened.append(_open(c, section))
+        except Exception as mistake:
+            for each in opened:
+                each.close()
+            if isinstance(mistake, NetError):
+                raise c.error(f"<listener>: {mistake}", section) from None
+            raise
+    return opened
+
+
+def _open(c: Conf, section: Section) -> Listener:
+    type_name = c.inherited(section, "type")
+    if not type_name:
+        raise c.error("<listener>: expected a type", section)
+    address = c.inherited(section, "address") or "*"
+    port = _integer(c, section, "port", None if "/" not in address else 0, 0, 65535)
+    config = c.get_hash(section, "config")
+    idle_timeout = c.inherited(section, "idle_timeout")
+    if idle_timeout is not None:
+        config.setdefault("idle_timeout", idle_timeout)
+    pool = c.inherited(section, "fanout_pool")
+    tls = None
+    if _boolean(c, section, "ssl", False):
+        from ._tls import Tls  # few programs need it, and none should wait for it
+
+        tls = Tls(c.get_hash(section, "sslconfig"))
+    return open_listener(
+        type_name,
+        address,
+        port,
+        config,
+        backlog=_integer(c, section, "backlog", BACKLOG, 1, 65535),
+        fanout=_boolean(c, section, "fanout", False),
+        fanout_pool=pool if pool and eventer.pool(pool) is not None else None,
+        no_delay=_boolean(c, section, "no_delay", True),
+        accept_thread=_boolean(c, section, "accept_thread", False),
+        tls=tls,
+    )
+
+
+def _boolean(c: Conf, section: Section, name: str, default: bool) -> bool:
+    text = c.inherited(section, name)
+    try:
+        return default if text is None else parse_boolean(text)
+    except ValueError as mistake:
+        raise c.error(f"<listener> {name}='{text}': {mistake}", section) from None
+
+
+def _integer(c: Conf, section: Section, name: str, default: int | None, least: int, most: int) -> int:
+    text = c.inherited(section, name)
+    if text is None:
+        if default is None:
+            raise c.error(f"<listener>: expected a {name}", section)
+        return default
+    try:
+        value = parse_integer(text)
+        if not least <= value <= most:
+            raise ValueError(f"expected {least} to {most}")
+    except ValueError as mistake:
+        raise c.error(f"<listener> {name}='{text}': {mistake}", section) from None
+    return value

@@ -1,0 +1,169 @@
+"""TLS on listeners: ``<sslconfig>`` in, a context and a handshake on the event loop out.  Manual: sslconfig."""
+
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from runtime import eventer, log
+from runtime.conf import parse_boolean
+from runtime.eventer import EXCEPTION, READ, WRITE
+from runtime.tls import apply_layer, stamp
+
+from ._connection import Connection
+from ._errors import NetError
+
+if TYPE_CHECKING:
+    from ._listener import Listener
+
+HANDSHAKE_TIMEOUT = 30.0  # seconds
+
+
+class Tls:
+    """What ``<sslconfig>`` asks for; its context is made again when one of its files changes."""
+
+    def __init__(self, config: Mapping[str, str]) -> None:
+        """Raises :exc:`NetError` naming the key that cannot be used."""
+        self.config = dict(config)
+        self._files = [config[key] for key in ("certificate_file", "key_file", "ca_chain", "crl") if config.get(key)]
+        self._stamp = self._stamps()
+        self._context = context(self.config)
+
+    def accepted(
+        self, sock: socket.socket, peer: Any, listener: "Listener", service: eventer.Callback
+    ) -> tuple[Connection, eventer.Callback]:
+        """The connection on *sock* and the callback that shakes hands before *service* takes over."""
+        wrapped = self.context().wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return TlsConnection(wrapped, peer, listener, service), _handshake
+
+    def context(self) -> ssl.SSLContext:
+        """The context; files that changed are read again, and kept out when they cannot be used."""
+        found = self._stamps()
+        if found != self._stamp:
+            self._stamp = found
+            try:
+                self._context = context(self.config)
+            except NetError as mistake:
+                log.error.log(f"TLS keeps its old files: {mistake}\n")
+        return self._context
+
+    def _stamps(self) -> list[object]:
+        return [stamp(path) for path in self._files]
+
+
+class TlsConnection(Connection):
+    """A connection whose bytes are encrypted on the way."""
+
+    __slots__ = ("deadline", "service")
+
+    def __init__(self, sock: ssl.SSLSocket, peer: Any, listener: "Listener", service: eventer.Callback) -> None:
+        super().__init__(sock, peer, listener)
+        self.service = service
+        self.deadline: eventer.Event | None = None
+
+    def recv(self, size: int) -> bytes | None:
+        """As of every connection."""
+        try:
+            return self.sock.recv(size)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except ssl.SSLEOFError:
+            return b""
+
+    def send(self, data: bytes | memoryview) -> int:
+        """As of every connection."""
+        try:
+            return self.sock.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+
+    def pending(self) -> bool:
+        """Whether decrypted bytes wait inside the TLS library."""
+        assert isinstance(self.sock, ssl.SSLSocket)
+        return not self.closed and self.sock.pending() > 0
+
+    def close(self) -> None:
+        """As of every connection."""
+        if self.deadline is not None:
+            eventer.remove(self.deadline)
+            self.deadline = None
+        super().close()
+
+
+def context(config: Mapping[str, str]) -> ssl.SSLContext:
+    """The server context that an sslconfig asks for.  Raises :exc:`NetError` naming the key that cannot be used."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        apply_layer(made, config.get("layer", "all"))
+    except ValueError as mistake:
+        raise NetError(f"sslconfig {mistake}") from None
+    certificate = config.get("certificate_file")
+    if not certificate:
+        raise NetError("sslconfig: expected a certificate_file")
+    try:
+        made.load_cert_chain(certificate, config.get("key_file") or None, password=_no_password)
+    except (OSError, ValueError) as bad:
+        raise NetError(f"sslconfig: certificate_file {certificate}, key_file {config.get('key_file')}: {bad}") from None
+    if config.get("ciphers"):
+        try:
+            made.set_ciphers(config["ciphers"])
+        except ssl.SSLError:
+            raise NetError(f"sslconfig ciphers: '{config['ciphers']}' selects no ciphers") from None
+    try:
+        lenient = parse_boolean(config.get("optional_no_ca", "false"))
+    except ValueError as mistake:
+        raise NetError(f"sslconfig optional_no_ca: {mistake}") from None
+    if lenient:
+        raise NetError("sslconfig optional_no_ca: unverified client certificates are not available")
+    for key in ("ca_chain", "crl"):
+        if config.get(key):
+            try:
+                made.load_verify_locations(config[key])
+            except OSError as bad:
+                raise NetError(f"sslconfig {key} {config[key]}: {bad}") from None
+    if config.get("ca_chain"):
+        made.verify_mode = ssl.CERT_OPTIONAL
+    if config.get("crl"):
+        made.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+    made.set_alpn_protocols(["http/1.1"])
+    return made
+
+
+def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now: float) -> int:
+    sock = connection.sock
+    assert isinstance(sock, ssl.SSLSocket)
+    if connection.deadline is None:
+        connection.deadline = eventer.add_in(_too_slow, connection, HANDSHAKE_TIMEOUT)
+    try:
+        sock.do_handshake()
+    except ssl.SSLWantReadError:
+        return READ | EXCEPTION
+    except ssl.SSLWantWriteError:
+        return WRITE | EXCEPTION
+    except (OSError, ValueError) as failure:
+        log.debug.log(f"TLS handshake with {connection.remote[0]} failed: {failure}\n")
+        connection.close()
+        return 0
+    eventer.remove(connection.deadline)
+    connection.deadline = None
+    connection.alpn = sock.selected_alpn_protocol()
+    connection.cn = _common_name(sock.getpeercert())
+    event.callback = connection.service
+    return connection.service(event, READ | WRITE, connection, now) or 0
+
+
+def _too_slow(_event: eventer.Event, _mask: int, connection: TlsConnection, _now: float) -> None:
+    connection.deadline = None
+    connection.close()
+
+
+def _common_name(certificate: Any) -> str | None:
+    for entry in (certificate or {}).get("subject", ()):
+        for name, value in entry:
+            if name == "commonName":
+                return str(value)
+    return None
+
+
+def _no_password() -> str:
+    raise ValueError("the key must not be encrypted with a password")
