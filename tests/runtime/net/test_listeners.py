@@ -173,6 +173,7 @@ def test_a_thread_of_its_own_may_accept(served: Any) -> None:
         threads.add(served.get(timeout=10)[1].name)
     assert threads == {"e:default/0", "e:default/1"}
     listener.close()
+    eventer.stop()
     with pytest.raises(ConnectionError):
         socket.create_connection(("127.0.0.1", listener.port), 5)
 
