@@ -122,6 +122,11 @@ class Listener:
     def _close(self) -> None:
         if self.event is not None:
             eventer.remove(self.event)
+        if self.accept_thread:
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)  # or it lives on for as long as the thread looks at it
+            except OSError:
+                pass
         self.sock.close()
         if self._inode is not None and _inode(self.address) == self._inode:
             try:
