@@ -35,6 +35,7 @@ from luamtev.api import (
     timezone,
     tls,
     watch,
+    web,
     websocket,
     xml,
 )
@@ -114,6 +115,10 @@ class Options:
     """Seconds Lua may run in one visit; None: for ever, and at full speed."""
     tragedy_terminates: bool = False
     """Whether an error that nobody caught ends the process."""
+    library: str = ""
+    """A library of this program whose functions join the state's entries."""
+    mounts: tuple[str, ...] = ()
+    """For the library `web`: the Lua modules of its mounts."""
     reactor: str = field(default="epoll" if sys.platform == "linux" else "hub")
     """Where readiness comes from: `epoll` or the hub's watchers (`hub`)."""
 
@@ -128,8 +133,9 @@ class State:
         self.options = options
         self.tickets: dict[int, Pending] = {}
         self.children: set[process.Child] = set()  # those that run, known to Lua or not
+        self.exchanges = web.Exchanges(self, list(options.mounts)) if options.library == "web" else None
+        self.busy = False  # Lua is running
         self._terminate = terminate
-        self._inside = False
         self._pump_due = False
         self._timer: Any = None
         self._timer_at = inf
@@ -148,6 +154,21 @@ class State:
         Errors go the way of every coroutine's: to the log, and with tragedy_terminates the process ends."""
         self._enter("call", os.fsencode(module), function.encode())
 
+    def serve(self, *request: Any) -> bool:
+        """Begin to serve a request (the library `web`); returns whether its handler has returned already."""
+        assert self._border is not None
+        self._border.check_hub()
+        if self.busy:
+            raise bridge.NotOnHub("Lua is running already on this thread")
+        self.busy = True
+        try:
+            delay, over = self._entries["serve"](*request)
+        finally:
+            self.busy = False
+        if delay >= 0:
+            self._schedule(delay)
+        return bool(over)
+
     def ticket_done(self, ticket: int, *values: bytes | float | bool | None) -> None:
         """The work behind *ticket* is done: its coroutine resumes with *values*.  From any thread."""
         self.thread.post(self._deliver, ticket, values)
@@ -161,7 +182,7 @@ class State:
         border, self._border = self._border, None
         if border is None:
             return
-        if self._inside:
+        if self.busy:
             self._border = border
             raise bridge.NotOnHub("a Lua state cannot be closed from inside")
         for watcher in (self._timer, self._watcher):
@@ -184,12 +205,15 @@ class State:
         }
         for family in FAMILIES:
             functions |= family.functions(self)
+        if self.exchanges is not None:
+            functions |= web.functions(self)
 
         # One Python function that returns a Lua one would hand over an object; so all libraries are compiled here.
         load = border.load(_LOADER, "luamtev/loader.lua")
         load_library = load(border.table(_libraries()))
         entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
-        self._entries = {name: entries[name.encode()] for name in ("pump", "wake", "call")}
+        names = ("pump", "wake", "call", *(("serve",) if self.exchanges is not None else ()))
+        self._entries = {name: entries[name.encode()] for name in names}
         loop = self.thread.loop
         reactor_fd = entries[b"reactor_fd"]
         if reactor_fd is not None:
@@ -210,6 +234,7 @@ class State:
             "gc_pause": options.gc_pause,
             "interrupt_time": options.interrupt_time,
             "reactor": options.reactor,
+            "library": options.library,
             "jit_off": os.environ.get("MTEV_JIT_OFF") == "1",
             "jit_opt": int(jit_opt) if jit_opt.isdecimal() and int(jit_opt) > 0 else None,
             "raised": bridge.RAISED,
@@ -224,13 +249,13 @@ class State:
         if self._border is None:
             return
         self._border.check_hub()
-        if self._inside:
+        if self.busy:
             raise bridge.NotOnHub("Lua is running already on this thread")
-        self._inside = True
+        self.busy = True
         try:
             delay = self._entries[entry](*args)
         finally:
-            self._inside = False
+            self.busy = False
         self._schedule(delay)
 
     def _schedule(self, delay: float) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import NoReturn
 
-from runtime import conf, eventer, log, modules
+from runtime import conf, eventer, log, modules, services
 from runtime.conf import logs
 
 EXIT_CONFIGURATION = 2
@@ -57,16 +57,19 @@ def run(
         stream.set_flags(stream.get_flags() | log.ENABLED)
     eventer.init(configuration)
     loaded = modules.load(configuration)
+    services.open_listeners(configuration)
     security_init(user, group)
     with _SignalPipe(_HANDLED) as signals:
         eventer.start()
         modules.start(loaded)
+        services.start()
         while True:
             received = signals.wait(MAINTENANCE, lambda: _maintain(configuration))
             if received in _TERMINATING:
                 break
             _reload(configuration)
     log.error.log(f"[TERMINATE] received {signal.Signals(received).name.lower()}, shutting down.\n")
+    services.stop()
     try:
         eventer.stop()
     except eventer.EventerError as stuck:

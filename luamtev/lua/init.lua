@@ -87,9 +87,14 @@ local function call(module_name, function_name)
   run() -- no tail call: a traceback shall name it
 end
 
-return {
+local entries = {
   pump = kernel.pump,
   wake = kernel.wake,
   call = function(module_name, function_name) return kernel.start(call, module_name, function_name) end,
   reactor_fd = reactor.fd,
 }
+if settings.library ~= "" then
+  for name, entry in pairs(load_library(settings.library, home)) do entries[name] = entry end
+end
+
+return entries

@@ -8,3 +8,4 @@ IMAGE = "lua_mtev"
 def register() -> None:
     """Make the modules known to the loader."""
     modules.register(IMAGE, "lua_general", "luamtev.modules.lua_general:LuaGeneral")
+    modules.register(IMAGE, "lua_web", "luamtev.modules.lua_web:LuaWeb")

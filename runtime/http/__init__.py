@@ -12,7 +12,7 @@ from ._request import Request
 from ._response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
 from ._rest import admit, client_cert_auth, completed, configure, dispatch, http_rest_api, mount, router, unmount
 from ._route import Mountpoint, Router
-from ._session import Session, ready
+from ._session import Session, drain, ready
 
 __all__ = [
     "CHUNKED",
@@ -33,6 +33,7 @@ __all__ = [
     "completed",
     "configure",
     "dispatch",
+    "drain",
     "http_rest_api",
     "mount",
     "ready",

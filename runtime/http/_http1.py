@@ -16,7 +16,7 @@ from runtime import eventer, log
 
 from ._limits import HIGH_WATER, Limits
 from ._request import Request
-from ._response import Response
+from ._response import CLOSE, Response
 
 IDLE, HEAD, BODY = "idle", "head", "body"
 """What is being read: nothing yet, the head of a request, its body."""
@@ -69,6 +69,7 @@ class Http1:
         self._waiting: list[Callable[[], object]] = []
         self._failure = 0  # the status that ends the connection
         self._last = False  # no request is wanted any more
+        self._finishing = False
         self._advancing = False
         self._request: Request
         self._body = bytearray()
@@ -146,6 +147,17 @@ class Http1:
         if self._waiting or not self.writable:
             self.advance()
 
+    def finish(self) -> None:
+        """Be done with what was begun, and take no more."""
+        self._finishing = True
+        if self.active is not None:
+            self.active.option(CLOSE)
+        elif self._is_idle():
+            self._last = self.closing = True
+
+    def _is_idle(self) -> bool:
+        return self.phase is IDLE and not self._queue
+
     def disconnect(self) -> None:
         """The client is gone; a response under way learns it."""
         self._last = self.closing = True
@@ -186,7 +198,7 @@ class Http1:
         self.active = None
         if self._on_complete is not None:
             self._on_complete(response)
-        if not keep_alive:
+        if not keep_alive or (self._finishing and self._is_idle()):
             self._last = self.closing = True
             self.lingering = self.lingering or bool(self._queue) or self.phase is not IDLE
             self._queue.clear()
@@ -260,6 +272,8 @@ class Http1:
             self._body.clear()
         self.phase = IDLE
         self._continue = False
+        if self._finishing:
+            request.keep_alive = False
         if not request.keep_alive:
             self._last = True
         self._queue.append(request)

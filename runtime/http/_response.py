@@ -15,7 +15,8 @@ from runtime import eventer
 
 from . import _encoding
 from ._request import Request
-from ._status import date_line, reason, status_line
+from ._status import date_line, status_line
+from ._status import reason as usual_reason
 
 CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
 """Options: chunks even where the length is known, no further request, compressed when the client accepts it."""
@@ -122,7 +123,7 @@ class Response:
             if _BAD_REASON.search(reason):
                 raise ValueError("a reason cannot hold control characters")
         self.code = int(code)
-        self._reason = reason
+        self._reason = None if reason == usual_reason(code) else reason
 
     def header(self, name: bytes | str, value: bytes | str) -> None:
         """Send the header *name*; replaces one of that name, Set-Cookie adds up.
@@ -221,7 +222,7 @@ class Response:
         self._headers = {key: line for key, line in self._headers.items() if key == b"allow"}
         self.code = code
         self.header("Content-Type", content_type)
-        self._body.append(_bytes(message) or reason(code) + b"\n")
+        self._body.append(_bytes(message) or usual_reason(code) + b"\n")
         self.flush_end()
 
     def gone(self) -> None:

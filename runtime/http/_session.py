@@ -19,6 +19,7 @@ from ._response import Response
 
 READ_SIZE = 32 << 10
 LINGER = 2.0  # seconds to wait for a client to notice that we are done with it
+POLL = 0.005  # seconds between looks at sessions that are to end
 TICK = 1.0  # seconds between looks at the clocks of sessions, at most
 
 _sweepers: "dict[eventer.LoopThread, Sweeper]" = {}
@@ -70,6 +71,11 @@ class Session:
             self.connection.close()
             self._sweeper.discard(self)
             self.http.disconnect()
+
+    def finish(self) -> None:
+        """Be done with what was begun, and close."""
+        self.http.finish()
+        self._settle()
 
     def readable(self, now: float) -> None:
         """Bytes are there, or the end."""
@@ -235,12 +241,15 @@ class Sweeper:
         self.sessions: set[Session] = set()
         self.tick = TICK
         self.clock = clock
+        self.finishing = False
         self._armed = False
         owner.at_stop(lambda: _sweepers.pop(owner, None))
 
     def add(self, session: Session) -> None:
         """Look after *session*."""
         self.sessions.add(session)
+        if self.finishing:
+            eventer.current().post(session.finish)
         limits = session._limits
         for seconds in (limits.header_timeout, limits.body_timeout, limits.idle_timeout):
             if seconds:
@@ -259,6 +268,12 @@ class Sweeper:
         for session in list(self.sessions):
             session.expire(now)
 
+    def finish(self) -> None:
+        """Have every session end, those to come too, as soon as what it does is done."""
+        self.finishing = True
+        for session in list(self.sessions):
+            session.finish()
+
     def _turn(self, *_: object) -> None:
         self.sweep()
         self._armed = bool(self.sessions)
@@ -272,6 +287,20 @@ def _sweeper_here() -> Sweeper:
     if found is None:
         found = _sweepers[owner] = Sweeper(owner)
     return found
+
+
+def drain(timeout: float) -> bool:
+    """Have all sessions finish the requests they have, and none of those to come; not from a loop thread.
+
+    Returns whether all did within *timeout* seconds."""
+    for owner, sweeper in list(_sweepers.items()):
+        owner.post(sweeper.finish)
+    deadline = time.monotonic() + timeout
+    while any(sweeper.sessions for sweeper in list(_sweepers.values())):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL)
+    return True
 
 
 eventer.name_callback("http", ready)

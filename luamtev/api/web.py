@@ -1,0 +1,202 @@
+"""HTTP requests for Lua's web handlers: what ``web.lua`` asks of a request and says in response.
+
+A request is known to Lua by a number until its handler has returned.  Lua may run on another loop thread than the
+request's (lua_web's loop_assign): then what it says is posted there.  Manual: lua_web.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from luamtev.bridge import LuaError
+
+if TYPE_CHECKING:
+    from luamtev.state import State
+    from runtime.http import Request, Response
+
+_config_ids: dict[int, tuple[int, Mapping[str, str]]] = {}
+_configs: dict[int, Mapping[str, str]] = {0: {}}
+_next_config = itertools.count(1)
+
+
+class Exchange:
+    """A request under way and its response."""
+
+    __slots__ = ("away", "request", "response")
+
+    def __init__(self, request: "Request", response: "Response", away: bool) -> None:
+        self.request = request
+        self.response = response
+        self.away = away
+
+
+class Exchanges:
+    """The requests that a state serves."""
+
+    def __init__(self, state: "State", mounts: list[str]) -> None:
+        self.mounts = mounts
+        self._state = state
+        self._last = 0
+        self.open: dict[int, Exchange] = {}
+
+    def serve(self, mount: int, request: "Request", response: "Response", away: bool) -> None:
+        """Run the handler of *mount*; on the state's thread.  *away*: the response belongs to another one."""
+        state = self._state
+        if state.busy:  # a response that ends in Lua may bring the next request with it
+            state.thread.loop.run_callback(self.serve, mount, request, response, away)
+            return
+        self._last = handle = self._last + 1
+        self.open[handle] = Exchange(request, response, away)
+        session = request.session
+        config = 0 if session is None else config_id(session.connection.config)
+        if state.serve(handle, mount, request.method, request.path, config):
+            self.open.pop(handle, None)
+
+
+def config_id(config: Mapping[str, str]) -> int:
+    """A number for a listener's configuration, the same for the same one."""
+    known = _config_ids.get(id(config))
+    if known is None:
+        known = _config_ids[id(config)] = (next(_next_config), config)  # held, so that its id stays its own
+        _configs[known[0]] = config
+    return known[0]
+
+
+def functions(state: "State") -> "dict[str, Callable[..., Any]]":
+    """What ``web.lua`` builds on."""
+
+    def exchange(handle: int) -> Exchange:
+        exchanges = state.exchanges
+        found = None if exchanges is None else exchanges.open.get(handle)
+        if found is None:
+            raise LuaError("the request is over")
+        return found
+
+    def web_respond(
+        handle: int,
+        code: float,
+        reason: bytes | None,
+        options: float,
+        ending: bool,
+        body: bytes,
+        *headers: bytes,
+    ) -> tuple[bool, bool]:
+        it = exchange(handle)
+        response = it.response
+        if response.complete:
+            return True, False
+        if it.away:
+            response.resume(_say, response, int(code), reason, int(options), ending, body, headers)
+            return False, True
+        return _say(response, int(code), reason, int(options), ending, body, headers)
+
+    def web_respond_fd(
+        handle: int, body: bytes, fd: float, size: float | None, offset: float | None
+    ) -> tuple[bool, str | None]:
+        it = exchange(handle)
+        if it.response.complete or it.away:
+            return False, "the client is gone" if it.response.complete else "not from another loop"
+        if body:
+            it.response.write(body)
+        try:
+            it.response.write_fd(int(fd), None if size is None else int(size), int(offset or 0))
+        except (OSError, ValueError) as failure:
+            return False, str(failure)
+        return True, None
+
+    def web_drain(handle: int, ticket: float) -> None:
+        response = exchange(handle).response
+        number = int(ticket)
+        state.tickets[number] = _NO_WORK
+        response.resume(_await_drain, response, lambda: state.ticket_done(number, True))
+
+    def web_ask(handle: int, what: bytes) -> Any:
+        request = exchange(handle).request
+        if what == b"payload":
+            return request.payload or None
+        if what == b"querystring":
+            return request.querystring()
+        return _options(request)
+
+    def web_abort(handle: int) -> None:
+        response = exchange(handle).response
+        response.resume(response.error, 500)
+
+    def web_acl(handle: int) -> bool:
+        from runtime.http import client_cert_auth
+
+        return client_cert_auth(exchange(handle).request)
+
+    def web_release(handle: int) -> None:
+        if state.exchanges is not None:
+            state.exchanges.open.pop(handle, None)
+
+    return {
+        "web_mounts": lambda: [] if state.exchanges is None else state.exchanges.mounts,
+        "web_respond": web_respond,
+        "web_respond_fd": web_respond_fd,
+        "web_drain": web_drain,
+        "web_ask": web_ask,
+        "web_headers": lambda handle: exchange(handle).request.headers,
+        "web_config": lambda number: dict(_configs[int(number)]),
+        "web_abort": web_abort,
+        "web_acl": web_acl,
+        "web_release": web_release,
+    }
+
+
+def _say(
+    response: "Response",
+    code: int,
+    reason: bytes | None,
+    options: int,
+    ending: bool,
+    body: bytes,
+    headers: tuple[bytes, ...],
+) -> tuple[bool, bool]:
+    """Hand the response what Lua gathered; returns whether the client takes more, and whether it is there."""
+    if response.complete:
+        return True, False
+    if not response.started:
+        if code != 200 or reason is not None:
+            response.status(code, reason)
+        if headers:
+            pairs = iter(headers)
+            for name, value in zip(pairs, pairs, strict=True):
+                response.header(name, value)
+        if options:
+            response.option(options)
+    if body:
+        response.write(body)
+    if ending:
+        response.flush_end()
+        return True, True
+    return response.flush(), True
+
+
+def _await_drain(response: "Response", wake: Callable[[], object]) -> None:
+    response.on_close = wake  # whichever comes first
+    response.on_drain(wake)
+
+
+def _options(request: "Request") -> int:
+    from runtime.http import CHUNKED, CLOSE, DEFLATE, GZIP
+
+    accepted = (request.header(b"accept-encoding") or b"").lower()
+    options = 0 if request.keep_alive else CLOSE
+    if request.protocol == b"HTTP/1.1":
+        options |= CHUNKED
+    for name, option in ((b"gzip", GZIP), (b"deflate", DEFLATE)):
+        if name in accepted:
+            options |= option
+    return options
+
+
+class _NoWork:
+    """Stands for a wait that needs no calling off."""
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+
+_NO_WORK = _NoWork()

@@ -1,0 +1,337 @@
+-- Web handlers: each request is a coroutine that gets a rest object and the listener's configuration.
+--
+-- What a handler says is gathered here and crosses in one call when it ends the response, or when it flushes.  A handler
+-- that returns without ending gets a 404 sent, one that fails a 500 with its message.  Manual: lua_web.
+
+local home = ...
+
+local bit = require("bit")
+local kernel, border, checked, class = home.kernel, home.border, home.checked, home.class
+local extras = mtev.extras
+local respond, respond_fd, drain = checked(border.web_respond), checked(border.web_respond_fd), checked(border.web_drain)
+local ask, headers_of, config_of = checked(border.web_ask), checked(border.web_headers), checked(border.web_config)
+local release, acl, mounts = border.web_release, checked(border.web_acl), border.web_mounts()
+local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber, error, select, unpack
+local find, concat, xpcall, traceback = string.find, table.concat, xpcall, debug.traceback
+
+local CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
+local MOST_NAMES = 1000 -- header names remembered as good
+
+-- Arguments -----------------------------------------------------------------------------------------------------------
+
+local function check_count(n, least, most, name)
+  if n >= least and n <= most then return end
+  local expected = least == most and tostring(least) or least .. " to " .. most
+  error("wrong number of arguments to '" .. name .. "' (" .. expected .. " expected, got " .. n .. ")", 3)
+end
+
+local function check_text(value, position, name)
+  if type(value) == "string" then return value end
+  if type(value) == "number" then return tostring(value) end
+  error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " .. type(value) .. ")", 3)
+end
+
+local good_names, good_count = {}, 0
+
+local function check_name(name)
+  if good_names[name] then return end
+  if name == "" or find(name, "[^!#$%%&'*+.^_`|~%w-]") then
+    error("bad argument #1 to 'header' (name of a header expected, got '" .. name .. "')", 3)
+  end
+  if good_count < MOST_NAMES then good_names[name], good_count = true, good_count + 1 end
+end
+
+-- Requests ------------------------------------------------------------------------------------------------------------
+
+local request_methods = {}
+
+function request_methods:method() return self.verb end
+
+-- The path, without the query string.
+function request_methods:uri() return self.path end
+
+-- All headers by lower-case name, or one of them.
+function request_methods:headers(...)
+  check_count(select("#", ...), 0, 1, "headers")
+  local headers = self.fields
+  if not headers then
+    headers = headers_of(self.handle)
+    self.fields = headers
+  end
+  local name = ...
+  if name == nil then return headers end
+  return headers[check_text(name, 1, "headers"):lower()]
+end
+
+-- All parameters of the query string, decoded, or one of them.
+function request_methods:querystring(...)
+  check_count(select("#", ...), 0, 1, "querystring")
+  local parameters = self.parameters
+  if not parameters then
+    parameters = ask(self.handle, "querystring")
+    self.parameters = parameters
+  end
+  local name = ...
+  if name == nil then return parameters end
+  return parameters[check_text(name, 1, "querystring")]
+end
+
+-- The whole body; nil when there is none.
+function request_methods:payload() return (ask(self.handle, "payload")) end
+
+function request_methods:cookie(...)
+  check_count(select("#", ...), 0, 1, "cookie")
+  return extras.decode_cookie(self, (...))
+end
+
+function request_methods:form(...)
+  check_count(select("#", ...), 0, 1, "form")
+  return extras.decode_form(self, (...))
+end
+
+-- The options that the client takes: their sum, or whether all of *mask* are among them.
+function request_methods:opts(...)
+  check_count(select("#", ...), 0, 1, "opts")
+  local options = ask(self.handle, "options")
+  local mask = ...
+  if mask == nil then return options end
+  return bit.band(options, tonumber(mask) or error("bad argument #1 to 'opts' (number expected)", 2)) == mask
+end
+
+local new_request = class("mtev.http_request", request_methods)
+
+-- Responses -----------------------------------------------------------------------------------------------------------
+
+local context_methods = {}
+
+function context_methods:request()
+  return self.asked
+end
+
+-- Sends what was gathered; returns whether the client takes more at once, and whether it is still there.
+local function send(context, ending)
+  local body = context.body
+  local content = context.pieces == 1 and body[1] or concat(body, "", 1, context.pieces)
+  local headers, n = context.lines, context.count
+  local handle, code, reason, options = context.handle, context.code, context.reason or nil, context.options
+  if n == 0 then return respond(handle, code, reason, options, ending, content) end
+  if n == 2 then return respond(handle, code, reason, options, ending, content, headers[1], headers[2]) end
+  return respond(handle, code, reason, options, ending, content, unpack(headers, 1, n))
+end
+
+-- status(code[, reason]): false when it is too late.
+function context_methods:status(...)
+  check_count(select("#", ...), 1, 2, "status")
+  local code, reason = ...
+  local number = tonumber(code)
+  if not number or number < 200 or number > 999 or number % 1 ~= 0 then
+    error("bad argument #1 to 'status' (200 to 999 expected, got " .. tostring(code) .. ")", 2)
+  end
+  if reason ~= nil then
+    reason = check_text(reason, 2, "status")
+    if find(reason, "%c") then error("bad argument #2 to 'status' (control character in the reason)", 2) end
+  end
+  if self.started then return false end
+  self.code, self.reason = number, reason or false
+  return true
+end
+
+-- header(name, value): false when it is too late.
+function context_methods:header(...)
+  check_count(select("#", ...), 2, 2, "header")
+  local name, value = ...
+  name, value = check_text(name, 1, "header"), check_text(value, 2, "header")
+  check_name(name)
+  if find(value, "[%z\1-\8\10-\31\127]") then
+    error("bad argument #2 to 'header' (control character in the value of " .. name .. ")", 2)
+  end
+  if self.started then return false end
+  local lines, n = self.lines, self.count
+  lines[n + 1], lines[n + 2], self.count = name, value, n + 2
+  return true
+end
+
+-- Appends to the body; false when the response has ended or the client is gone.
+function context_methods:write(...)
+  check_count(select("#", ...), 1, 1, "write")
+  local text = check_text((...), 1, "write")
+  if self.ended then return false end
+  local n = self.pieces + 1
+  self.body[n], self.pieces = text, n
+  return true
+end
+
+-- Sends what there is, and waits while the client does not take it.  False when the response has ended or the client is gone.
+function context_methods:flush()
+  if self.ended then return false end
+  local writable, alive = send(self, false)
+  self.started, self.pieces, self.count = true, 0, 0
+  if not alive then
+    self.ended = true
+    return false
+  end
+  if not writable then
+    local ticket = kernel.ticket()
+    drain(self.handle, ticket)
+    kernel.await(ticket)
+  end
+  return true
+end
+
+-- Appends *size* bytes of a file, from *offset*; without a size all of it.  False when that cannot be.
+function context_methods:write_fd(...)
+  check_count(select("#", ...), 1, 3, "write_fd")
+  local fd, size, offset = ...
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    if value ~= nil and (type(value) ~= "number" or value < 0 or value % 1 ~= 0) then
+      error("bad argument #" .. i .. " to 'write_fd' (whole number expected, got " .. tostring(value) .. ")", 2)
+    end
+  end
+  if self.ended then return false end
+  local done, failure = respond_fd(self.handle, self.pieces > 0 and concat(self.body, "", 1, self.pieces) or "", fd, size, offset)
+  self.pieces = 0
+  if done then return true end
+  return false, failure
+end
+
+-- Ends the response; false when it has ended already or the client is gone.
+function context_methods:flush_end()
+  if self.ended then return false end
+  self.ended, self.started = true, true
+  local _, alive = send(self, true)
+  self.pieces, self.count = 0, 0
+  return alive
+end
+
+-- option(CHUNKED, CLOSE, GZIP or DEFLATE, or a sum)
+function context_methods:option(...)
+  check_count(select("#", ...), 1, 1, "option")
+  local option = tonumber((...))
+  if not option or option < 0 or option > 15 or option % 1 ~= 0 then
+    error("bad argument #1 to 'option' (CHUNKED, CLOSE, GZIP or DEFLATE expected, got " .. tostring((...)) .. ")", 2)
+  end
+  if self.started then return false end
+  self.options = bit.bor(self.options, option)
+  return true
+end
+
+function context_methods:set_cookie(...)
+  check_count(select("#", ...), 2, 3, "set_cookie")
+  return extras.set_cookie(self, ...)
+end
+
+function context_methods:url_encode(...)
+  check_count(select("#", ...), 1, 1, "url_encode")
+  return extras.url_encode((...))
+end
+
+function context_methods:url_decode(...)
+  check_count(select("#", ...), 1, 1, "url_decode")
+  return extras.url_decode((...))
+end
+
+function context_methods:htmlentities(...)
+  check_count(select("#", ...), 1, 2, "htmlentities")
+  return mtev.utf8tohtml(...)
+end
+
+local new_context = class("mtev.http_ctx", context_methods)
+
+-- Rest ----------------------------------------------------------------------------------------------------------------
+
+local rest_methods = {}
+
+function rest_methods:http() return self.context end
+
+-- Whether access control lets this request pass.  A handler that returns after a no without ending the response has a 403
+-- sent.
+function rest_methods:apply_acl()
+  local allowed = acl(self.context.handle)
+  if not allowed then self.denied = true end
+  return allowed
+end
+
+local new_rest = class("mtev.http_rest", rest_methods)
+
+-- Serving -------------------------------------------------------------------------------------------------------------
+
+local handlers = {} -- mount -> function
+local configs = {} -- id -> table
+
+local function handler_of(mount)
+  local name = mounts[mount]
+  local loaded = require(name)
+  local module = type(loaded) == "table" and loaded or package.loaded[name]
+  local handler = type(module) == "table" and rawget(module, "handler")
+  if type(handler) ~= "function" then error("module '" .. name .. "' has no function 'handler'", 0) end
+  handlers[mount] = handler
+  return handler
+end
+
+local function listener_config(id)
+  local config = config_of(id)
+  configs[id] = config
+  return config
+end
+
+local function close_with(context, code, content_type, message)
+  if context.started then
+    border.web_abort(context.handle)
+    context.ended = true
+    return
+  end
+  context.code, context.reason, context.options = code, false, 0
+  context.lines, context.count = { "Content-Type", content_type }, 2
+  context.body, context.pieces = { message }, 1
+  context_methods.flush_end(context)
+end
+
+local function describe(failure)
+  local ok, text = pcall(tostring, failure)
+  text = ok and text or "error object is a " .. type(failure) .. " value"
+  return { text = text, report = traceback(text, 2) }
+end
+
+local function serve(rest, mount, config)
+  local context = rest.context
+  local handler = handlers[mount] or handler_of(mount)
+  handler(rest, configs[config] or listener_config(config))
+  if context.ended then return end
+  if context.started then
+    context_methods.flush_end(context)
+  elseif rest.denied then
+    close_with(context, 403, "text/plain", "Forbidden\n")
+  else
+    close_with(context, 404, "text/plain", "Not Found\n")
+  end
+end
+
+-- One request from its first line to its last; *progress* tells whoever started it that it is over.
+local function run(handle, mount, method, path, config, progress)
+  local context = new_context({
+    handle = handle, code = 200, reason = false, options = 0, lines = {}, count = 0, body = {}, pieces = 0,
+    started = false, ended = false, CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEFLATE,
+    asked = new_request({ handle = handle, verb = method, path = path, fields = false, parameters = false }),
+  })
+  local ok, failure = xpcall(serve, describe, new_rest({ context = context, denied = false }), mount, config)
+  if not ok then
+    border.task_failed(failure.report)
+    if not context.ended then close_with(context, 500, "text/html", failure.text) end
+  end
+  if progress.within then progress.over = true else release(handle) end
+end
+
+local progress = { within = false, over = false }
+
+return {
+  -- Returns when the kernel wants to be called, and whether the request is done with.
+  serve = function(handle, mount, method, path, config)
+    local mine = progress
+    mine.within, mine.over = true, false
+    local delay = kernel.start(run, handle, mount, method, path, config, mine)
+    mine.within = false
+    if not mine.over then progress = { within = false, over = false } end
+    return delay, mine.over
+  end,
+}

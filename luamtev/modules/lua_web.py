@@ -1,0 +1,113 @@
+"""lua_web: Lua modules as web handlers.  Manual: lua_web.
+
+``mount_NAME`` is ``module:METHOD:/prefix/[:expression]``.  Each loop thread has a Lua state of its own, and a request
+is served by the state of the thread that its connection belongs to, or, with ``loop_assign_NAME``, of a thread of that
+pool.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from luamtev.api.web import Exchanges
+from luamtev.modules.config import options
+from luamtev.state import Options, State, StateError, prepare
+from runtime import eventer, http
+from runtime.http import Request, Response
+from runtime.log import stream_find
+
+_MOUNT = re.compile(r"([^:]+):([^:]+):([^:]+)(?::(.+))?", re.DOTALL)
+_EVERYTHING = "(.*)$"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """What one ``mount_NAME`` says."""
+
+    name: str
+    module: str
+    method: str
+    base: str
+    expression: str
+    pool: str | None
+
+
+class LuaWeb:
+    """The module as the loader knows it."""
+
+    def configure(self, config: Mapping[str, str]) -> None:
+        """Take the configuration.  Raises ValueError naming the key that is unusable."""
+        self.options = options(config)
+        self.mounts = [
+            _mount(key.removeprefix("mount_"), value, config)
+            for key, value in config.items()
+            if key.startswith("mount_")
+        ]
+        names = {each.name for each in self.mounts}
+        for key in config:
+            if key.startswith("loop_assign_") and key.removeprefix("loop_assign_") not in names:
+                raise ValueError(f"{key}: there is no mount_{key.removeprefix('loop_assign_')}")
+        prepare()
+        self._states: dict[eventer.LoopThread, Exchanges] = {}
+        for index, each in enumerate(self.mounts, 1):
+            try:
+                http.mount(each.method, each.base, each.expression, self._handler(index, each), auth=_anybody)
+            except ValueError as mistake:
+                raise ValueError(f"mount_{each.name}: {mistake}") from None
+
+    def init(self) -> None:
+        """Make the states, before the first request wants one."""
+        pools = {"default", *(each.pool for each in self.mounts if each.pool is not None)}
+        for name in sorted(pools):
+            pool = eventer.pool(name)
+            if pool is None:
+                raise RuntimeError(f"loop_assign: there is no loop '{name}'")
+            for thread in pool.threads:
+                thread.post(self._here)
+
+    def _handler(self, index: int, mount: Mount) -> Callable[[Request, Response], object]:
+        def serve(request: Request, response: Response) -> None:
+            self._here().serve(index, request, response, False)
+
+        def serve_there(request: Request, response: Response) -> None:
+            pool = eventer.pool(mount.pool or "")
+            assert pool is not None
+            here = eventer.current()
+            there = here if here.pool is pool else eventer.choose_owner_pool(pool)
+            if there is here:
+                serve(request, response)
+            elif not there.post(lambda: self._here().serve(index, request, response, True)):
+                response.error(503)
+
+        return serve if mount.pool is None else serve_there
+
+    def _here(self) -> Exchanges:
+        """The state of this thread."""
+        thread = eventer.current()
+        found = self._states.get(thread)
+        if found is None:
+            found = self._states[thread] = self._make(thread, self.options)
+        return found
+
+    def _make(self, thread: eventer.LoopThread, wanted: Options) -> Exchanges:
+        try:
+            state = State(replace(wanted, library="web", mounts=tuple(each.module for each in self.mounts)))
+        except StateError as failure:
+            stream_find("error/lua").log(f"lua_web: {failure}\n")
+            raise
+        thread.at_stop(state.close)
+        assert state.exchanges is not None
+        return state.exchanges
+
+
+def _mount(name: str, text: str, config: Mapping[str, str]) -> Mount:
+    match = _MOUNT.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"Invalid lua_web mount syntax in 'mount_{name}'")
+    module, method, base, expression = match.groups()
+    return Mount(name, module, method, base, expression or _EVERYTHING, config.get(f"loop_assign_{name}") or None)
+
+
+def _anybody(_request: Request) -> bool:
+    """Access control is the handler's to apply: ``rest:apply_acl()``."""
+    return True

@@ -1,0 +1,48 @@
+"""The listeners of a configuration, from their opening to the last answer.  Manual: Listeners, REST.
+
+Few programs listen, so what it takes is imported only for those that do.
+"""
+
+import sys
+
+from runtime.conf import Conf, ConfError
+from runtime.log import stream_find
+
+PATIENCE = 10.0
+"""Seconds that requests in flight have to end when the process is to end."""
+
+
+def open_listeners(configuration: Conf) -> None:
+    """Bind what *configuration* listens on, and take its access control; nothing is accepted yet.
+
+    Raises :exc:`runtime.conf.ConfError` with file and line."""
+    root = configuration.root_name
+    listens = configuration.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener")
+    if not listens and "runtime.http" not in sys.modules:
+        return
+    from runtime import http, net
+
+    http.configure(configuration)
+    net.listen(configuration)
+
+
+def start() -> None:
+    """Accept connections.  Raises :exc:`runtime.conf.ConfError` for a listener of a type that nobody has."""
+    if "runtime.net" in sys.modules:
+        from runtime import net
+
+        try:
+            net.start()
+        except net.NetError as mistake:
+            raise ConfError(str(mistake)) from None
+
+
+def stop() -> None:
+    """Accept no more, and let the requests in flight end; not from a loop thread."""
+    if "runtime.net" not in sys.modules:
+        return
+    from runtime import http, net
+
+    net.stop_accepting()
+    if not http.drain(PATIENCE):
+        stream_find("error/http").log(f"requests still in flight after {PATIENCE:g} s are dropped\n")

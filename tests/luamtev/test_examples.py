@@ -1,0 +1,72 @@
+"""The examples, run as README says."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+TOP = Path(__file__).parents[2]
+
+
+def luamtev(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "luamtev", *arguments],
+        cwd=TOP,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_hello_says_it() -> None:
+    with luamtev("examples/hello.lua") as program:
+        output, _ = program.communicate(timeout=20)
+    assert program.returncode == 0
+    assert "hello" in output.lower()
+
+
+@pytest.fixture
+def notes() -> Iterator[str]:
+    """The address of the running service."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with luamtev("-c", "examples/web/web.conf", "examples/web/main.lua", PORT=str(port)) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == f"serving notes on port {port}\n"
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port), 5).close()
+                break
+            except ConnectionError:
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+        program.terminate()
+        program.communicate(timeout=20)
+
+
+def test_the_web_service_keeps_notes(notes: str) -> None:
+    with requests.Session() as client:
+        assert client.get(f"{notes}/notes/").json() == {"notes": []}
+        made = client.post(f"{notes}/notes/", json={"text": "first ✓"})
+        assert (made.status_code, made.json()["text"]) == (201, "first ✓")
+        ident = made.json()["id"]
+        for _ in range(20):  # whichever thread answers
+            assert requests.get(f"{notes}/notes/{ident}", timeout=10).json() == made.json()
+        assert client.get(f"{notes}/notes/").json() == {"notes": {ident: made.json()}}
+        assert client.post(f"{notes}/notes/", data="{").status_code == 400
+        assert client.post(f"{notes}/notes/", data=json.dumps([1])).status_code == 400
+        assert client.delete(f"{notes}/notes/{ident}").json() == made.json()
+        assert client.get(f"{notes}/notes/{ident}").status_code == 404
+        assert client.delete(f"{notes}/notes/{ident}").status_code == 404
+        assert client.get(f"{notes}/notes/a/b").status_code == 404
+        assert client.put(f"{notes}/notes/{ident}").status_code == 405
+        assert "<h1>Notes</h1>" in client.get(f"{notes}/").text
