@@ -36,7 +36,7 @@ class LuaWeb:
     """The module as the loader knows it."""
 
     def configure(self, config: Mapping[str, str]) -> None:
-        """Take the configuration.  Raises ValueError naming the key that is unusable."""
+        """Take the configuration; the loops exist already.  Raises ValueError naming the key that is unusable."""
         self.options = options(config)
         self.mounts = [
             _mount(key.removeprefix("mount_"), value, config)
@@ -47,6 +47,9 @@ class LuaWeb:
         for key in config:
             if key.startswith("loop_assign_") and key.removeprefix("loop_assign_") not in names:
                 raise ValueError(f"{key}: there is no mount_{key.removeprefix('loop_assign_')}")
+        for each in self.mounts:
+            if each.pool is not None and eventer.pool(each.pool) is None:
+                raise ValueError(f"loop_assign_{each.name}: there is no loop '{each.pool}'")
         prepare()
         self._states: dict[eventer.LoopThread, Exchanges] = {}
         for index, each in enumerate(self.mounts, 1):
@@ -60,9 +63,7 @@ class LuaWeb:
         pools = {"default", *(each.pool for each in self.mounts if each.pool is not None)}
         for name in sorted(pools):
             pool = eventer.pool(name)
-            if pool is None:
-                raise RuntimeError(f"loop_assign: there is no loop '{name}'")
-            for thread in pool.threads:
+            for thread in pool.threads if pool is not None else ():
                 thread.post(self._here)
 
     def _handler(self, index: int, mount: Mount) -> Callable[[Request, Response], object]:
