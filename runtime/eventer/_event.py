@@ -1,17 +1,25 @@
 """Events: what they wait for, and the rule that a callback's return value is the next mask.
 
-An event is added once, runs on the loop thread that owns it, and is let go when its callback returns 0 or it is
-removed.  Manual: The Eventer (File Descriptor Activity, Recurrent Events, Timed Events, Choosing Threads).
+What a user may do with events is in ``_events``; here is what they are, and how they sit on a loop.  An event that was
+added has a :class:`Place`: one thread, the watcher there, and the right to run.  A place is in the ``events`` of its
+thread until somebody takes it out, which is one step under the interpreter's lock: the loop, to run a timer, or whoever
+removes the event, from any thread.  So an event is either run or removed, never both; and a watcher that is late,
+because its event was removed or moved meanwhile, finds its place gone.
+
+Manual: The Eventer (File Descriptor Activity, Recurrent Events, Timed Events).
 """
 
-import time
+import itertools
 from collections.abc import Callable
-from typing import Any
+from time import perf_counter, time
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._callbacks import name_for_callback
 from ._errors import EventerError
-from ._pools import choose_owner
-from ._thread import LoopThread, current, is_loop_thread
+from ._thread import LoopThread
+
+if TYPE_CHECKING:
+    from ._opset import Opset
 
 READ = 0x01
 WRITE = 0x02
@@ -22,21 +30,35 @@ ASYNCH_CLEANUP = 0x20
 ASYNCH = ASYNCH_WORK | ASYNCH_CLEANUP
 RECURRENT = 0x80
 
-_FD = READ | WRITE | EXCEPTION
+ACTIVITY = READ | WRITE | EXCEPTION
 _READINESS = READ | WRITE  # libev reports an error as readiness for both
 
 Callback = Callable[["Event", int, Any, float], int | None]
 """``callback(event, mask, closure, now)``: *mask* says what happened, *now* is the epoch time in seconds."""
 
 
+allocated = itertools.count()
+"""How many events were ever made."""
+
+made: "Callable[[Event], None] | None" = None
+"""Called with each new event; set by ``_contexts`` once there are any."""
+running: "Callable[[Event, int, float], int | None] | None" = None
+"""Called instead of a callback; likewise."""
+copied: "Callable[[Event, Event], None] | None" = None
+"""Called with each copy and its source; likewise."""
+
+
 class Event:
-    """One thing to wait for.  Made by :func:`alloc_fd`, :func:`alloc_timer` and :func:`alloc_recurrent`.
+    """One thing to wait for.  Made by :func:`alloc_fd`, :func:`alloc_timer` and the like.
 
     Attributes: ``callback``, ``closure``, ``mask``, ``fd`` (-1 for none), ``whence`` (epoch seconds of a timer),
-    ``owner`` (the loop thread; chosen when the event is added, unless set before).
-    """
+    ``owner`` (the loop thread; chosen when the event is added, unless set before), ``opset`` (how the descriptor is
+    read and written; None for plainly), ``contexts`` (see :func:`set_context`), ``place`` (where it was added last)."""
 
-    __slots__ = ("_watcher", "callback", "closure", "fd", "mask", "owner", "whence")
+    __slots__ = ("callback", "closure", "contexts", "fd", "mask", "opset", "owner", "place", "whence")
+
+    deferred: ClassVar[bool] = False
+    """Whether the callback may only run right from the loop, below nobody else's frame."""
 
     def __init__(self, callback: Callback, closure: object, mask: int, fd: int = -1, whence: float = 0.0) -> None:
         self.callback = callback
@@ -45,194 +67,159 @@ class Event:
         self.fd = fd
         self.whence = whence
         self.owner: LoopThread | None = None
-        self._watcher: Any = None
+        self.opset: Opset | None = None
+        self.contexts: dict[int, Any] | None = None
+        self.place: Place | None = None
+        next(allocated)
+        if made is not None:
+            made(self)
 
     def __repr__(self) -> str:
-        what = f"fd {self.fd}" if self.mask & _FD else "timer" if self.mask & TIMER else "recurrent"
-        return f"<Event {what} mask={self.mask:#04x} callback={name_for_callback(self.callback)}>"
+        what = f"fd {self.fd}" if self.mask & ACTIVITY else "timer" if self.mask & TIMER else "recurrent"
+        return f"<Event {what} mask={self.mask:#04x} callback={name_for_callback(self.callback, self)}>"
 
     @property
     def active(self) -> bool:
-        """Whether the event is on a loop now."""
-        return self._watcher is not None
+        """Whether the event is on a loop, or on its way there."""
+        place = self.place
+        return place is not None and place in place.home.events
+
+    def enter(self, here: LoopThread | None) -> bool:
+        """Take a place on the owner's loop; False when that has stopped.  *here* is this thread if it has a loop."""
+        owner = self.owner
+        assert owner is not None
+        self.place = place = Place(self, owner)
+        owner.events.add(place)
+        if owner is here:
+            place.attach()
+        elif not owner.post(place.attach):
+            owner.events.discard(place)
+            return False
+        return True
+
+    def call(self, here: LoopThread, mask: int) -> int | None:
+        """Call the callback on *here*, this loop thread, which logs what it raises; returns what it returns."""
+        before = here.this_event
+        here.this_event = self
+        here.now = now = time()
+        try:
+            if here.slow.enabled or running is not None:
+                return self._call_watched(here, mask, now)
+            return self.callback(self, mask, self.closure, now)
+        except Exception:
+            here.failed(name_for_callback(self.callback, self))
+            return None
+        finally:
+            here.this_event = before
+
+    def _call_watched(self, here: LoopThread, mask: int, now: float) -> int | None:
+        callback = self.callback
+        began = perf_counter()
+        try:
+            if running is not None:
+                return running(self, mask, now)
+            return callback(self, mask, self.closure, now)
+        finally:
+            if here.slow.enabled:
+                here.took(name_for_callback(callback, self), perf_counter() - began)
+
+
+class Place:
+    """An event on the loop of *home*.  All but :meth:`take` is for that thread only."""
+
+    __slots__ = ("event", "home", "watcher")
+
+    def __init__(self, event: Event, home: LoopThread) -> None:
+        self.event: Any = event  # None once closed
+        self.home = home
+        self.watcher: Any = None
+
+    def take(self) -> bool:
+        """Take the event out of here: True for the one caller, on any thread, that does."""
+        try:
+            self.home.events.remove(self)
+        except KeyError:
+            return False
+        return True
 
     def attach(self) -> None:
-        """Start watching; only the owner's thread calls this."""
-        owner = current()
-        loop = owner.loop
-        if self.mask & _FD:
-            self._watcher = loop.io(self.fd, self.mask & _READINESS or READ)
-            self._watcher.start(self._fd_ready, pass_events=True)
-        elif self.mask & TIMER:
-            self._watcher = loop.timer(max(0.0, self.whence - time.time()))
-            self._watcher.start(self._timer_due, update=True)
+        """Start watching, unless that is done or the event was taken since."""
+        if self.watcher is not None or self not in self.home.events:
+            return
+        event, loop = self.event, self.home.loop
+        mask = event.mask
+        if mask & ACTIVITY:
+            self.watcher = loop.io(event.fd, mask & _READINESS or READ)
+            self.watcher.start(self._ready, pass_events=True)
+        elif mask & TIMER:
+            self.watcher = loop.timer(max(0.0, event.whence - time()))
+            self.watcher.start(self._due, update=True)
         else:
-            self._watcher = loop.prepare()
-            self._watcher.start(self._loop_turn)
-        owner.events.add(self)
+            self.watcher = loop.prepare()
+            self.watcher.start(self._turn)
 
-    def detach(self) -> None:
-        """Stop watching; only the owner's thread calls this."""
-        watcher, self._watcher = self._watcher, None
+    def close(self) -> None:
+        """Let go of the watcher and the event."""
+        watcher, self.watcher = self.watcher, None
+        self.event = None
         if watcher is not None:
             watcher.stop()
             watcher.close()
-        if self.owner is not None:
-            self.owner.events.discard(self)
 
     def rearm(self, mask: int) -> None:
-        """Watch for *mask* from now on; only the owner's thread calls this."""
-        if mask & ~_FD or not mask:
-            raise EventerError(f"{self!r}: {mask:#x} is no mask of descriptor activity")
-        if mask != self.mask:
-            self.mask = mask
-            self._watcher.stop()
-            self._watcher.events = mask & _READINESS or READ
-            self._watcher.start(self._fd_ready, pass_events=True)
+        """Watch for *mask* from now on.  Raises :exc:`EventerError` for another kind of mask."""
+        event = self.event
+        if mask & ~ACTIVITY or not mask:
+            raise EventerError(f"{event!r}: {mask:#x} is no mask of descriptor activity")
+        if mask != event.mask:
+            event.mask = mask
+            if self.watcher is not None:
+                self.watcher.stop()
+                self.watcher.events = mask & _READINESS or READ
+                self.watcher.start(self._ready, pass_events=True)
 
     def dispatch(self, mask: int) -> None:
-        """Call the callback of an event on descriptor activity and act on what it returns."""
-        owner = self.owner
-        assert owner is not None
-        following = owner.guarded(self.callback, self, mask, self.closure, time.time()) or 0
-        if self._watcher is None:
-            return  # the callback removed it
-        if not following:
-            self.detach()
-        elif self.owner is not owner:
-            self._move(owner, following)
+        """Run the callback of an event on descriptor activity and act on what it returns."""
+        event, home = self.event, self.home
+        following = event.call(home, mask) or 0
+        if self not in home.events:
+            self.close()  # it was removed, here or elsewhere
+        elif not following:
+            if self.take():
+                self.close()
+        elif event.owner is not home:
+            self._move(event, following)
+        elif following != event.mask:
+            home.guarded(self.rearm, following)
+
+    def _move(self, event: Event, mask: int) -> None:
+        following = Place(event, event.owner or self.home)
+        following.home.events.add(following)
+        event.place = following  # from here on it is removed there
+        taken = self.take()
+        self.close()
+        if taken:
+            event.mask = mask
+            taken = following.home.post(following.attach)
+        if not taken:
+            following.home.events.discard(following)
+
+    def _ready(self, events: int) -> None:
+        if self in self.home.events:
+            self.dispatch(events & _READINESS or EXCEPTION)
         else:
-            owner.guarded(self.rearm, following)
+            self.close()
 
-    def _move(self, from_thread: LoopThread, mask: int) -> None:
-        moved, self.owner = self.owner, from_thread
-        self.detach()
-        self.mask, self.owner = mask, moved
-        if moved is not None:
-            moved.post(self.attach)
+    def _due(self) -> None:
+        event = self.event
+        taken = self.take()
+        self.close()
+        if taken:
+            event.call(self.home, TIMER)
 
-    def _fd_ready(self, events: int) -> None:
-        self.dispatch(events & _READINESS or EXCEPTION)
-
-    def _timer_due(self) -> None:
-        owner = self.owner
-        assert owner is not None
-        self.detach()
-        owner.guarded(self.callback, self, TIMER, self.closure, time.time())
-
-    def _loop_turn(self) -> None:
-        owner = self.owner
-        assert owner is not None
-        following = owner.guarded(self.callback, self, RECURRENT, self.closure, time.time())
-        if self._watcher is not None and not following:
-            self.detach()
-
-
-def alloc_fd(callback: Callback, closure: object, fd: int, mask: int) -> Event:
-    """An event on activity of descriptor *fd*; *mask* is made of READ, WRITE and EXCEPTION.
-
-    The callback's return value is the next mask; 0 lets the event go (the descriptor stays open).  Remove the event
-    before the descriptor is closed: the event library ends the process when it finds one closed under it.
-    Raises :exc:`EventerError` for another mask or no descriptor.  Manual: File Descriptor Activity."""
-    if mask & ~_FD or not mask:
-        raise EventerError(f"{mask:#x} is no mask of descriptor activity")
-    if fd < 0:
-        raise EventerError(f"{fd} is no descriptor")
-    return Event(callback, closure, mask, fd=fd)
-
-
-def alloc_timer(callback: Callback, closure: object, whence: float) -> Event:
-    """An event that runs once, at *whence* (epoch seconds).  Manual: Timed Events."""
-    return Event(callback, closure, TIMER, whence=whence)
-
-
-def alloc_recurrent(callback: Callback, closure: object) -> Event:
-    """An event that runs every time through its loop, until it returns 0.  Manual: Recurrent Events."""
-    return Event(callback, closure, RECURRENT)
-
-
-def add(event: Event) -> None:
-    """Hand *event* to the loop thread that owns it.
-
-    Without an owner it gets this loop thread, or on any other thread the first one of the default pool.
-    Raises :exc:`EventerError` when it is on a loop already or the loop has stopped.  Manual: Choosing Threads."""
-    if event.active:
-        raise EventerError(f"{event!r} was added already")
-    if event.owner is None:
-        event.owner = current() if is_loop_thread() else choose_owner(0)
-    if is_loop_thread() and event.owner is current():
-        event.attach()
-    elif not event.owner.post(event.attach):
-        raise EventerError(f"{event.owner.name} has stopped and takes no events")
-
-
-def add_at(callback: Callback, closure: object, whence: float) -> Event:
-    """Schedule *callback* once, at *whence* (epoch seconds).  Manual: Timed Events."""
-    event = alloc_timer(callback, closure, whence)
-    add(event)
-    return event
-
-
-def add_in(callback: Callback, closure: object, delay: float) -> Event:
-    """Schedule *callback* once, *delay* seconds from now.  Manual: Timed Events."""
-    return add_at(callback, closure, time.time() + delay)
-
-
-def add_timer_next_opportunity(callback: Callback, closure: object, owner: LoopThread) -> Event:
-    """Schedule *callback* once, as soon as the loop of *owner* gets to it."""
-    event = alloc_timer(callback, closure, 0.0)
-    event.owner = owner
-    add(event)
-    return event
-
-
-def remove(event: Event) -> Event | None:
-    """Take *event* off its loop; returns it, or None when it was on none.
-
-    On the owner's thread this holds at once; from elsewhere, after what that loop is doing now."""
-    owner = event.owner
-    if owner is None:
-        return None
-    if is_loop_thread() and owner is current():
-        if not event.active:
-            return None
-        event.detach()
-    else:
-        owner.post(event.detach)
-    return event
-
-
-def update(event: Event, mask: int) -> None:
-    """Have a descriptor's event wait for *mask* from now on; on the owner's thread.
-
-    Raises :exc:`EventerError` for an event that is not on a loop, or another kind of mask."""
-    if not event.active:
-        raise EventerError(f"{event!r} is not on a loop")
-    event.rearm(mask)
-
-
-def trigger(event: Event, mask: int) -> None:
-    """Run the callback of a descriptor's event with *mask* as if that had happened.
-
-    An event that is on no loop is added first, so the callback's return value holds for it too."""
-    if not event.mask & _FD:
-        raise EventerError(f"{event!r} waits for no descriptor and cannot be triggered")
-
-    def run() -> None:
-        if not event.active:
-            event.attach()
-        event.dispatch(mask)
-
-    if event.owner is None:
-        event.owner = current() if is_loop_thread() else choose_owner(0)
-    if is_loop_thread() and event.owner is current():
-        run()
-    elif not event.owner.post(run):
-        raise EventerError(f"{event.owner.name} has stopped and takes no events")
-
-
-def set_owner(event: Event, owner: LoopThread) -> None:
-    """Give *event* to another loop thread: before it is added, or from inside its callback, which then returns a mask.
-
-    Manual: Choosing Threads."""
-    event.owner = owner
+    def _turn(self) -> None:
+        event = self.event
+        if self in self.home.events and event.call(self.home, RECURRENT) and self in self.home.events:
+            return
+        self.take()
+        self.close()

@@ -1,9 +1,10 @@
 """Pools: named sets of loop threads, from the ``<eventer>`` element of the configuration.  Manual: Eventer."""
 
 import os
-import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from . import _settings
 from ._errors import EventerError
 from ._thread import LoopThread, current, is_loop_thread, join_all
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 DEFAULT = "default"
 
+FILES = 1048576
+"""Descriptors wanted when the configuration does not say."""
+
 _pools: "dict[str, Pool]" = {}
+_before_stop: list[Callable[[], None]] = []
 
 
 class Pool:
@@ -37,25 +42,62 @@ class Pool:
 
 
 def init(conf: "Conf | None" = None) -> None:
-    """Create the pools that *conf* asks for: ``concurrency`` and each ``loop_NAME`` of ``<eventer><config>``.
+    """Put ``<eventer><config>`` of *conf* in force: its pools, its job queues, and its other keys.
 
     Without a configuration, or with a concurrency of 0, the default pool gets a thread for each processor.
     Raises :exc:`EventerError` for a value it cannot use, or when pools exist already."""
     if _pools:
         raise EventerError("the eventer is initialised already")
     keys: dict[str, str] = {}
+    implementation = None
     if conf is not None:
         root = conf.root_name
         for section in conf.get_sections(f"/{root}/eventer|/{root}/include/eventer"):
             keys.update(conf.get_hash(section, "config"))
-    concurrency = _count(keys.get("concurrency", "0"), "concurrency") or os.cpu_count() or 1
-    wanted = {DEFAULT: (concurrency, 0.0)}
-    for key, value in keys.items():
-        if key.startswith("loop_"):
-            threads, _, timeout = value.partition(",")
-            wanted[key.removeprefix("loop_")] = (_count(threads, key) or concurrency, _seconds(timeout or "0", key))
-    for name, (threads_wanted, seconds) in wanted.items():
-        pool_create(name, threads_wanted, seconds)
+            implementation = conf.get_string("@implementation", section) or implementation
+    wanted = _settings.Settings()
+    if keys or implementation:
+        from ._config import parse
+
+        wanted = parse(keys, implementation)
+    _settings.use(wanted)
+    setrlimit()
+    concurrency = wanted.concurrency or os.cpu_count() or 1
+    loops = {DEFAULT: (concurrency, 0.0)} | wanted.loops
+    for name, (threads, timeout) in loops.items():
+        pool_create(name, threads or concurrency, timeout)
+    if wanted.jobqs:
+        from . import _queues
+
+        _queues.configure()
+
+
+def settings() -> _settings.Settings:
+    """What the configuration asked for, to be read only."""
+    return _settings.current
+
+
+def setrlimit() -> int:
+    """Raise the limit of open descriptors towards ``rlim_nofiles``; returns the limit in force.
+
+    Without that key the hard limit is left as it is.  Manual: ``eventer_impl_setrlimit``."""
+    import resource
+
+    asked = _settings.current.rlim_nofiles
+    wanted = asked or FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    endless = resource.RLIM_INFINITY
+    if soft != endless and soft < wanted:
+        attempts = [wanted] if hard == endless else [min(wanted, hard)]
+        if asked and hard != endless and hard < wanted:
+            attempts.insert(0, wanted)
+        for attempt in attempts:
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (attempt, hard if hard == endless else max(hard, attempt)))
+                return attempt
+            except (OSError, ValueError):
+                pass  # not allowed: the next lower
+    return soft
 
 
 def pool_create(name: str, concurrency: int, timeout: float = 0.0) -> Pool:
@@ -96,12 +138,21 @@ def start() -> None:
 def stop(timeout: float = 10.0) -> None:
     """Stop every loop thread: work posted before still runs, events are removed, the threads end.
 
+    Job queues take no more jobs and drop those that wait; jobs that run are not waited for.
     Raises :exc:`EventerError` naming the threads that did not end within *timeout* seconds."""
+    for before in _before_stop:
+        before()
     threads = [thread for each in pools() for thread in each.threads]
     _pools.clear()
+    _settings.use(_settings.Settings())
     for thread in threads:
         thread.stop()
     join_all(threads, timeout)
+
+
+def before_stop(function: Callable[[], None]) -> None:
+    """Have *function* called whenever :func:`stop` begins."""
+    _before_stop.append(function)
 
 
 def choose_owner(number: int) -> LoopThread:
@@ -116,7 +167,11 @@ def choose_owner(number: int) -> LoopThread:
 
 def choose_owner_pool(pool: Pool, number: int | None = None) -> LoopThread:
     """Thread *number* of *pool*, counted round; without a number, a random one."""
-    return pool.threads[(random.randrange(pool.concurrency) if number is None else number) % pool.concurrency]
+    if number is None:
+        from random import randrange  # here: slow to import
+
+        number = randrange(pool.concurrency)
+    return pool.threads[number % pool.concurrency]
 
 
 def get_pool_for_event(event: "Event") -> Pool:
@@ -124,19 +179,3 @@ def get_pool_for_event(event: "Event") -> Pool:
     if event.owner is not None:
         return event.owner.pool
     return current().pool if is_loop_thread() else choose_owner(0).pool
-
-
-def _count(text: str, key: str) -> int:
-    if not text.strip().isdecimal():
-        raise EventerError(f"eventer {key}: '{text}' is no number of threads")
-    return int(text)
-
-
-def _seconds(text: str, key: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0.0 <= seconds < float("inf"):
-        raise EventerError(f"eventer {key}: '{text}' is no timeout in seconds")
-    return seconds

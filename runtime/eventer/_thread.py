@@ -17,10 +17,12 @@ from gevent.hub import Hub, Waiter
 
 from runtime import log
 
+from . import _settings
 from ._callbacks import name_for_callback
 from ._errors import EventerError, NotOnLoop
 
 if TYPE_CHECKING:
+    from ._backq import BackQueue
     from ._pools import Pool
 
 STACK_SIZE = 16 << 20  # bytes; the same everywhere, since some platforms give threads far less than the main one
@@ -42,12 +44,18 @@ class LoopThread:
     hub: Hub
     loop: Any
     tid: int
+    slow: log.LogStream  # callbacks by their time
 
     def __init__(self, pool: "Pool", index: int) -> None:
         self.pool = pool
         self.index = index
         self.name = f"e:{pool.name}/{index}"
-        self.events: set[Any] = set()  # holds what watchers alone would not keep alive
+        self.events: set[Any] = set()  # the places of events; holds what watchers alone would not keep alive
+        self.this_event: Any = None  # whose callback runs now
+        self.now = 0.0  # when that began, epoch seconds
+        self.acos: set[Any] = set()
+        self.has_acos = False  # or had
+        self.back: BackQueue | None = None  # made when a job first reports here
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._gate = threading.Lock()  # so that nothing slips into the inbox of a loop that has stopped
         self._woken = False
@@ -65,12 +73,7 @@ class LoopThread:
         """Start the thread and wait until its loop takes work.
 
         Raises :exc:`EventerError` when it could not."""
-        with _starting:
-            usual = threading.stack_size(STACK_SIZE)
-            try:
-                self._thread.start()
-            finally:
-                threading.stack_size(usual)
+        start_thread(self._thread)
         self._started.wait()
         if self._failure is not None:
             raise EventerError(f"{self.name} did not start: {self._failure}") from self._failure
@@ -109,16 +112,38 @@ class LoopThread:
 
     def guarded(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call ``function(*args)``; log what it raises, and return None then."""
+        if self.slow.enabled:
+            return self._timed(function, args)
         try:
             return function(*args)
         except Exception:
-            log.error.log(f"callback {name_for_callback(function)} failed on {self.name}\n{traceback.format_exc()}")
+            self.failed(name_for_callback(function))
             return None
+
+    def failed(self, name: str) -> None:
+        """Log the exception being handled: callback *name* raised it."""
+        log.error.log(f"callback {name} failed on {self.name}\n{traceback.format_exc()}")
+
+    def took(self, name: str, seconds: float) -> None:
+        """Log that callback *name* took so long, if that counts as slow."""
+        if _settings.current.slow_callback(seconds):
+            self.slow.log(f"callback {name} took {seconds * 1e3:.3f} ms\n")
+
+    def _timed(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        began = time.perf_counter()
+        try:
+            return function(*args)
+        except Exception:
+            self.failed(name_for_callback(function))
+            return None
+        finally:
+            self.took(name_for_callback(function), time.perf_counter() - began)
 
     def _run(self) -> None:
         try:
             _here.thread = self
             self.tid = threading.get_native_id()
+            self.slow = log.stream_find(f"debug/eventer/callbacks/loop/{self.pool.name}")
             self.hub = gevent.get_hub()
             self.loop = self.hub.loop
             self._wakeup = self.loop.async_()
@@ -152,9 +177,20 @@ class LoopThread:
             self.guarded(function, *args)
         while self._at_stop:
             self.guarded(self._at_stop.pop())
-        for event in list(self.events):
-            event.detach()
+        for place in list(self.events):
+            place.close()
+        self.events.clear()
         self._done.switch(None)
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start *thread* with the stack that all of ours get.  Raises RuntimeError when the system has no more."""
+    with _starting:
+        usual = threading.stack_size(STACK_SIZE)
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(usual)
 
 
 def current() -> LoopThread:
@@ -165,6 +201,11 @@ def current() -> LoopThread:
     if thread is None:
         raise NotOnLoop("this belongs on an event loop thread")
     return thread
+
+
+def current_or_none() -> LoopThread | None:
+    """The loop thread this is called on, or None elsewhere."""
+    return getattr(_here, "thread", None)
 
 
 def is_loop_thread() -> bool:
