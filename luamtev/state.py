@@ -4,6 +4,7 @@ The kernel in Lua decides who runs; this file only gets it onto the hub.  Every 
 can wait, and that becomes one timer, or one callback at the next opportunity.
 """
 
+import json
 import os
 import stat
 import sys
@@ -95,6 +96,8 @@ host = Host()
 class Options:
     """The configuration of a state.  Manual: lua_general, Module Configuration."""
 
+    name: str = ""
+    """The module that has the state, for those who look at the system."""
     directory: str = ""
     """Lua's path; `{package.path}` in it is the state's own default, and so is an empty text."""
     cpath: str = ""
@@ -123,6 +126,14 @@ class Options:
     """Where readiness comes from: `epoll` or the hub's watchers (`hub`)."""
 
 
+_states: "list[State]" = []
+
+
+def states() -> "list[State]":
+    """The states of the process, of all threads, in the order they were made."""
+    return list(_states)
+
+
 class State:
     """A Lua state.  Make, use and close it on its loop thread's hub; only :meth:`ticket_done` is for any thread.
 
@@ -147,6 +158,7 @@ class State:
         except bridge.LuaCrash as failure:
             self.close()
             raise StateError(_message(failure)) from None
+        _states.append(self)
 
     def call(self, module: str, function: str) -> None:
         """Require *module* and run its *function* as a coroutine, up to its first suspension.
@@ -169,6 +181,18 @@ class State:
             self._schedule(delay)
         return bool(over)
 
+    def inspect(self, *question: bytes) -> Any:
+        """What the state says of itself: to ``state``, or to ``xcall`` and a query in JSON.  When nobody runs in it."""
+        if self._border is None:
+            return {"error": "closed"}
+        self._border.check_hub()
+        self.busy = True
+        try:
+            said: bytes = self._entries["inspect"](*question)
+        finally:
+            self.busy = False
+        return json.loads(said.decode("utf-8", "replace"))
+
     def ticket_done(self, ticket: int, *values: bytes | float | bool | None) -> None:
         """The work behind *ticket* is done: its coroutine resumes with *values*.  From any thread."""
         self.thread.post(self._deliver, ticket, values)
@@ -185,6 +209,8 @@ class State:
         if self.busy:
             self._border = border
             raise bridge.NotOnHub("a Lua state cannot be closed from inside")
+        if self in _states:
+            _states.remove(self)
         for watcher in (self._timer, self._watcher):
             if watcher is not None:
                 watcher.stop()
@@ -212,7 +238,7 @@ class State:
         load = border.load(_LOADER, "luamtev/loader.lua")
         load_library = load(border.table(_libraries()))
         entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
-        names = ("pump", "wake", "call", *(("serve",) if self.exchanges is not None else ()))
+        names = ("pump", "wake", "call", "inspect", *(("serve",) if self.exchanges is not None else ()))
         self._entries = {name: entries[name.encode()] for name in names}
         loop = self.thread.loop
         reactor_fd = entries[b"reactor_fd"]

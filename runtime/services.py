@@ -3,13 +3,23 @@
 Few programs listen, so what it takes is imported only for those that do.
 """
 
+import importlib
 import sys
 
 from runtime.conf import Conf, ConfError
 from runtime.log import stream_find
 
+_mounting: list[str] = []
+
 PATIENCE = 10.0
 """Seconds that requests in flight have to end when the process is to end."""
+
+
+def register(target: str) -> None:
+    """Have the function *target*, ``package.module:function``, called before anything is listened on, if anything is.
+
+    It mounts handlers; its module is imported then."""
+    _mounting.append(target)
 
 
 def open_listeners(configuration: Conf) -> None:
@@ -20,8 +30,12 @@ def open_listeners(configuration: Conf) -> None:
     listens = configuration.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener")
     if not listens and "runtime.http" not in sys.modules:
         return
-    from runtime import http, net
+    from runtime import http, net, ops
 
+    ops.mount()
+    for target in _mounting:
+        module, _, function = target.partition(":")
+        getattr(importlib.import_module(module), function)()
     http.configure(configuration)
     net.listen(configuration)
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from luamtev.state import State
     from runtime.http import Request, Response
 
+WRITABLE, ALIVE = 1, 2
+"""What Lua learns when it has said something: the client takes more at once; the client is there."""
+
 _config_ids: dict[int, tuple[int, Mapping[str, str]]] = {}
 _configs: dict[int, Mapping[str, str]] = {0: {}}
 _next_config = itertools.count(1)
@@ -80,14 +83,14 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         ending: bool,
         body: bytes,
         *headers: bytes,
-    ) -> tuple[bool, bool]:
+    ) -> int:
         it = exchange(handle)
         response = it.response
         if response.complete:
-            return True, False
+            return WRITABLE
         if it.away:
             response.resume(_say, response, int(code), reason, int(options), ending, body, headers)
-            return False, True
+            return ALIVE
         return _say(response, int(code), reason, int(options), ending, body, headers)
 
     def web_respond_fd(
@@ -153,12 +156,12 @@ def _say(
     ending: bool,
     body: bytes,
     headers: tuple[bytes, ...],
-) -> tuple[bool, bool]:
-    """Hand the response what Lua gathered; returns whether the client takes more, and whether it is there."""
+) -> int:
+    """Hand the response what Lua gathered; returns WRITABLE and ALIVE, whichever holds."""
     if response.complete:
-        return True, False
+        return WRITABLE
     if not response.started:
-        if code != 200 or reason is not None:
+        if code != 200 or (reason is not None and reason != b"OK"):
             response.status(code, reason)
         if headers:
             pairs = iter(headers)
@@ -170,8 +173,8 @@ def _say(
         response.write(body)
     if ending:
         response.flush_end()
-        return True, True
-    return response.flush(), True
+        return WRITABLE | ALIVE
+    return (WRITABLE if response.flush() else 0) | ALIVE
 
 
 def _await_drain(response: "Response", wake: Callable[[], object]) -> None:

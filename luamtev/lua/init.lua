@@ -87,10 +87,16 @@ local function call(module_name, function_name)
   run() -- no tail call: a traceback shall name it
 end
 
+local inspect -- few states are ever asked
+
 local entries = {
   pump = kernel.pump,
   wake = kernel.wake,
   call = function(module_name, function_name) return kernel.start(call, module_name, function_name) end,
+  inspect = function(...)
+    inspect = inspect or load_library("inspect", home)
+    return inspect(...)
+  end,
   reactor_fd = reactor.fd,
 }
 if settings.library ~= "" then

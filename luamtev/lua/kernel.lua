@@ -306,6 +306,10 @@ end
 
 function kernel.current() return current end
 
+-- All coroutines that were spawned and have not ended, as keys; and how often the event loop has called.
+function kernel.tasks() return tasks end
+function kernel.visits() return visits end
+
 -- The task of a coroutine that was spawned and has not ended, or nil.
 function kernel.task_of(co) return tasks[co] end
 

@@ -15,7 +15,8 @@ local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber
 local find, concat, xpcall, traceback = string.find, table.concat, xpcall, debug.traceback
 
 local CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
-local MOST_NAMES = 1000 -- header names remembered as good
+local WRITABLE, ALIVE = 1, 2
+local MOST_KNOWN = 1000 -- names and values of headers remembered as good
 
 -- Arguments -----------------------------------------------------------------------------------------------------------
 
@@ -31,14 +32,24 @@ local function check_text(value, position, name)
   error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " .. type(value) .. ")", 3)
 end
 
-local good_names, good_count = {}, 0
+-- Patterns are slow beside a look into a table, and most headers are always the same.
+local good_names, name_count = {}, 0
+local good_values, value_count = {}, 0
 
 local function check_name(name)
-  if good_names[name] then return end
   if name == "" or find(name, "[^!#$%%&'*+.^_`|~%w-]") then
     error("bad argument #1 to 'header' (name of a header expected, got '" .. name .. "')", 3)
   end
-  if good_count < MOST_NAMES then good_names[name], good_count = true, good_count + 1 end
+  if name_count < MOST_KNOWN then good_names[name], name_count = true, name_count + 1 end
+end
+
+local function check_value(name, value)
+  if find(value, "[%z\1-\8\10-\31\127]") then
+    error("bad argument #2 to 'header' (control character in the value of " .. name .. ")", 3)
+  end
+  if #value > 100 then return end
+  if value_count >= MOST_KNOWN then good_values, value_count = {}, 0 end
+  good_values[value], value_count = true, value_count + 1
 end
 
 -- Requests ------------------------------------------------------------------------------------------------------------
@@ -103,20 +114,32 @@ local new_request = class("mtev.http_request", request_methods)
 -- Responses -----------------------------------------------------------------------------------------------------------
 
 local context_methods = {}
+local CONSTANTS = { CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEFLATE }
 
 function context_methods:request()
-  return self.asked
+  local asked = self.asked
+  if not asked then
+    asked = new_request({ handle = self.handle, verb = self.verb, path = self.path, fields = false, parameters = false })
+    self.asked = asked
+  end
+  return asked
 end
 
--- Sends what was gathered; returns whether the client takes more at once, and whether it is still there.
-local function send(context, ending)
+-- A body is a text, until something follows it: then it is a table of texts.
+local function gathered(context)
   local body = context.body
-  local content = context.pieces == 1 and body[1] or concat(body, "", 1, context.pieces)
-  local headers, n = context.lines, context.count
+  if context.pieces < 2 then return body end
+  return concat(body, "", 1, context.pieces)
+end
+
+-- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
+local function send(context, ending)
+  local content = gathered(context)
+  local n = context.count
   local handle, code, reason, options = context.handle, context.code, context.reason or nil, context.options
   if n == 0 then return respond(handle, code, reason, options, ending, content) end
-  if n == 2 then return respond(handle, code, reason, options, ending, content, headers[1], headers[2]) end
-  return respond(handle, code, reason, options, ending, content, unpack(headers, 1, n))
+  if n == 1 then return respond(handle, code, reason, options, ending, content, context.name, context.value) end
+  return respond(handle, code, reason, options, ending, content, context.name, context.value, unpack(context.lines, 1, 2 * n - 2))
 end
 
 -- status(code[, reason]): false when it is too late.
@@ -141,13 +164,21 @@ function context_methods:header(...)
   check_count(select("#", ...), 2, 2, "header")
   local name, value = ...
   name, value = check_text(name, 1, "header"), check_text(value, 2, "header")
-  check_name(name)
-  if find(value, "[%z\1-\8\10-\31\127]") then
-    error("bad argument #2 to 'header' (control character in the value of " .. name .. ")", 2)
-  end
+  if not good_names[name] then check_name(name) end
+  if not good_values[value] then check_value(name, value) end
   if self.started then return false end
-  local lines, n = self.lines, self.count
-  lines[n + 1], lines[n + 2], self.count = name, value, n + 2
+  local n = self.count
+  if n == 0 then
+    self.name, self.value = name, value
+  else
+    local lines = self.lines
+    if not lines then
+      lines = {}
+      self.lines = lines
+    end
+    lines[2 * n - 1], lines[2 * n] = name, value
+  end
+  self.count = n + 1
   return true
 end
 
@@ -157,20 +188,26 @@ function context_methods:write(...)
   local text = check_text((...), 1, "write")
   if self.ended then return false end
   local n = self.pieces + 1
-  self.body[n], self.pieces = text, n
+  if n == 1 then
+    self.body = text
+  else
+    if n == 2 then self.body = { self.body } end
+    self.body[n] = text
+  end
+  self.pieces = n
   return true
 end
 
 -- Sends what there is, and waits while the client does not take it.  False when the response has ended or the client is gone.
 function context_methods:flush()
   if self.ended then return false end
-  local writable, alive = send(self, false)
-  self.started, self.pieces, self.count = true, 0, 0
-  if not alive then
+  local outcome = send(self, false)
+  self.started, self.body, self.pieces, self.count = true, "", 0, 0
+  if bit.band(outcome, ALIVE) == 0 then
     self.ended = true
     return false
   end
-  if not writable then
+  if bit.band(outcome, WRITABLE) == 0 then
     local ticket = kernel.ticket()
     drain(self.handle, ticket)
     kernel.await(ticket)
@@ -189,8 +226,8 @@ function context_methods:write_fd(...)
     end
   end
   if self.ended then return false end
-  local done, failure = respond_fd(self.handle, self.pieces > 0 and concat(self.body, "", 1, self.pieces) or "", fd, size, offset)
-  self.pieces = 0
+  local done, failure = respond_fd(self.handle, gathered(self), fd, size, offset)
+  self.body, self.pieces = "", 0
   if done then return true end
   return false, failure
 end
@@ -199,9 +236,9 @@ end
 function context_methods:flush_end()
   if self.ended then return false end
   self.ended, self.started = true, true
-  local _, alive = send(self, true)
-  self.pieces, self.count = 0, 0
-  return alive
+  local outcome = send(self, true)
+  self.body, self.pieces, self.count = "", 0, 0
+  return bit.band(outcome, ALIVE) ~= 0
 end
 
 -- option(CHUNKED, CLOSE, GZIP or DEFLATE, or a sum)
@@ -236,7 +273,7 @@ function context_methods:htmlentities(...)
   return mtev.utf8tohtml(...)
 end
 
-local new_context = class("mtev.http_ctx", context_methods)
+local new_context = class("mtev.http_ctx", context_methods, CONSTANTS)
 
 -- Rest ----------------------------------------------------------------------------------------------------------------
 
@@ -282,8 +319,8 @@ local function close_with(context, code, content_type, message)
     return
   end
   context.code, context.reason, context.options = code, false, 0
-  context.lines, context.count = { "Content-Type", content_type }, 2
-  context.body, context.pieces = { message }, 1
+  context.name, context.value, context.count = "Content-Type", content_type, 1
+  context.body, context.pieces = message, 1
   context_methods.flush_end(context)
 end
 
@@ -310,9 +347,8 @@ end
 -- One request from its first line to its last; *progress* tells whoever started it that it is over.
 local function run(handle, mount, method, path, config, progress)
   local context = new_context({
-    handle = handle, code = 200, reason = false, options = 0, lines = {}, count = 0, body = {}, pieces = 0,
-    started = false, ended = false, CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEFLATE,
-    asked = new_request({ handle = handle, verb = method, path = path, fields = false, parameters = false }),
+    handle = handle, verb = method, path = path, asked = false, code = 200, reason = false, options = 0,
+    name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false, ended = false,
   })
   local ok, failure = xpcall(serve, describe, new_rest({ context = context, denied = false }), mount, config)
   if not ok then

@@ -1,6 +1,6 @@
 """The loadable modules that run Lua.  In a configuration their image is ``lua_mtev``."""
 
-from runtime import modules
+from runtime import modules, services
 
 IMAGE = "lua_mtev"
 
@@ -9,3 +9,4 @@ def register() -> None:
     """Make the modules known to the loader."""
     modules.register(IMAGE, "lua_general", "luamtev.modules.lua_general:LuaGeneral")
     modules.register(IMAGE, "lua_web", "luamtev.modules.lua_web:LuaWeb")
+    services.register("luamtev.modules.lua_ops:mount")

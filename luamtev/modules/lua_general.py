@@ -5,6 +5,7 @@ in all of them.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from luamtev.modules.config import boolean, options
 from luamtev.state import State, StateError, prepare
@@ -23,7 +24,7 @@ class LuaGeneral:
         self.module = config["lua_module"]
         self.function = config["lua_function"]
         self.concurrent = boolean(config, "concurrent", False)
-        self.options = options(config)
+        self.options = replace(options(config), name="lua_general")
         prepare()
         self.states: dict[eventer.LoopThread, State] = {}
 

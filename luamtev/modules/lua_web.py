@@ -92,7 +92,9 @@ class LuaWeb:
 
     def _make(self, thread: eventer.LoopThread, wanted: Options) -> Exchanges:
         try:
-            state = State(replace(wanted, library="web", mounts=tuple(each.module for each in self.mounts)))
+            state = State(
+                replace(wanted, name="lua_web", library="web", mounts=tuple(each.module for each in self.mounts))
+            )
         except StateError as failure:
             stream_find("error/lua").log(f"lua_web: {failure}\n")
             raise

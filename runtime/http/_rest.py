@@ -3,13 +3,14 @@
 The types are named when this room is imported; handlers may be mounted at any time, from any thread.
 """
 
+import time
 import traceback
 
 import gevent
 
 from runtime import conf, eventer, hooks, log
 from runtime.eventer import EXCEPTION, READ, Event
-from runtime.net import Connection, check_config
+from runtime.net import Connection, check_config, set_fallback
 
 from . import _access, _acl
 from ._files import simple_file_handler
@@ -114,6 +115,15 @@ def http_rest_api(event: Event, _mask: int, connection: Connection, _now: float)
     return READ | EXCEPTION
 
 
+def http_after_word(event: Event, connection: Connection, word: bytes, now: float) -> int:
+    """Take over a connection of which *word* was read already."""
+    http_rest_api(event, 0, connection, now)
+    session = connection.closure
+    assert isinstance(session, Session)
+    session.begin(word, now)
+    return event.mask
+
+
 def wire_rest_api(event: Event, mask: int, connection: Connection, now: float) -> int:
     """The same under the name that connections made the other way round have."""
     return http_rest_api(event, mask, connection, now)
@@ -122,6 +132,8 @@ def wire_rest_api(event: Event, mask: int, connection: Connection, now: float) -
 def completed(response: Response) -> None:
     """A response has gone out: tell hooks and the access log."""
     request = response.request
+    if request.route is not None and request.received:
+        request.route.latency.add(time.time() - request.received)
     if _access.stream().enabled and (
         not REQUEST_LOG.exists() or REQUEST_LOG.invoke(request, response) == hooks.CONTINUE
     ):
@@ -174,3 +186,5 @@ def _bytes(text: bytes | str) -> bytes:
 for _name, _function in (("http_rest_api", http_rest_api), ("mtev_wire_rest_api/1.0", wire_rest_api)):
     eventer.name_callback(_name, _function)
     check_config(_name, from_config)
+check_config("control_dispatch", from_config)
+set_fallback(http_after_word)

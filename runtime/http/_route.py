@@ -8,6 +8,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+from runtime import stats
+
 from ._request import Request
 from ._response import Response
 
@@ -21,9 +23,9 @@ class Mountpoint:
     """One rule.
 
     Attributes: ``method``, ``base``, ``expression`` (as bytes), ``handler``, ``auth``, ``aco`` (the handler may wait,
-    in a greenlet of its own)."""
+    in a greenlet of its own), ``latency``, a histogram of seconds from a request's first byte to its answer."""
 
-    __slots__ = ("aco", "auth", "base", "expression", "handler", "method", "search")
+    __slots__ = ("aco", "auth", "base", "expression", "handler", "latency", "method", "search")
 
     def __init__(self, method: bytes, base: bytes, expression: bytes, handler: Handler, auth: Auth, aco: bool) -> None:
         import pcre2  # at the first mount, not at start
@@ -34,6 +36,8 @@ class Mountpoint:
         self.handler = handler
         self.auth = auth
         self.aco = aco
+        route = f"{method.decode('latin-1')} {base.decode('utf-8', 'replace')} {expression.decode('utf-8', 'replace')}"
+        self.latency = stats.histogram("http_latency", {"route": route, "units": "seconds"})
         try:
             self.search: Any = pcre2.compile(expression).search
         except pcre2.LibraryError as bad:

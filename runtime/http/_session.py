@@ -77,6 +77,15 @@ class Session:
         self.http.finish()
         self._settle()
 
+    def begin(self, data: bytes, now: float) -> None:
+        """Take *data* from the client, read already."""
+        http = self.http
+        http.now = now
+        http.feed(data)
+        if http.output and self._unsent is None:
+            self.write()
+        self._settle()
+
     def readable(self, now: float) -> None:
         """Bytes are there, or the end."""
         while True:
@@ -92,12 +101,7 @@ class Session:
                 self._ended()
                 return
             if not self._lingering:
-                http = self.http
-                http.now = now
-                http.feed(data)
-                if http.output and self._unsent is None:
-                    self.write()
-                self._settle()
+                self.begin(data, now)
             if not self.connection.pending() or self.http.paused:
                 return
 

@@ -42,6 +42,7 @@ class Loaded:
 
 
 _registered: dict[tuple[str, str], str] = {}
+_loaded: list[Loaded] = []
 
 
 def register(image: str, name: str, target: str) -> None:
@@ -54,7 +55,7 @@ def load(configuration: Conf) -> list[Loaded]:
 
     Raises :exc:`ModuleError` for one that is not found, is no module, or refuses its configuration."""
     root = configuration.root_name
-    loaded = []
+    loaded: list[Loaded] = []
     for section in configuration.get_sections(f"/{root}/modules//generic|/{root}/include/modules//generic"):
         if configuration.env_off(section):
             continue
@@ -69,7 +70,13 @@ def load(configuration: Conf) -> list[Loaded]:
         except ValueError as mistake:
             raise ModuleError(f"module {name} (image {image}): {mistake}") from None
         loaded.append(Loaded(image, name, module))
+    _loaded[:] = loaded
     return loaded
+
+
+def loaded() -> list[Loaded]:
+    """The modules of the configuration that was loaded."""
+    return list(_loaded)
 
 
 def start(loaded: list[Loaded]) -> None:

@@ -5,6 +5,7 @@ callback gets an event of its own, whose closure is a :class:`Connection`; it is
 writable, returns the next mask, and closes the connection when it is done.
 """
 
+from ._commands import commands, register_command, set_fallback
 from ._conf import listen
 from ._connection import Connection, connections
 from ._errors import NetError
@@ -15,10 +16,13 @@ __all__ = [
     "Listener",
     "NetError",
     "check_config",
+    "commands",
     "connections",
     "listen",
     "listeners",
     "open_listener",
+    "register_command",
+    "set_fallback",
     "start",
     "stop_accepting",
 ]

@@ -88,6 +88,7 @@ def test_every_key_becomes_an_option() -> None:
     )
     assert module.concurrent is True
     assert module.options == Options(
+        name="lua_general",
         directory="d",
         cpath="c",
         Cpreloads="a,b",

@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import json
 import os
 import re
 import signal
@@ -385,6 +386,51 @@ def test_handlers_suspend_and_no_answer_is_mixed_up(web: Web) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("requests", [2_000, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_thirty_two_connections_get_their_own_answers_only(web: Web, requests: int) -> None:
+    web.start(
+        """
+        local counter = 0
+        function handler(rest)
+          local http = rest:http()
+          local n = http:request():querystring("n")
+          counter = counter + 1
+          if counter % 97 == 0 then mtev.sleep(0.001) elseif counter % 31 == 0 then mtev.sleep(0) end
+          if counter % 101 == 0 then error("<" .. n .. ">", 0) end
+          http:header("X-N", n)
+          http:write("<" .. n .. ">")
+          http:flush_end()
+        end
+        """,
+        threads=2,
+    )
+    wrong: list[str] = []
+
+    def ask(first: int) -> None:
+        with socket.create_connection(("127.0.0.1", web.port), 60) as client:
+            for start in range(first, first + requests, 50):
+                numbers = range(start, start + 50)
+                client.sendall(b"".join(b"GET /?n=%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in numbers))
+                data = b""
+                while data.count(b">") < 50:
+                    received = client.recv(65536)
+                    if not received:
+                        break
+                    data += received
+                answers = re.findall(rb"<(\d+)>", data)
+                named = re.findall(rb"X-N: (\d+)", data)
+                if answers != [b"%d" % n for n in numbers] or len(named) + data.count(b"HTTP/1.1 500") != 50:
+                    wrong.append(f"{start}: {data[:500]!r}")
+                    return
+
+    clients = [threading.Thread(target=ask, args=(1_000_000 * i,)) for i in range(1, 33)]
+    for each in clients:
+        each.start()
+    for each in clients:
+        each.join()
+    assert wrong == []
+
+
 def test_pipelined_requests_are_answered_in_order(web: Web) -> None:
     web.start(
         """
@@ -531,6 +577,33 @@ def test_term_finishes_what_was_asked_and_refuses_what_is_new(web: Web) -> None:
     assert answer.read() == b"and ended"
     connection.close()
     assert web.process.wait(10) == 0
+
+
+def test_the_states_tell_of_themselves(web: Web) -> None:
+    web.start(
+        """
+        mtev.coroutine_spawn(function() mtev.waitfor("for ever") end)
+        function _G.mtev_xcall(query)
+          if query.fail then error("as asked", 0) end
+          return { query.a, (select(2, mtev.thread_self())) }
+        end
+        function handler(rest) local c = rest:http() c:write("x") c:flush_end() end
+        """,
+        threads=2,
+    )
+    for _ in range(20):
+        web.text("/")  # both threads have loaded the module then
+    found = json.loads(web.text("/module/lua/state.json"))
+    assert set(found) == {"lua_general", "lua_web"}
+    assert set(found["lua_web"]) == {"e:default/0", "e:default/1"}
+    one = found["lua_web"]["e:default/1"]
+    assert one["memory"] > 100_000
+    assert any("waitfor" in each["stack"] or "web.lua" in each["stack"] for each in one["coroutines"])
+    found = json.loads(web.text("/module/lua/xcall.json?a=b%20c"))
+    assert found["lua_web"]["e:default/1"] == {"result": ["b c", 1]}
+    assert found["lua_general"]["e:default/0"] == {"error": "no function mtev_xcall"}
+    found = json.loads(web.text("/module/lua/xcall.json?fail=1"))
+    assert found["lua_web"]["e:default/0"] == {"error": "as asked"}
 
 
 def test_memory_stays_flat_over_many_requests(web: Web) -> None:

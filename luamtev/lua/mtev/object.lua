@@ -3,10 +3,11 @@
 local home = ...
 
 -- Returns a constructor of objects of one type: it takes a table of fields and makes it an object.
--- Fields are looked up before methods; any other name raises.
-function home.class(type_name, methods)
+-- Fields are looked up before methods and *constants*; any other name raises.
+function home.class(type_name, methods, constants)
   local meta = {}
   local guarded = {}
+  for name, value in pairs(constants or {}) do guarded[name] = value end
   for name, method in pairs(methods) do
     guarded[name] = function(self, ...)
       if getmetatable(self) ~= meta then error("must be called as method", 2) end

@@ -106,3 +106,29 @@ def test_includes(example):
     assert [[child.tag for child in include] for include in loaded.root] == [["foo"], ["bar", "baz"]]
     assert loaded.get_string("/example/foo|/example/include/foo") == "from the child"
     assert [include.read_only for include in loaded.includes] == [False, True]
+
+
+def test_the_stack_takes_the_complete_example(example, monkeypatch, tmp_path):
+    from runtime import eventer, http, log, net
+    from runtime.conf import logs
+
+    monkeypatch.chdir(tmp_path)
+    loaded = example("complete.conf")
+    logs.configure(loaded)
+    eventer.init(loaded)
+    try:
+        http.configure(loaded)
+        [listener] = net.listen(loaded)
+        assert (listener.fanout, listener.fanout_pool) == (True, "slow")
+        assert log.stream_find("recent").type == "memory"
+    finally:
+        net.stop_accepting()
+        http.configure(None)
+        eventer.stop()
+
+
+def test_every_link_of_the_reference_leads_somewhere():
+    for page in PAGE.parent.rglob("*.md"):
+        for target in re.findall(r"\]\(([^)#\s]*)(?:#[^)]*)?\)", page.read_text()):
+            if target and "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,0 +1,94 @@
+"""The listener type ``control_dispatch``: a connection's first four bytes choose who speaks on it.
+
+They are a registered command, or the beginning of HTTP.  Manual: Listeners, control_dispatch.
+"""
+
+from collections.abc import Callable
+
+from runtime import eventer, log
+from runtime.eventer import EXCEPTION, READ, WRITE, Event
+
+from ._connection import Connection
+
+SIZE = 4
+Command = Callable[[Connection], bytes | None]
+Fallback = Callable[[Event, Connection, bytes, float], int]
+
+_commands: dict[bytes, tuple[str, Command]] = {}
+_fallback: Fallback | None = None
+
+
+def register_command(word: bytes, name: str, command: Command) -> None:
+    """Have *command* called with a connection that begins with *word*, four bytes.
+
+    It returns bytes to be sent before the connection is closed, or None when it has taken the connection over: then it
+    has set the event's callback and closure.  Raises ValueError for another size or a word that is taken."""
+    if len(word) != SIZE:
+        raise ValueError(f"a command has {SIZE} bytes, not {word!r}")
+    if word in _commands:
+        raise ValueError(f"there is a command {word!r} already")
+    _commands[word] = (name, command)
+
+
+def commands() -> dict[bytes, str]:
+    """The names of the registered commands."""
+    return {word: name for word, (name, _) in _commands.items()}
+
+
+def set_fallback(fallback: Fallback) -> None:
+    """Have *fallback* take over connections that begin with no command; it is given what was read."""
+    global _fallback
+    _fallback = fallback
+
+
+def control_dispatch(event: Event, _mask: int, connection: Connection, now: float) -> int:
+    """The listener type."""
+    word = connection.closure if isinstance(connection.closure, bytes) else b""
+    try:
+        data = connection.recv(SIZE - len(word))
+    except OSError:
+        data = b""
+    if data is None:
+        return READ | EXCEPTION
+    word += data
+    if len(word) < SIZE and data:
+        connection.closure = word
+        return READ | EXCEPTION
+    connection.closure = None
+    known = _commands.get(word)
+    if known is not None:
+        return _run(event, connection, *known)
+    if _fallback is None or len(word) < SIZE:
+        connection.close()
+        return 0
+    return _fallback(event, connection, word, now)
+
+
+def _run(event: Event, connection: Connection, name: str, command: Command) -> int:
+    try:
+        reply = command(connection)
+    except Exception as failure:
+        log.error.log(f"command {name} of {connection.remote[0]} failed: {failure!r}\n")
+        connection.close()
+        return 0
+    if reply is None:
+        return event.mask
+    connection.closure = reply
+    event.callback = _send
+    return _send(event, WRITE, connection, 0.0)
+
+
+def _send(_event: Event, _mask: int, connection: Connection, _now: float) -> int:
+    rest = connection.closure
+    assert isinstance(rest, bytes)
+    try:
+        connection.closure = rest[connection.send(rest) :]
+    except OSError:
+        connection.closure = b""
+    if connection.closure:
+        return WRITE | EXCEPTION
+    connection.close()
+    return 0
+
+
+eventer.name_callback("control_dispatch", control_dispatch)

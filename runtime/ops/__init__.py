@@ -1,0 +1,9 @@
+"""Operations endpoints: what a running system says of itself over HTTP.  Manual: Operations; Listeners, REST.
+
+All of them are behind access control.
+"""
+
+from ._capa import capabilities
+from ._mount import mount
+
+__all__ = ["capabilities", "mount"]

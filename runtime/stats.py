@@ -1,0 +1,138 @@
+"""Counters and latency histograms of the stack, by name and tags, to be read by operators.  Manual: Operations.
+
+A histogram has buckets of two significant decimal digits, as those of libcircllhist: a value of 0.00123 s is counted
+with all of 1.2e-3 up to 1.3e-3.  Adding costs a lock that nobody else wants and a look into a dictionary.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+Number = int | float
+Tags = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A metric as it is now: ``value`` is a number, or counts by the lower bound of their bucket."""
+
+    name: str
+    tags: Tags
+    value: "Number | dict[float, int]"
+    total: float = 0.0  # of a histogram: the sum of its values
+
+
+class Counter:
+    """Counts up.  From any thread."""
+
+    def __init__(self) -> None:
+        self._value: Number = 0
+        self._lock = threading.Lock()
+
+    def add(self, amount: Number = 1) -> None:
+        """Count *amount* more."""
+        with self._lock:
+            self._value += amount
+
+    @property
+    def value(self) -> Number:
+        """The count."""
+        return self._value
+
+    def reset(self) -> None:
+        """Begin at 0 again."""
+        with self._lock:
+            self._value = 0
+
+
+class Histogram:
+    """Counts values by bucket.  From any thread."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._total = 0.0
+        self._lock = threading.Lock()
+
+    def add(self, value: float) -> None:
+        """Count *value*, such as seconds; what is not above 0, or too far from 1, counts as 0."""
+        if _LEAST < value < _MOST:
+            exponent = math.floor(math.log10(value))
+            digits = int(value * 10.0 ** (1 - exponent) + 1e-9)
+            index = exponent * 100 + digits if digits < 100 else (exponent + 1) * 100 + 10  # rounded up
+        else:
+            value, index = 0.0, _ZERO
+        with self._lock:
+            self._counts[index] = self._counts.get(index, 0) + 1
+            self._total += value
+
+    def buckets(self) -> dict[float, int]:
+        """Counts by the lower bound of their bucket, in order."""
+        with self._lock:
+            counts = sorted(self._counts.items())
+        return {_bound(index): count for index, count in counts}
+
+    @property
+    def total(self) -> float:
+        """The sum of all values."""
+        return self._total
+
+    def reset(self) -> None:
+        """Forget all values."""
+        with self._lock:
+            self._counts = {}
+            self._total = 0.0
+
+
+_ZERO = -(10**6)
+_LEAST, _MOST = 1e-128, 1e127
+
+_counters: dict[tuple[str, Tags], Counter] = {}
+_histograms: dict[tuple[str, Tags], Histogram] = {}
+_sources: list[Callable[[], Iterator[Reading]]] = []
+_lock = threading.Lock()
+
+
+def counter(name: str, tags: Mapping[str, str] | None = None) -> Counter:
+    """The counter *name* with *tags*, made at first use."""
+    key = (name, tuple(sorted((tags or {}).items())))
+    with _lock:
+        return _counters.setdefault(key, Counter())
+
+
+def histogram(name: str, tags: Mapping[str, str] | None = None) -> Histogram:
+    """The histogram *name* with *tags*, made at first use; its values are seconds unless the tag ``units`` says."""
+    key = (name, tuple(sorted((tags or {}).items())))
+    with _lock:
+        return _histograms.setdefault(key, Histogram())
+
+
+def source(readings: Callable[[], Iterator[Reading]]) -> None:
+    """Have *readings* asked for what is counted elsewhere, each time somebody looks."""
+    _sources.append(readings)
+
+
+def read() -> list[Reading]:
+    """Everything counted, by name."""
+    with _lock:
+        counters, histograms = list(_counters.items()), list(_histograms.items())
+    found = [Reading(name, tags, each.value) for (name, tags), each in counters]
+    found += [Reading(name, tags, each.buckets(), each.total) for (name, tags), each in histograms]
+    for readings in list(_sources):
+        found += readings()
+    return sorted(found, key=lambda each: (each.name, each.tags))
+
+
+def reset() -> None:
+    """Set counters and histograms back; what is counted elsewhere stays."""
+    with _lock:
+        everything: list[Counter | Histogram] = [*_counters.values(), *_histograms.values()]
+    for each in everything:
+        each.reset()
+
+
+def _bound(index: int) -> float:
+    if index == _ZERO:
+        return 0.0
+    exponent, mantissa = divmod(index, 100)
+    return float(f"{mantissa}e{exponent - 1}")
