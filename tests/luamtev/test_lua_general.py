@@ -101,7 +101,7 @@ def test_every_key_becomes_an_option() -> None:
         tragedy_terminates=True,
     )
     module.configure({"lua_module": "m", "lua_function": "f"})
-    assert module.options == Options()
+    assert module.options == Options(name="lua_general")
     assert module.concurrent is False
 
 
