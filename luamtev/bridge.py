@@ -138,6 +138,10 @@ class Border:
 
         return crossing
 
+    def is_on_hub(self) -> bool:
+        """Whether the caller may enter Lua here."""
+        return greenlet.getcurrent() is self._hub
+
     def check_hub(self) -> None:
         """Raise :exc:`NotOnHub` unless the caller may enter Lua here."""
         if greenlet.getcurrent() is not self._hub:

@@ -26,6 +26,7 @@ from luamtev.api import (
     dns,
     files,
     gunzip,
+    hooks,
     log,
     pcre,
     process,
@@ -51,6 +52,7 @@ FAMILIES = (
     dns,
     files,
     gunzip,
+    hooks,
     pcre,
     process,
     shared,
@@ -143,6 +145,7 @@ class State:
         self.thread = eventer.current()
         self.options = options
         self.tickets: dict[int, Pending] = {}
+        self.closers: list[Callable[[], object]] = []  # called when the state closes
         self.children: set[process.Child] = set()  # those that run, known to Lua or not
         self.exchanges = web.Exchanges(self, list(options.mounts)) if options.library == "web" else None
         self.busy = False  # Lua is running
@@ -181,6 +184,21 @@ class State:
             self._schedule(delay)
         return bool(over)
 
+    def can_enter(self) -> bool:
+        """Whether Lua may be entered here and now.  From any thread."""
+        return not self.busy and self._border is not None and self._border.is_on_hub()
+
+    def call_hook(self, number: int, arguments: list[Any]) -> int:
+        """Call the function that Lua registered under *number*; on this thread, when no Lua runs."""
+        border = self._border
+        assert border is not None
+        border.check_hub()
+        self.busy = True
+        try:
+            return int(self._entries["hook"](number, *map(border.plain, arguments)))
+        finally:
+            self.busy = False
+
     def inspect(self, *question: bytes) -> Any:
         """What the state says of itself: to ``state``, or to ``xcall`` and a query in JSON.  When nobody runs in it."""
         if self._border is None:
@@ -218,6 +236,8 @@ class State:
         self._timer = self._watcher = None
         while self.tickets:
             self.tickets.popitem()[1].cancel()
+        while self.closers:
+            self.closers.pop()()
         while self.children:
             self.children.pop().close()
         self._entries.clear()
@@ -238,7 +258,7 @@ class State:
         load = border.load(_LOADER, "luamtev/loader.lua")
         load_library = load(border.table(_libraries()))
         entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
-        names = ("pump", "wake", "call", "inspect", *(("serve",) if self.exchanges is not None else ()))
+        names = ("pump", "wake", "call", "inspect", "hook", *(("serve",) if self.exchanges is not None else ()))
         self._entries = {name: entries[name.encode()] for name in names}
         loop = self.thread.loop
         reactor_fd = entries[b"reactor_fd"]

@@ -27,7 +27,7 @@ mtev = {}
 ffi = require("ffi")
 for _, family in ipairs({ "object", "timeval", "coroutines", "log", "conf", "shared", "system",
   "json_decode", "json_encode", "json", "encodings", "digests", "text", "gunzip", "pcre_library", "pcre_package", "pcre",
-  "timezone", "crypto", "bignum", "xml", "pack", "extras", "files", "sockaddr", "addresses", "eventer", "tls", "socket", "process", "exec", "Proc", "dns",
+  "timezone", "crypto", "bignum", "xml", "pack", "extras", "files", "sockaddr", "addresses", "eventer", "tls", "socket", "process", "exec", "Proc", "dns", "hooks",
   "http_response", "HttpClient", "Api", "websocket" }) do
   package.loaded["mtev." .. family] = load_library("mtev/" .. family, home) or mtev
 end
@@ -93,6 +93,7 @@ local entries = {
   pump = kernel.pump,
   wake = kernel.wake,
   call = function(module_name, function_name) return kernel.start(call, module_name, function_name) end,
+  hook = home.call_hook,
   inspect = function(...)
     inspect = inspect or load_library("inspect", home)
     return inspect(...)

@@ -1,0 +1,135 @@
+"""mtev.hook: Lua functions on the hooks of the stack."""
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from runtime import hooks, log
+
+HOOK = hooks.declare("test_lua_hook")
+
+REGISTER = """
+    package.loaded.taker = {
+      take = function(...)
+        print(select("#", ...), ...)
+        return result
+      end,
+      fail = function() error("as asked") end,
+      wait = function() mtev.sleep(0) end,
+    }
+    function main()
+      print(mtev.hook("test_lua_hook", "taker", "FUNCTION"))
+      result = RESULT
+      os.exit(0)
+    end
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_callbacks_left() -> Iterator[None]:
+    yield
+    assert not HOOK.exists()
+
+
+def register(lua: Any, function: str = "take", result: str = "nil") -> None:
+    assert lua(REGISTER.replace("FUNCTION", function).replace("RESULT", result)).startswith("true\n")
+
+
+def test_a_function_gets_what_can_cross_and_decides(lua: Any) -> None:
+    register(lua, result="MTEV_HOOK_DONE")
+    assert lua.on_thread(lambda: HOOK.invoke("text", b"bytes", 5, 1.5, True, None, object())) == hooks.DONE
+    assert lua.printed() == "true\n7\ttext\tbytes\t5\t1.5\ttrue\tnil\tnil\n"
+    lua.close()
+
+
+def test_lines_of_the_log_are_tables(lua: Any) -> None:
+    lua(
+        """
+        package.loaded.taker = { take = function(stream, line)
+          if line.facility == "test/hooked" then print(stream, line.message, line.whence > 1e9) end
+        end }
+        function main() print(mtev.hook("mtev_log_line", "taker", "take")) os.exit(0) end
+        """
+    )
+    stream = log.new_stream("test/hooked", type="memory", path="10,1000")
+    lua.on_thread(lambda: stream.log("one line"))
+    assert lua.printed() == "true\ntest/hooked\tone line\ttrue\n"
+    lua.close()
+
+
+def test_elsewhere_the_chain_goes_on(lua: Any) -> None:
+    register(lua, result="MTEV_HOOK_DONE")
+    assert HOOK.invoke() == hooks.CONTINUE  # not the state's thread
+    assert lua.on_thread(lambda: HOOK.invoke(), thread=1) == hooks.CONTINUE
+    assert lua.printed() == "true\n"
+    lua.close()
+
+
+@pytest.mark.parametrize(
+    ("function", "result", "message"),
+    [
+        ("take", "'nonsense'", "a hook returned nonsense, not a hook result"),
+        ("fail", "nil", "as asked"),
+        ("wait", "nil", "needs a coroutine"),
+    ],
+)
+def test_what_goes_wrong_is_logged_and_the_chain_goes_on(lua: Any, function: str, result: str, message: str) -> None:
+    lua.start(REGISTER.replace("FUNCTION", function).replace("RESULT", result))
+    assert lua.status() == 0
+    assert lua.on_thread(lambda: HOOK.invoke()) == hooks.CONTINUE
+    assert message in lua.errors()
+    lua.close()
+
+
+def test_what_cannot_be_registered_is_told(lua: Any) -> None:
+    printed = lua(
+        """
+        package.loaded.empty = {}
+        local function try(...) print((select(2, pcall(mtev.hook, ...)):gsub("^.-:%d+: ", ""):match("[^\\n]*"))) end
+        function main()
+          print(mtev.hook("test_lua_hook"), mtev.hook("no_such_hook"))
+          package.loaded.full = { f = print }
+          print(mtev.hook("no_such_hook", "full", "f"))
+          try("test_lua_hook", "empty", "f")
+          try("test_lua_hook", "nowhere", "f")
+          try("test_lua_hook", "full")
+          try()
+          os.exit(0)
+        end
+        """
+    )
+    assert printed.splitlines() == [
+        "true\tfalse",
+        "false",
+        "hook: module 'empty' has no function 'f'",
+        "module 'nowhere' not found:",
+        "bad argument #3 to 'hook' (string expected, got nil)",
+        "bad argument #1 to 'hook' (string expected, got nil)",
+    ]
+
+
+def test_requests_and_sections_cross_as_tables(lua: Any) -> None:
+    from lxml import etree
+
+    class Request(types.SimpleNamespace):
+        pass
+
+    register(lua)
+    request = Request(
+        method=b"GET", path=b"/p", query=b"a=b", protocol=b"HTTP/1.1", user=None, headers={b"host": b"h"}, session=None
+    )
+    element = etree.fromstring("<a><b c='d'/></a>")[0]
+    lua(
+        """
+        package.loaded.other = { show = function(request, section)
+          print(request.method, request.uri, request.querystring, request.headers.host, request.remote)
+          print(section.path, section.name, section.attributes.c)
+        end }
+        function main() mtev.hook("test_lua_hook", "other", "show") os.exit(0) end
+        """
+    )
+    lua.on_thread(lambda: HOOK.invoke(request, element))
+    assert "GET\t/p\ta=b\th\tnil\n/a/b\tb\td\n" in lua.printed()
+    lua.close()
