@@ -280,8 +280,13 @@ describe("mtev.Proc", function()
     local running = proc("while :; do echo ready >&2; sleep 0.01; done"):start()
     assert.is_true(running:ready())
     assert.is_true(running:pause())
-    local _, out = mtev.exec("ps", { "ps", "-o", "stat=", "-p", tostring(running:pid()) })
-    assert.are.equal("T", out:sub(1, 1))
+    local state
+    for _ = 1, 500 do
+      state = select(2, mtev.exec("ps", { "ps", "-o", "stat=", "-p", tostring(running:pid()) })):sub(1, 1)
+      if state == "T" then break end
+      mtev.sleep(0.01)
+    end
+    assert.are.equal("T", state)
     assert.is_true(running:resume())
     local watch = running:logwatch("ready")
     assert.are.equal("ready\n", watch:wait(10))
