@@ -4,7 +4,6 @@ The kernel in Lua decides who runs; this file only gets it onto the hub.  Every 
 can wait, and that becomes one timer, or one callback at the next opportunity.
 """
 
-import json
 import os
 import stat
 import sys
@@ -209,6 +208,8 @@ class State:
             said: bytes = self._entries["inspect"](*question)
         finally:
             self.busy = False
+        import json
+
         return json.loads(said.decode("utf-8", "replace"))
 
     def ticket_done(self, ticket: int, *values: bytes | float | bool | None) -> None:

@@ -6,7 +6,6 @@ What a method does with signs and limits is OpenSSL's: division truncates, bits 
 """
 
 import re
-import secrets
 from collections.abc import Callable
 from math import gcd
 from typing import TYPE_CHECKING, Any
@@ -217,6 +216,8 @@ def _tonelli_shanks(a: int, p: int) -> int:
 
 
 def _rand_range(limit: int) -> int | None:
+    import secrets
+
     return secrets.randbelow(limit) if limit > 0 else None
 
 
@@ -226,6 +227,8 @@ def _rand(bits: int, top: int, bottom: int) -> int | None:
         raise _too_large()
     if bits < 0 or (bits == 0 and (top != -1 or bottom)) or (bits == 1 and top > 0):
         return None
+    import secrets
+
     number = secrets.randbits(bits)
     if top >= 0:
         number |= (3 << (bits - 2)) if top > 0 else (1 << (bits - 1))

@@ -4,9 +4,7 @@ Nothing is kept here: a key and a request cross as PEM.  Making a key, and check
 and is done in a thread, for a ticket.  Manual: none; the names are those of OpenSSL's command line.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,8 @@ from luamtev.bridge import LuaError
 from runtime import log
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     from luamtev.state import State
 
 MIN_BITS, MAX_BITS = 1024, 16384
@@ -112,7 +112,9 @@ def functions(state: "State") -> dict[str, Callable[..., Any]]:
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
+def _threads() -> "ThreadPoolExecutor":
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(max_workers=2, thread_name_prefix="luamtev-keys")
 
 
@@ -269,6 +271,8 @@ def _general_name(kind: str, value: str) -> Any:
     from cryptography import x509
 
     if kind == "IP":
+        import ipaddress
+
         return x509.IPAddress(ipaddress.ip_address(value))
     if kind == "RID":
         return x509.RegisteredID(x509.ObjectIdentifier(value))

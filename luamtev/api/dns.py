@@ -4,8 +4,6 @@ Nothing here waits.  dnspython is imported by the first lookup, for few programs
 """
 
 import functools
-import ipaddress
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +39,8 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
 
 def query(name: bytes, rtype: bytes, rclass: bytes) -> tuple[int | None, bytes]:
     """A question's id and message; or None and why it cannot be asked."""
+    import secrets
+
     import dns.exception
     import dns.message
 
@@ -144,6 +144,8 @@ def _lines(path: Path, stamp: tuple[int, int] | None) -> list[str]:
 
 
 def _is_address(text: str) -> bool:
+    import ipaddress
+
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -7,9 +7,7 @@ Manual: mtev.spawn, mtev.process.
 
 import errno
 import os
-import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from luamtev.bridge import Handles
 
 if TYPE_CHECKING:
+    import subprocess
+
     from luamtev.state import State
 
 _NUMBERS = {"ETIMEDOUT": errno.ETIMEDOUT} | {
@@ -168,6 +168,8 @@ def spawn(
 
     Returns the process and our ends of its standard input, output and error, which close on exec.
     Raises :exc:`OSError` when it cannot be started."""
+    import subprocess
+
     program = _find(path)
     ends: list[int] = []
     try:
@@ -196,6 +198,8 @@ def spawn(
 def _find(path: bytes) -> bytes:
     if b"/" in path:
         return path
+    import shutil
+
     found = shutil.which(os.fsdecode(path))
     if found is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)

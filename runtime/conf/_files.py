@@ -1,7 +1,6 @@
 """Files that are replaced as a whole or not at all."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from ._errors import ConfError
@@ -28,6 +27,8 @@ def replace(path: Path, data: bytes) -> None:
     temporary = None
     try:
         before = target.stat() if target.exists() else None
+        import tempfile
+
         descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with open(descriptor, "wb") as file:
             file.write(data)

@@ -10,8 +10,6 @@ A key is never used twice.  What no ``.node`` names is not there: a child is wri
 and removed after the one that no longer does.  So a directory is always what it was before a change or after it.
 """
 
-import hashlib
-import shutil
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -67,6 +65,8 @@ class Store:
                 path.unlink(missing_ok=True)
                 del self._written[path]
                 if path.name == _NODE:
+                    import shutil
+
                     shutil.rmtree(path.parent, ignore_errors=True)
         except OSError as failure:
             raise ConfError(f"cannot write: {failure.strerror}", failure.filename or self.directory) from None
@@ -136,4 +136,6 @@ def _bytes(element: "etree._Element") -> bytes:
 
 
 def _digest(data: bytes) -> bytes:
+    import hashlib
+
     return hashlib.sha256(data).digest()
