@@ -4,18 +4,25 @@ Configuration of the listener: ``document_root``; ``index_file``, index.html by 
 extension EXT.  A path that leads out of the root, also through a symbolic link, is refused.
 """
 
+import fcntl
 import os
 import re
 import stat
+import sys
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from ._paths import normal
 from ._request import Request
 from ._response import Response
 from ._status import http_date
+
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY  # a pipe must not block the loop
+_SMALL = 64 << 10
+"""Bytes of a file that is read at once instead of piece by piece."""
+
+_bases: dict[bytes, bytes] = {}
 
 _RANGE = re.compile(rb"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
 
@@ -63,27 +70,45 @@ class _Directory(Exception):
 
 def _open(root: bytes, path: bytes, index: bytes) -> int:
     """The regular file at *path*.  Raises :exc:`_Directory`, PermissionError when refused, OSError, ValueError."""
-    base = os.path.realpath(root)
-    found = os.path.realpath(os.path.join(base, path.lstrip(b"/")))  # noqa: PTH118
-    if stat.S_ISDIR(Path(os.fsdecode(found)).stat().st_mode):
-        _confine(base, found)
-        if not path.endswith(b"/"):
-            raise _Directory
-        found = os.path.realpath(os.path.join(found, index))  # noqa: PTH118
-    elif path.endswith(b"/"):
-        raise FileNotFoundError
-    _confine(base, found)
-    # Resolved already, so a link there now was put there since; and a pipe must not block the loop.
-    fd = os.open(found, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    fd = os.open(root + b"/" + path.lstrip(b"/"), _FLAGS)
+    try:
+        mode = os.fstat(fd).st_mode
+        _confine(root, fd)
+        if stat.S_ISDIR(mode):
+            if not path.endswith(b"/"):
+                raise _Directory
+            directory, fd = fd, os.open(index, _FLAGS, dir_fd=fd)
+            os.close(directory)
+            mode = os.fstat(fd).st_mode
+            _confine(root, fd)
+        if not stat.S_ISREG(mode):
+            raise PermissionError
+    except BaseException:
         os.close(fd)
-        raise PermissionError
+        raise
     return fd
 
 
-def _confine(base: bytes, found: bytes) -> None:
-    if found != base and not found.startswith(base.rstrip(b"/") + b"/"):
-        raise PermissionError
+def _confine(root: bytes, fd: int) -> None:
+    """Raise PermissionError unless what is open as *fd* is below *root*: opened first, so that no link can be changed
+    between the look and the opening."""
+    found = _path_of(fd)
+    base = _bases.get(root)
+    if base is None or not _is_below(base, found):
+        base = _bases[root] = os.path.realpath(root)  # it may be a link that leads elsewhere now
+        if not _is_below(base, found):
+            raise PermissionError
+
+
+def _is_below(base: bytes, found: bytes) -> bool:
+    return found == base or found.startswith(base.rstrip(b"/") + b"/")
+
+
+def _path_of(fd: int) -> bytes:
+    """The path, without links, of an open file."""
+    if sys.platform == "darwin":
+        return fcntl.fcntl(fd, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")
+    return os.readlink(b"/proc/self/fd/%d" % fd)  # noqa: PTH115 - bytes
 
 
 def _send(request: Request, response: Response, fd: int, mime_type: str) -> None:
@@ -111,7 +136,10 @@ def _send(request: Request, response: Response, fd: int, mime_type: str) -> None
     else:
         offset, length = 0, size
     response.header("Content-Type", mime_type)
-    response.write_fd(fd, length, offset)
+    if length > _SMALL:
+        response.write_fd(fd, length, offset)
+    else:
+        response.write(os.pread(fd, length, offset))
     response.flush_end()
 
 
