@@ -1,7 +1,5 @@
 """The access log, ``http/access``: one line a response.  Manual: Logging (http/access)."""
 
-import time
-
 from runtime import log
 
 from ._request import Request
@@ -10,7 +8,10 @@ from ._status import log_date
 
 _ESCAPES = str.maketrans({chr(code): f"\\x{code:02x}" for code in (*range(32), 34, 92, *range(127, 256))})
 
+_MOST_KNOWN = 1024
+
 _date: tuple[int, str] = (0, "")
+_known: dict[tuple[bytes, bytes, bytes], str] = {}  # what requests were, as the log shows it
 
 
 def stream() -> log.LogStream:
@@ -18,19 +19,25 @@ def stream() -> log.LogStream:
     return log.stream_find("http/access")
 
 
-def record(request: Request, response: Response, remote: str) -> None:
-    """Log a response that is complete; the caller checked that :func:`stream` is enabled."""
+def record(log_stream: log.LogStream, request: Request, response: Response, remote: str, now: float) -> None:
+    """Log a response that is complete at *now* to *log_stream*, which the caller found enabled."""
     global _date
-    now = time.time()
     second, date = _date
     if int(now) != second:
         date = log_date(now)
         _date = (int(now), date)
     elapsed = max(0.0, now - request.received) * 1000 if request.received else 0.0
     user = "-" if request.user is None else _shown(request.user)
-    what = f"{_shown(request.method)} {_shown(request.uri)} {request.protocol.decode()}"
+    key = (request.method, request.uri, request.protocol)
+    what = _known.get(key)
+    if what is None:
+        what = f"{_shown(request.method)} {_shown(request.uri)} {request.protocol.decode()}"
+        if len(request.uri) < 256:
+            if len(_known) >= _MOST_KNOWN:
+                _known.clear()
+            _known[key] = what
     counts = f"{response.code} {response.written}|{len(request.payload)} {elapsed:.3f}"
-    stream().log(f'{remote or "-"} - {user} [{date}] "{what}" {counts}\n'.encode(), file=__file__, line=1)
+    log_stream.log(f'{remote or "-"} - {user} [{date}] "{what}" {counts}\n'.encode(), file=__file__, line=1)
 
 
 def _shown(raw: bytes) -> str:

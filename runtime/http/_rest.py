@@ -132,12 +132,12 @@ def wire_rest_api(event: Event, mask: int, connection: Connection, now: float) -
 def completed(response: Response) -> None:
     """A response has gone out: tell hooks and the access log."""
     request = response.request
+    now = time.time()
     if request.route is not None and request.received:
-        request.route.latency.add(time.time() - request.received)
-    if _access.stream().enabled and (
-        not REQUEST_LOG.exists() or REQUEST_LOG.invoke(request, response) == hooks.CONTINUE
-    ):
-        _access.record(request, response, "" if request.session is None else request.session.remote)
+        request.route.latency.add(now - request.received)
+    stream = _access.stream()
+    if stream.enabled and (not REQUEST_LOG.exists() or REQUEST_LOG.invoke(request, response) == hooks.CONTINUE):
+        _access.record(stream, request, response, "" if request.session is None else request.session.remote, now)
     if REQUEST_COMPLETE.exists():
         REQUEST_COMPLETE.invoke(request, response)
 
