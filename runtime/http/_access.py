@@ -37,7 +37,24 @@ def record(log_stream: log.LogStream, request: Request, response: Response, remo
                 _known.clear()
             _known[key] = what
     counts = f"{response.code} {response.written}|{len(request.payload)} {elapsed:.3f}"
-    log_stream.log(f'{remote or "-"} - {user} [{date}] "{what}" {counts}\n'.encode(), file=__file__, line=1)
+    pairs = _pairs(request, response, remote, elapsed / 1000) if log_stream.wants_pairs else None
+    message = f'{remote or "-"} - {user} [{date}] "{what}" {counts}\n'.encode()
+    log_stream.log(message, file=__file__, line=1, pairs=pairs)
+
+
+def _pairs(request: Request, response: Response, remote: str, latency: float) -> dict[str, int | float | str]:
+    return {
+        "ip": remote,
+        "user": "" if request.user is None else request.user.decode("utf-8", "replace"),
+        "method": request.method.decode("latin-1"),
+        "protocol": request.protocol.decode("latin-1"),
+        "uri": request.path.decode("utf-8", "replace"),
+        "querystring": request.query.decode("utf-8", "replace"),
+        "status": response.code,
+        "latency": latency,
+        "bytes_written": response.written,
+        "bytes_read": len(request.payload),
+    }
 
 
 def _shown(raw: bytes) -> str:

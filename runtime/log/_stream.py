@@ -285,6 +285,11 @@ class LogStream:
             self._dedup = Dedup(seconds) if seconds > 0 else None
             self._changed()
 
+    @property
+    def wants_pairs(self) -> bool:
+        """Whether pairs would be seen by a format or a filter: whoever has to build them can save it."""
+        return bool(self._other)
+
     def set_stats(self, on: bool) -> None:
         """Have the lines that come by counted in ``lines``, or not.  Manual: Generic Attributes, stats."""
         with graph_lock:

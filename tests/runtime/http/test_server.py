@@ -1,5 +1,6 @@
 """The whole server on real sockets: curl, slow and vanishing clients, files, the access log, TLS."""
 
+import json
 import os
 import re
 import shutil
@@ -351,6 +352,22 @@ def test_the_access_log_has_a_line_for_each_response(tmp_path: Path) -> None:
     assert re.fullmatch(rf'{when} "POST /echo HTTP/1\.1" 200 \d+\|3 \d+\.\d{{3}}', lines[1])
     assert re.fullmatch(rf'{when} ".*" 400 \d+\|0 \d+\.\d{{3}}', lines[2])
     assert len(lines) == 3
+
+
+def test_the_access_log_in_json_has_its_parts_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "access"
+    log.new_stream("http/access", type="file", path=str(path)).set_format("json")
+    with client(server()) as sock:
+        sock.sendall(HELLO.replace(b"/hello", b"/hello?a=b"))
+        size = len(answers(sock, 1))
+    eventer.stop()
+    line = json.loads(path.read_text())
+    assert 0.0 <= line.pop("latency") < 10.0
+    wanted = {
+        "ip": "127.0.0.1", "user": "", "method": "GET", "protocol": "HTTP/1.1", "uri": "/hello", "querystring": "a=b",
+        "status": 200, "bytes_written": size, "bytes_read": 0,
+    }  # fmt: skip
+    assert {key: line[key] for key in wanted} == wanted
 
 
 def test_limits_that_make_no_sense_are_an_error_at_start() -> None:
