@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from luamtev import modules, state
-from runtime import conf, eventer, log
+from runtime import conf, log
 from runtime import main as stack
-from runtime.modules import ModuleError
 
 USAGE = """\
 usage: luamtev [-i] [-c conf] [-L path] [-C cpath] [-M dir] [-d] [-m[-m]] [-n threads]
@@ -30,10 +29,12 @@ usage: luamtev [-i] [-c conf] [-L path] [-C cpath] [-M dir] [-d] [-m[-m]] [-n th
   -l log      enable this log
   -n threads  event loop threads (1)
   -e func     the function to run (main)
+  -m          run under the watchdog, which starts the program again when it hangs or crashes
+  -m -m       the same, in the background
   -u user     take on this user once logs are open
   -g group    take on this group
   -T          print the configuration and exit
-  -i, -m      interactive use and the watchdog: not available in this release
+  -i          interactive use: not available in this release
   -h          print this help
 
 Options end at the file name: what follows is for the script.
@@ -56,6 +57,7 @@ class Arguments:
     modules_directory: str | None = None
     debug: bool = False
     threads: int = 1
+    managed: int = 0
     logs: list[str] = field(default_factory=list)
     function: str = "main"
     user: str | None = None
@@ -84,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.write(configuration.tostring().decode())
             return 0
         status = run(arguments, configuration)
-    except (conf.ConfError, eventer.EventerError, ModuleError, stack.SecurityError) as failure:
+    except stack.STARTING_ERRORS as failure:
         sys.stderr.write(f"luamtev: {failure}\n")
         status = stack.EXIT_CONFIGURATION
     return stack.terminate(status)
@@ -98,6 +100,7 @@ def run(arguments: Arguments, configuration: conf.Conf) -> int:
     state.host = state.Host(arg=arguments.script, print_stream="stdout")
     return stack.run(
         configuration,
+        foreground=(1, 2, 0)[min(arguments.managed, 2)],
         user=arguments.user,
         group=arguments.group,
         enable_logs=[*(["debug"] if arguments.debug else []), *arguments.logs],
@@ -122,9 +125,10 @@ def parse(argv: list[str]) -> Arguments:
     arguments = Arguments(script=tuple(script))
     for option, value in options:
         match option:
-            case "-i" | "-m":
-                what = "interactive use" if option == "-i" else "the watchdog"
-                raise UsageError(f"{option}: {what} is not available in this release")
+            case "-i":
+                raise UsageError("-i: interactive use is not available in this release")
+            case "-m":
+                arguments.managed += 1
             case "-c":
                 arguments.conf = value
             case "-L":

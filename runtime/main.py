@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import NoReturn
 
-from runtime import conf, eventer, log, modules, services
+from runtime import conf, daemon, eventer, log, modules, services
 from runtime.conf import logs
 
 EXIT_CONFIGURATION = 2
@@ -35,9 +35,16 @@ class SecurityError(Exception):
     """Privileges could not be dropped; the message names the user or group."""
 
 
+STARTING_ERRORS = (conf.ConfError, eventer.EventerError, modules.ModuleError, daemon.LockError, SecurityError)
+"""What a start may fail with, in one line each."""
+
+
 def run(
     configuration: conf.Conf,
     *,
+    foreground: int = 1,
+    lock: daemon.LockOp = daemon.LockOp.LOCK,
+    glider: str | None = None,
     user: str | None = None,
     group: str | None = None,
     enable_logs: Iterable[str] = (),
@@ -46,21 +53,57 @@ def run(
 
     TERM and INT end it.  HUP has logs reopened and the configuration read again, which stays as it was when it is bad.
 
-    Args: *user* and *group*, names or numbers, are taken on once logs are open and modules loaded; *enable_logs* names
-    streams to enable whatever the configuration says.
-    Raises :exc:`runtime.conf.ConfError`, :exc:`runtime.eventer.EventerError`, :exc:`runtime.modules.ModuleError` or
-    :exc:`SecurityError` for what cannot be brought up.  Manual: mtev_main."""
+    Args: *foreground*, 1: in this process; 2: in a child that this process monitors; 0: likewise, in the background;
+    *lock*, what to do about the lock file; *glider*, run on a server that crashes or hangs, instead of the configured
+    one; *user* and *group*, names or numbers, are taken on once logs are open, modules loaded and listeners bound;
+    *enable_logs* names streams to enable whatever the configuration says.
+    Raises :exc:`runtime.conf.ConfError`, :exc:`runtime.eventer.EventerError`, :exc:`runtime.modules.ModuleError`,
+    :exc:`runtime.daemon.LockError` or :exc:`SecurityError` for what cannot be brought up.  Manual: mtev_main."""
     conf.set_current(configuration)
     logs.configure(configuration)
     for name in enable_logs:
         stream = log.stream_find(name)
         stream.set_flags(stream.get_flags() | log.ENABLED)
+    if foreground == 1:
+        daemon.lock(configuration, lock)
+        return _serve(configuration, user, group)
+
+    from runtime import watchdog  # few programs are watched
+
+    plan = watchdog.plan(configuration, glider=glider, user=user, group=group)
+    if foreground == 0:
+        daemon.daemonize(lambda: _lock_only(configuration, lock))
+    else:
+        daemon.lock(configuration, lock)
+
+    def serve() -> int:
+        if watchdog.number_of_starts():
+            _reload(configuration)  # as the server before may have left it
+        try:
+            status = _serve(configuration, user, group)
+        except STARTING_ERRORS as failure:
+            log.error.log(f"{configuration.root_name}: {failure}\n")
+            status = EXIT_CONFIGURATION
+        terminate(status)
+
+    with _SignalPipe(_HANDLED) as signals:
+        return watchdog.Monitor(configuration.root_name, plan, serve).run(signals.pending)
+
+
+def _lock_only(configuration: conf.Conf, operation: daemon.LockOp) -> None:
+    daemon.lock(configuration, operation)
+
+
+def _serve(configuration: conf.Conf, user: str | None, group: str | None) -> int:
+    """The server itself, from its loops to its end."""
     eventer.init(configuration)
     loaded = modules.load(configuration)
     services.open_listeners(configuration)
     security_init(user, group)
     with _SignalPipe(_HANDLED) as signals:
         eventer.start()
+        if "runtime.watchdog" in sys.modules:
+            sys.modules["runtime.watchdog"].watch_loops()
         modules.start(loaded)
         services.start()
         while True:
@@ -182,6 +225,15 @@ class _SignalPipe:
                 else:
                     do()
             return self._pending.pop(0)
+
+    def pending(self) -> list[int]:
+        """The numbers of the signals that came since; does not wait."""
+        try:
+            self._pending += [each for each in os.read(self._reader, 256) if each in self._signals]
+        except BlockingIOError:
+            pass
+        found, self._pending = self._pending, []
+        return found
 
 
 def _note(_number: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """The process, its threads and the system, as Lua sees them."""
 
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,4 +16,12 @@ def functions(state: "State") -> dict[str, Callable[..., Any]]:
     def thread_self() -> tuple[int, int, str]:
         return thread.tid, thread.index, thread.name
 
-    return {"thread_self": thread_self, "uname": lambda: tuple(os.uname()), "exit": state.exit_process}
+    watchdog = sys.modules.get("runtime.watchdog")  # there if this process is watched
+
+    return {
+        "watchdog_heartbeat": lambda: None if watchdog is None else watchdog.child_heartbeat(),
+        "watchdog_timeout": lambda: None if watchdog is None else watchdog.timeout(),
+        "thread_self": thread_self,
+        "uname": lambda: tuple(os.uname()),
+        "exit": state.exit_process,
+    }

@@ -251,7 +251,6 @@ def test_help_is_usage_on_stdout_and_status_0(luamtev: Program) -> None:
         (["-n", "0", "f.lua"], "-n: '0'"),
         (["-n", "many", "f.lua"], "-n: 'many'"),
         (["-i"], "-i: interactive use is not available"),
-        (["-m", "f.lua"], "-m: the watchdog is not available"),
     ],
 )
 def test_a_bad_command_line_is_named_with_status_2(luamtev: Program, arguments: list[str], named: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "c-api.md"
 ROW = re.compile(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \| (.+) \|$", re.MULTILINE)
-ROOMS = ["runtime.eventer"]
+ROOMS = ["runtime.eventer", "runtime.watchdog"]
 
 
 def names() -> list[str]:
@@ -24,8 +24,9 @@ def is_there(name: str) -> bool:
     path = name.split(".")
     modules = [importlib.import_module(room) for room in ROOMS]
     if path[0] in ("runtime", "os"):
-        modules = [importlib.import_module(".".join(path[:-1]))]
-        path = path[-1:]
+        depth = next(n for n, part in enumerate([*path, "Last"]) if part[0].isupper() or n == len(path) - 1)
+        modules = [importlib.import_module(".".join(path[:depth]))]
+        path = path[depth:]
     if name in ("gate",):  # an argument
         return "gate" in inspect.signature(modules[0].aco_run_asynch).parameters
     for module in modules:

@@ -38,9 +38,16 @@ mtev.thread_self = checked(border.thread_self)
 
 function mtev.eventer_loop_concurrency() return settings.loop_concurrency end
 
--- No watchdog watches this process: a heartbeat reaches nobody, and there is no deadline.
-function mtev.watchdog_child_heartbeat() return 0 end
-function mtev.watchdog_timeout() return nil end
+local heartbeat, watchdog_timeout = checked(border.watchdog_heartbeat), checked(border.watchdog_timeout)
+
+-- Tells the watchdog, if one watches, that this thread is alive.
+function mtev.watchdog_child_heartbeat()
+  heartbeat()
+  return 0
+end
+
+-- Seconds that this thread may be silent; nil when no watchdog watches.
+function mtev.watchdog_timeout() return (watchdog_timeout()) end
 
 local ENTROPY = 256 -- bytes, the most getentropy gives at once
 local entropy = ffi.new("uint8_t[?]", ENTROPY)

@@ -1,0 +1,130 @@
+"""What a server does to the process it is: its lock, the background, and those who ask for it.  Manual: mtev_main.
+
+The lock file is the attribute ``lockfile`` of the configuration's root.  It is held by the process that was started, or
+by its monitor, so it tells who that is for as long as it lives, and nobody longer.
+"""
+
+import enum
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from runtime import lockfile
+from runtime.conf import Conf
+
+POLL = 0.1  # seconds between two tries for a lock
+TERMINATE_PATIENCE = 30.0
+
+
+class LockOp(enum.Enum):
+    """What to do about the lock file.  Manual: ``mtev_main``, lockop."""
+
+    NONE = "none"
+    """Ignore it."""
+    LOCK = "lock"
+    """Take it, or do not start."""
+    WAIT = "wait"
+    """Wait for it."""
+
+
+class LockError(Exception):
+    """Another process holds the lock file, or it cannot be used; the message says which."""
+
+
+def lock(configuration: Conf, operation: LockOp) -> int | None:
+    """Take the lock file of *configuration*; returns its descriptor, None when there is none to take.
+
+    Raises :exc:`LockError` naming the file and who holds it."""
+    path = configuration.root.get("lockfile")
+    if not path or operation is LockOp.NONE:
+        return None
+    while True:
+        fd, owner = lockfile.acquire_owner(path)
+        if fd >= 0:
+            return fd
+        if owner < 0 and not _is_usable(path):
+            raise LockError(f"lockfile {path}: cannot be opened for writing")
+        if operation is LockOp.LOCK:
+            who = f"process {owner}" if owner > 0 else "another process"
+            raise LockError(f"lockfile {path}: {who} holds it")
+        time.sleep(POLL)
+
+
+def status(configuration: Conf) -> tuple[int, int] | None:
+    """Process id and process group of the server that runs under *configuration*, or None.
+
+    Manual: ``mtev_main_status``."""
+    path = configuration.root.get("lockfile")
+    if not path or not os.path.exists(path):  # noqa: PTH110
+        return None
+    fd, owner = lockfile.acquire_owner(path)
+    if fd >= 0:
+        lockfile.release(fd)
+        return None
+    if owner <= 0:
+        return None
+    try:
+        return owner, os.getpgid(owner)
+    except ProcessLookupError:
+        return None
+
+
+def terminate_running(configuration: Conf, patience: float = TERMINATE_PATIENCE) -> bool:
+    """Have the server that runs under *configuration* end; True when none runs any more after *patience* seconds.
+
+    Raises PermissionError when it belongs to somebody else.  Manual: ``mtev_main_terminate``."""
+    found = status(configuration)
+    if found is None:
+        return True
+    try:
+        os.kill(found[0], signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    deadline = time.monotonic() + patience
+    while status(configuration) is not None:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL)
+    return True
+
+
+def daemonize(begin: Callable[[], None]) -> None:
+    """Go on in the background: a session of its own, and 0, 1 and 2 lead nowhere.
+
+    *begin* is called there before; what it raises is raised here, in the process that the user started, which ends with
+    status 0 otherwise."""
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork() > 0:
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            failure = pipe.read()
+        os.wait()
+        if failure:
+            raise LockError(failure.decode("utf-8", "replace"))
+        os._exit(0)
+    os.close(reader)
+    os.setsid()
+    if os.fork() > 0:
+        os._exit(0)
+    try:
+        begin()
+    except LockError as failure:
+        os.write(writer, str(failure).encode())
+        os._exit(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    os.close(writer)
+
+
+def _is_usable(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
+    except OSError:
+        return False
+    return True

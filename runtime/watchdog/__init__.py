@@ -1,0 +1,33 @@
+"""The watchdog: a process that starts the server, watches its heartbeats, and starts it again.  Manual: Watchdog.
+
+The server is forked before there is any thread.  Each of its loop threads beats a heart in memory that both processes
+share; when one falls silent for longer than its timeout, the monitor takes a trace, kills the server and forks it anew.
+"""
+
+from ._hearts import (
+    Heart,
+    child_heartbeat,
+    create,
+    default_timeout,
+    prefork_init,
+    timeout,
+    watch_loops,
+)
+from ._managed import Application, applications
+from ._monitor import Monitor, Plan, number_of_starts, plan
+
+__all__ = [
+    "Application",
+    "Heart",
+    "Monitor",
+    "Plan",
+    "applications",
+    "child_heartbeat",
+    "create",
+    "default_timeout",
+    "number_of_starts",
+    "plan",
+    "prefork_init",
+    "timeout",
+    "watch_loops",
+]

@@ -1,0 +1,211 @@
+"""Managed applications: programs that the monitor keeps running beside the server.  Manual: Managed Applications.
+
+One that ends with status 0 is started again at once, any other after a pause that doubles from failure to failure.
+What they write goes to log streams, line by line.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+from runtime import log
+from runtime.conf import Conf, Section, parse_boolean
+
+from ._death import with_parent
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+"""Seconds before an application that failed is started again, doubled each time."""
+
+STEADY = 60.0
+"""Seconds of running after which the next pause is short again."""
+LONGEST_LINE = 64 << 10
+
+
+@dataclass(frozen=True)
+class Application:
+    """What an ``<application>`` element says."""
+
+    exec: str
+    arguments: tuple[str, ...] = ()
+    user: str | None = None
+    group: str | None = None
+    dir: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    stdout: str = "error"
+    stderr: str = "error"
+
+
+def applications(configuration: Conf, user: str | None, group: str | None) -> list[Application]:
+    """The applications that *configuration* declares; *user* and *group* are those of the server.
+
+    Raises :exc:`runtime.conf.ConfError` for one that makes no sense."""
+    root = configuration.root_name
+    sections = configuration.get_sections(f"/{root}/managed//application|/{root}/include/managed//application")
+    return [_read(configuration, each, user, group) for each in sections if not configuration.env_off(each)]
+
+
+def _read(c: Conf, section: Section, user: str | None, group: str | None) -> Application:
+    program = c.inherited(section, "exec")
+    if not program:
+        raise c.error("<application>: expected an exec", section)
+    try:
+        whole = parse_boolean(c.inherited(section, "environment") or "true")
+    except ValueError as mistake:
+        raise c.error(f"<application> environment: {mistake}", section) from None
+    environment = dict(os.environ) if whole else {}
+    for each in c.get_sections("./env", section):
+        text = (each.text or "").strip()
+        key, equals, value = text.partition("=")
+        if not key:
+            raise c.error("<application> <env>: expected KEY=VALUE or KEY", section)
+        if equals:
+            environment[key] = value
+        elif key in os.environ:
+            environment[key] = os.environ[key]
+    return Application(
+        program,
+        (c.inherited(section, "arg0") or program, *((each.text or "") for each in c.get_sections("./arg", section))),
+        c.inherited(section, "user") or user,
+        c.inherited(section, "group") or group,
+        c.inherited(section, "dir"),
+        environment,
+        c.inherited(section, "stdout") or "error",
+        c.inherited(section, "stderr") or "error",
+    )
+
+
+class Keeper:
+    """Keeps one application running; its methods are for the monitor's thread."""
+
+    def __init__(self, application: Application, selector: selectors.BaseSelector) -> None:
+        self.application = application
+        self.process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+        self._selector = selector
+        self._pause = FIRST_PAUSE
+        self._since = 0.0
+        self._next = 0.0
+
+    def tend(self, now: float) -> None:
+        """Start it, or notice that it ended; *now* is monotonic."""
+        if self.process is not None:
+            status = self.process.poll()
+            if status is None:
+                return
+            self._ended(status, now)
+        if now >= self._next:
+            self._start(now)
+
+    def stop(self, patience: float) -> None:
+        """End it: TERM, and KILL after *patience* seconds."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._drain()
+        self.process = None
+
+    def _start(self, now: float) -> None:
+        it = self.application
+        self.starts += 1
+        try:
+            self.process = subprocess.Popen(
+                list(it.arguments),
+                executable=it.exec,
+                env=it.environment,
+                cwd=it.dir,
+                user=_number_or_name(it.user) if os.geteuid() == 0 else None,
+                group=_number_or_name(it.group) if os.geteuid() == 0 else None,
+                extra_groups=[] if os.geteuid() == 0 and it.user else None,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,
+                preexec_fn=with_parent(os.getpid()),  # the monitor has one thread
+            )
+        except (OSError, ValueError, subprocess.SubprocessError, LookupError) as failure:
+            log.error.log(f"managed application {it.exec} cannot start: {failure}\n")
+            self._fail(now)
+            return
+        self._since = now
+        for pipe, name in ((self.process.stdout, it.stdout), (self.process.stderr, it.stderr)):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+            self._selector.register(pipe, selectors.EVENT_READ, _Lines(name))
+
+    def _ended(self, status: int, now: float) -> None:
+        self._drain()
+        self.process = None
+        if status == 0:
+            self._pause, self._next = FIRST_PAUSE, now
+            return
+        how = signal.Signals(-status).name if status < 0 else f"status {status}"
+        if now - self._since >= STEADY:
+            self._pause = FIRST_PAUSE
+        log.error.log(f"managed application {self.application.exec} ended with {how}; again in {self._pause:g} s\n")
+        self._fail(now)
+
+    def _fail(self, now: float) -> None:
+        self._next = now + self._pause
+        self._pause = min(LONGEST_PAUSE, self._pause * 2)
+
+    def _drain(self) -> None:
+        assert self.process is not None
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            if pipe.fileno() in self._selector.get_map():
+                lines: _Lines = self._selector.unregister(pipe).data
+                while lines.read(pipe.fileno()):
+                    pass
+                lines.finish()
+            pipe.close()
+
+
+class _Lines:
+    """What comes out of a pipe, on its way to a log stream."""
+
+    def __init__(self, stream: str) -> None:
+        self._stream = stream
+        self._rest = b""
+
+    def read(self, fd: int) -> bool:
+        """Take what there is; False when there is nothing, or no more to come."""
+        try:
+            data = os.read(fd, 65536)
+        except BlockingIOError:
+            return False
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        stream = log.stream_find(self._stream)
+        for line in lines:
+            stream.log(line + b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            self.finish()
+        return bool(data)
+
+    def finish(self) -> None:
+        """Log what has no end of line."""
+        if self._rest:
+            log.stream_find(self._stream).log(self._rest + b"\n")
+            self._rest = b""
+
+
+def serve_pipes(selector: selectors.BaseSelector, timeout: float) -> None:
+    """Wait up to *timeout* seconds for applications to write, and log it."""
+    if not selector.get_map():
+        time.sleep(timeout)
+        return
+    for key, _ in selector.select(timeout):
+        if isinstance(key.data, _Lines) and not key.data.read(key.fd):
+            key.data.finish()
+            selector.unregister(key.fileobj)
+
+
+def _number_or_name(name: str | None) -> str | int | None:
+    return int(name) if name is not None and name.isdecimal() else name

@@ -1,0 +1,461 @@
+"""The watchdog with real processes: servers that hang, die, crash; monitors that are killed; managed applications."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime import conf, watchdog
+
+SERVER = """\
+import os, sys, time
+from runtime import conf, eventer, log, main, modules
+
+class Module:
+    def configure(self, config):
+        pass
+
+    def init(self):
+        print("started", os.getpid(), file=sys.stderr, flush=True)
+        eventer.pool("default").threads[0].post(self.work)
+
+    def work(self):
+        {work}
+
+sys.modules["the_module"] = sys.modules["__main__"]
+modules.register("test", "module", "the_module:Module")
+try:
+    status = main.run(conf.load("app.conf", app="app"), foreground={foreground}, lock=main.daemon.LockOp.{lock})
+except main.STARTING_ERRORS as failure:
+    print(failure, file=sys.stderr)
+    status = 2
+main.terminate(status)
+"""
+
+CONFIGURATION = """\
+<app lockfile="lock">
+  <eventer><config><concurrency>1</concurrency>{eventer}</config></eventer>
+  <logs><console_output><outlet name="stderr"/><log name="error"/></console_output></logs>
+  <modules><generic image="test" name="module"/></modules>
+  {more}
+</app>
+"""
+
+
+class Servers:
+    """Starts servers in a directory of the test's."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(
+        self,
+        work: str = "pass",
+        more: str = "",
+        *,
+        eventer: str = "",
+        foreground: int = 2,
+        lock: str = "LOCK",
+        **environment: str,
+    ) -> "subprocess.Popen[str]":
+        (self.directory / "app.conf").write_text(CONFIGURATION.format(more=more, eventer=eventer))
+        (self.directory / "server.py").write_text(SERVER.format(work=work, foreground=foreground, lock=lock))
+        process = subprocess.Popen(
+            [sys.executable, "server.py"],
+            cwd=self.directory,
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def close(self) -> None:
+        for each in self.started:
+            if each.poll() is None:
+                each.kill()
+            each.communicate(timeout=20)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    made = Servers(tmp_path)
+    yield made
+    made.close()
+
+
+def line(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
+    """The next line of stderr that matches."""
+    assert process.stderr is not None
+    seen = []
+    for text in process.stderr:
+        seen.append(text)
+        match = re.search(pattern, text)
+        if match:
+            return match
+    pytest.fail(f"no line {pattern!r} in {''.join(seen)}")
+
+
+def started(process: "subprocess.Popen[str]") -> int:
+    return int(line(process, r"^started (\d+)")[1])
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param("time.sleep(1000)", id="in C"),
+        pytest.param("[None for _ in iter(int, 1)]", id="in Python"),
+    ],
+)
+def test_a_loop_that_hangs_is_killed_and_started_again_and_leaves_a_trace(servers: Servers, work: str) -> None:
+    work = f"os.path.exists('once') or (open('once', 'w').close(), {work})"
+    monitor = servers.start(work, '<watchdog tracedir="."/>', MTEV_WATCHDOG_TIMEOUT="1")
+    first = started(monitor)
+    line(monitor, rf"\[WATCHDOG\] app {first}: no heartbeat of e:default/0 for [\d.]+ s")
+    line(monitor, rf"trace in app\.{first}\.trc")
+    line(monitor, rf"\[WATCHDOG\] app {first} ended with SIGABRT and is restarted")
+    second = started(monitor)
+    assert second != first
+    assert is_gone(first)
+    assert "in work" in (servers.directory / f"app.{first}.trc").read_text()
+    monitor.terminate()
+    assert monitor.wait(20) == 0
+    assert is_gone(second)
+
+
+def test_lua_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
+    (tmp_path / "main.lua").write_text(
+        """
+        function main()
+          print(mtev.watchdog_timeout(), mtev.watchdog_child_heartbeat())
+          if io.open("once") then os.exit(0) end
+          io.open("once", "w"):close()
+          mtev.sleep(0)
+          while true do end
+        end
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "luamtev", "-m", "main.lua"],
+        cwd=tmp_path,
+        env=os.environ | {"MTEV_WATCHDOG_TIMEOUT": "1.5"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert done.stdout == "1.5\t0\n1.5\t0\n"
+    assert "no heartbeat of e:default/0" in done.stderr
+
+
+def test_a_pool_may_have_a_timeout_of_its_own(servers: Servers) -> None:
+    work = "eventer.pool('quick').threads[0].post(time.sleep, 1000)"
+    monitor = servers.start(work, eventer="<loop_quick>1,0.8</loop_quick>", MTEV_WATCHDOG_TIMEOUT="600")
+    started(monitor)
+    line(monitor, r"no heartbeat of e:quick/0")
+
+
+def test_the_glider_is_run_on_what_hangs(servers: Servers) -> None:
+    glider = servers.directory / "glider"
+    glider.write_text('#!/bin/sh\necho "glided $2"; kill -0 $1 && echo alive\n')
+    glider.chmod(0o755)
+    monitor = servers.start(
+        "time.sleep(1000)", f'<watchdog tracedir="{servers.directory}" glider="{glider}"/>', MTEV_WATCHDOG_TIMEOUT="1"
+    )
+    pid = started(monitor)
+    line(monitor, "ended with SIGABRT")
+    trace = (servers.directory / f"app.{pid}.trc").read_text()
+    assert trace.startswith("glided watchdog\nalive\n")
+    assert "most recent call first" in trace
+
+
+def test_a_server_that_dies_at_once_is_restarted_a_limited_number_of_times(servers: Servers) -> None:
+    monitor = servers.start("os._exit(9)", '<watchdog retries="2" span="60"/>')
+    pids = [started(monitor) for _ in range(3)]
+    line(monitor, rf"\[WATCHDOG\] app {pids[2]} ended with status 9: 2 restarts within 60 s are enough")
+    assert monitor.wait(20) == 255
+    assert len(set(pids)) == 3
+
+
+@pytest.mark.parametrize("status", [0, 2])
+def test_some_statuses_are_final(servers: Servers, status: int) -> None:
+    monitor = servers.start(f"main.terminate({status})")
+    started(monitor)
+    assert monitor.wait(20) == status
+
+
+def test_a_server_that_cannot_start_is_not_restarted(servers: Servers) -> None:
+    monitor = servers.start(eventer="<loop_bad>x</loop_bad>")
+    line(monitor, "app: eventer loop_bad: 'x'")
+    assert monitor.wait(20) == 2
+
+
+def test_a_crash_leaves_the_stacks_and_is_restarted(servers: Servers) -> None:
+    work = "os.path.exists('once') or (open('once', 'w').close(), os.kill(os.getpid(), 11))"
+    monitor = servers.start(work, '<watchdog tracedir="."/>')
+    first = started(monitor)
+    line(monitor, rf"app {first} ended with SIGSEGV and is restarted")
+    started(monitor)
+    assert "Segmentation fault" in (servers.directory / f"app.{first}.trc").read_text()
+
+
+def test_a_server_somebody_kills_is_restarted_and_one_told_to_end_is_not(servers: Servers) -> None:
+    monitor = servers.start()
+    first = started(monitor)
+    os.kill(first, signal.SIGKILL)
+    line(monitor, rf"app {first} ended with SIGKILL and is restarted")
+    second = started(monitor)
+    os.kill(second, signal.SIGTERM)
+    assert monitor.wait(20) == 0
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_the_monitor_takes_the_server_with_it(servers: Servers, number: int, status: int) -> None:
+    monitor = servers.start()
+    pid = started(monitor)
+    monitor.send_signal(number)
+    assert monitor.wait(20) == status
+    assert is_gone(pid)
+
+
+def test_a_monitor_that_is_killed_takes_the_server_and_its_applications_with_it(servers: Servers) -> None:
+    monitor = servers.start(
+        more="""<managed><application exec="sh">
+                  <arg>-c</arg><arg>echo app $$; exec sleep 1000</arg>
+                </application></managed>"""
+    )
+    found = {}
+    while len(found) < 2:
+        match = line(monitor, r"^(started|app) (\d+)")
+        found[match[1]] = int(match[2])
+    monitor.kill()
+    monitor.wait()
+    until(lambda: all(map(is_gone, found.values())))
+
+
+def test_hangup_reaches_the_server(servers: Servers) -> None:
+    monitor = servers.start()
+    started(monitor)
+    (servers.directory / "app.conf").write_text("<app>")
+    monitor.send_signal(signal.SIGHUP)
+    line(monitor, "configuration not reloaded: ")
+    monitor.terminate()
+    assert monitor.wait(20) == 0
+
+
+# Managed applications
+
+
+def managed(servers: Servers, application: str) -> "subprocess.Popen[str]":
+    return servers.start(more=f"<managed>{application}</managed>")
+
+
+def test_an_application_gets_its_arguments_directory_and_environment(servers: Servers) -> None:
+    (servers.directory / "sub").mkdir()
+    monitor = managed(
+        servers,
+        """<application exec="sh" arg0="mysh" dir="sub" environment="false">
+             <env>ADDED=a=b</env><env>HOME</env><env>NOT_THERE</env>
+             <arg>-c</arg><arg>echo "$0 $PWD $ADDED $HOME" >&amp;2; sleep 1000</arg><arg>zero</arg>
+           </application>""",
+    )
+    match = line(monitor, r"^zero (\S+) a=b (\S+)")
+    assert (match[1], match[2]) == (str(servers.directory / "sub"), os.environ["HOME"])
+
+
+def test_what_an_application_writes_goes_to_its_streams(servers: Servers) -> None:
+    monitor = servers.start(
+        more="""
+        <managed>
+          <application exec="sh" stdout="out" stderr="err">
+            <arg>-c</arg><arg>printf 'one\ntwo'; echo three >&amp;2; sleep 1000</arg>
+          </application>
+        </managed>
+        <logs>
+          <log name="out" type="file" path="out.log"/><log name="err" type="file" path="err.log" facility="on"/>
+        </logs>"""
+    )
+    pid = started(monitor)
+    until(lambda: (servers.directory / "err.log").exists() and (servers.directory / "err.log").read_text() != "")
+    monitor.terminate()
+    monitor.wait(20)
+    assert (servers.directory / "out.log").read_text() == "one\ntwo\n"
+    assert (servers.directory / "err.log").read_text() == "[err] three\n"
+    assert is_gone(pid)
+
+
+def test_an_application_that_ends_well_is_started_again_at_once(servers: Servers) -> None:
+    monitor = managed(servers, '<application exec="sh"><arg>-c</arg><arg>echo ran</arg></application>')
+    for _ in range(4):
+        line(monitor, "^ran")
+
+
+def test_an_application_that_fails_is_started_again_after_growing_pauses(servers: Servers) -> None:
+    monitor = managed(servers, '<application exec="sh"><arg>-c</arg><arg>echo ran; exit 3</arg></application>')
+    pauses = [line(monitor, r"managed application sh ended with status 3; again in ([\d.]+) s")[1] for _ in range(3)]
+    assert pauses == ["0.5", "1", "2"]
+
+
+def test_an_application_that_cannot_start_is_told_of(servers: Servers) -> None:
+    monitor = managed(servers, '<application exec="/no/such/program"/>')
+    line(monitor, "managed application /no/such/program cannot start: .*No such file")
+    monitor.terminate()
+    assert monitor.wait(20) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_an_application_becomes_somebody_else(servers: Servers) -> None:
+    monitor = managed(
+        servers,
+        '<application exec="sh" user="nobody" group="nogroup"><arg>-c</arg><arg>id; sleep 100</arg></application>',
+    )
+    assert line(monitor, r"uid=\d+\((\w+)\) gid=\d+\((\w+)\)").groups() == ("nobody", "nogroup")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<managed><application/></managed>", "expected an exec"),
+        ("<managed><application exec='a' environment='x'/></managed>", "environment: "),
+        ("<managed><application exec='a'><env>=b</env></application></managed>", "expected KEY=VALUE or KEY"),
+        ("<watchdog retries='x'/>", "retries='x'"),
+        ("<watchdog span='-1'/>", "span='-1'"),
+        ("<watchdog save_trace_output='x'/>", "save_trace_output"),
+    ],
+)
+def test_what_makes_no_sense_is_an_error_with_its_line(text: str, message: str) -> None:
+    with pytest.raises(conf.ConfError, match=message):
+        watchdog.plan(conf.loads(f"<app>{text}</app>".encode(), "app.conf"))
+
+
+# The lock and the background
+
+
+def test_a_second_server_is_refused_and_a_dead_ones_lock_is_taken(servers: Servers) -> None:
+    first = servers.start()
+    started(first)
+    second = servers.start()
+    line(second, rf"lockfile lock: process {first.pid} holds it")
+    assert second.wait(20) == 2
+    first.kill()
+    first.wait()
+    third = servers.start(foreground=1)
+    started(third)
+
+
+def test_a_server_may_wait_for_the_lock_or_ignore_it(servers: Servers) -> None:
+    first = servers.start()
+    started(first)
+    careless = servers.start(lock="NONE")
+    started(careless)
+    waiting = servers.start(lock="WAIT")
+    time.sleep(0.5)
+    assert waiting.poll() is None
+    first.terminate()
+    first.wait(20)
+    started(waiting)
+
+
+def test_a_lockfile_that_cannot_be_is_an_error(servers: Servers) -> None:
+    (servers.directory / "lock").mkdir()
+    server = servers.start(lock="WAIT")
+    line(server, "lockfile lock: cannot be opened for writing")
+    assert server.wait(20) == 2
+
+
+def test_in_the_background_it_is_known_by_its_lock(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runtime import daemon
+
+    work = "open('up', 'w').close()"
+    command = servers.start(work, foreground=0)
+    assert command.wait(20) == 0
+    monkeypatch.chdir(servers.directory)
+    configuration = conf.load("app.conf", app="app")
+    until(lambda: Path("up").exists())
+    found = daemon.status(configuration)
+    assert found is not None
+    pid, group = found
+    assert pid != command.pid
+    assert os.getsid(pid) == group
+    assert [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)] == ["/dev/null"] * 3  # noqa: PTH115
+    again = servers.start(work, foreground=0)
+    line(again, rf"lockfile lock: process {pid} holds it")
+    assert again.wait(20) == 2
+    assert daemon.terminate_running(configuration)
+    assert daemon.status(configuration) is None
+    assert daemon.terminate_running(configuration)
+    until(lambda: is_gone(pid))
+
+
+def test_hearts_have_names_and_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from runtime.watchdog import _hearts
+
+    monkeypatch.setattr(_hearts, "_memory", None)
+    nobody = watchdog.create("unwatched")
+    nobody.beat()
+    assert nobody.name == ""
+    watchdog.prefork_init()
+    heart = watchdog.create("a heart", 2.0)
+    assert (heart.name, heart.timeout) == ("a heart", 2.0)
+    assert _hearts.silent(time.monotonic() + 100) is None  # it never beat
+    heart.beat()
+    now = time.monotonic()
+    assert _hearts.silent(now + 1) is None
+    silent: Any = _hearts.silent(now + 3)
+    assert silent[0] == "a heart"
+    heart.override_timeout(0)
+    heart.set_name("another")
+    monkeypatch.setenv("MTEV_WATCHDOG_TIMEOUT", "10")
+    assert (heart.name, heart.timeout) == ("another", 10.0)
+    assert _hearts.silent(now + 3) is None
+    heart.disable()
+    assert _hearts.silent(now + 300) is None
+    heart.enable()
+    assert _hearts.silent(now + 300) is not None
+    monkeypatch.setenv("MTEV_WATCHDOG_TIMEOUT", "nonsense")
+    assert watchdog.default_timeout() == 5.0
+
+
+def test_a_port_is_free_again_for_the_next_server(servers: Servers) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    listeners = f'<listeners><listener type="http_rest_api" address="127.0.0.1" port="{port}"/></listeners>'
+    monitor = servers.start(more=listeners)
+    first = started(monitor)
+    os.kill(first, signal.SIGKILL)
+    started(monitor)
+    until(lambda: _answers(port))
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return client.recv(100).startswith(b"HTTP/1.1 4")
+    except ConnectionError:
+        return False
