@@ -1,4 +1,4 @@
-"""HTTP/1 servers: requests and responses, REST routing, access control, static files.  Manual: REST, Listeners.
+"""HTTP servers: requests and responses, REST routing, access control, files, WebSocket.  Manual: REST, Listeners.
 
 A handler is ``handler(request, response)``, mounted with :func:`mount` and called on its loop thread, where
 it may not block.  It ends the response then, or later by :meth:`Response.resume` from anywhere.
@@ -13,12 +13,17 @@ from ._response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
 from ._rest import admit, client_cert_auth, completed, configure, dispatch, http_rest_api, mount, router, unmount
 from ._route import Mountpoint, Router
 from ._session import Session, drain, ready
+from ._upgrade import BINARY, PING, PONG, TEXT, websocket
 
 __all__ = [
+    "BINARY",
     "CHUNKED",
     "CLOSE",
     "DEFLATE",
     "GZIP",
+    "PING",
+    "PONG",
+    "TEXT",
     "Acls",
     "Http1",
     "Limits",
@@ -41,4 +46,5 @@ __all__ = [
     "serve_file",
     "simple_file_handler",
     "unmount",
+    "websocket",
 ]

@@ -14,6 +14,7 @@ import httptools
 
 from runtime import eventer, log
 
+from ._framing import Framing
 from ._limits import HIGH_WATER, Limits
 from ._request import Request
 from ._response import CLOSE, Response
@@ -27,7 +28,7 @@ Admit = Callable[[Request], int | None]
 _TELLING = {b"host", b"content-length", b"transfer-encoding", b"expect", b"connection", b"upgrade"}
 
 
-class Http1:
+class Http1(Framing):
     """One connection's protocol.
 
     Attributes: ``output``, bytes to be sent, and ``backlog``, how many bytes are not sent yet, which whoever sends them
@@ -49,6 +50,7 @@ class Http1:
         """Args: *serve* gets each request and its response; *admit* sees a request whose body is still to come and
         returns None or the status that refuses it; *on_output* is called for output made outside of :meth:`feed`;
         *on_complete* for each response that has gone out."""
+        super().__init__()
         self.limits = limits or Limits()
         self.output: list[bytes] = []
         self.backlog = 0
@@ -70,6 +72,8 @@ class Http1:
         self._failure = 0  # the status that ends the connection
         self._last = False  # no request is wanted any more
         self._finishing = False
+        self._switched = False
+        self._early = b""  # what came behind a request that asks for another protocol
         self._advancing = False
         self._request: Request
         self._body = bytearray()
@@ -158,6 +162,28 @@ class Http1:
     def _is_idle(self) -> bool:
         return self.phase is IDLE and not self._queue
 
+    @property
+    def switchable(self) -> bool:
+        """Whether the request under way is the last that came, so that another protocol may follow it."""
+        return not self._queue and not self._failure and self.phase is IDLE and not self._finishing
+
+    def switch(self, response: Response, head: bytes) -> bytes:
+        """Answer with *head*, the 101 that *response* is, and be done; returns what came behind the request."""
+        response.code = 101
+        response.started = response.complete = True
+        response.written = len(head)
+        self.emit(head)
+        self.active = None
+        if self._on_complete is not None:
+            self._on_complete(response)
+        self._last = self.closing = self._switched = True
+        early, self._early = self._early, b""
+        return early
+
+    def farewell(self) -> bytes:
+        """The last words when the connection is closed at once: this version has none."""
+        return b""
+
     def disconnect(self) -> None:
         """The client is gone; a response under way learns it."""
         self._last = self.closing = True
@@ -169,10 +195,10 @@ class Http1:
             response.gone()
         self._waiting.clear()
 
-    # Sink
+    # Sink, with its framing
 
     def emit(self, data: bytes) -> None:
-        """Part of :class:`Sink`."""
+        """Send *data* after everything before it."""
         if self.closing:
             return
         self.output.append(data)
@@ -191,8 +217,8 @@ class Http1:
         """Part of :class:`Sink`."""
         self._waiting.append(function)
 
-    def ended(self, response: Response, keep_alive: bool) -> None:
-        """Part of :class:`Sink`."""
+    def finished(self, response: Response, keep_alive: bool) -> None:
+        """Part of :class:`Framing`."""
         if self.active is not response:
             return
         self.active = None
@@ -320,7 +346,7 @@ class Http1:
         raise ValueError(status)  # has the parser stop; feed() finds the status
 
     def _stay(self, rest: bytes) -> None:
-        """The parser stopped for an Upgrade, which nobody offers: go on in HTTP/1 with *rest*.
+        """The parser stopped for an Upgrade: serve it, and unless that was accepted go on in HTTP/1 with *rest*.
 
         It took the request to have no body; if it has one, it is on the queue too early and comes off again."""
         request = self._queue[-1]
@@ -336,6 +362,12 @@ class Http1:
             self._continue = b"expect" in headers
             framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % length
             self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: a\r\n" + framing + b"\r\n\r\n")
+        else:
+            self._early = rest
+            self.advance()
+            if self._switched:
+                return
+            self._early = b""
         if rest:
             self.feed(rest)
         self.advance()

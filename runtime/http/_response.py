@@ -1,7 +1,7 @@
-"""A response: collected by its handler, framed for HTTP/1 on the way out.  RFC 9112.
+"""A response: collected by its handler, and what is sent of it when.  How it looks on the wire its sink knows.
 
 A handler may end it before it returns or later, on the loop thread of the request.  A response that was never flushed
-leaves with its length; one that was is chunked, or ends with the connection for HTTP/1.0.
+leaves with its length.
 """
 
 import os
@@ -15,7 +15,6 @@ from runtime import eventer
 
 from . import _encoding
 from ._request import Request
-from ._status import date_line, status_line
 from ._status import reason as usual_reason
 
 CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
@@ -32,18 +31,26 @@ _lines: dict[tuple[bytes | str, bytes | str], tuple[bytes, bytes]] = {}
 
 
 class Sink(Protocol):
-    """Where the bytes of responses go: the connection's protocol."""
+    """Where a response goes, and how it is framed there: the protocol of a connection, or of one stream of it."""
 
-    writable: bool
+    @property
+    def writable(self) -> bool:
+        """Whether a handler should make more."""
 
-    def emit(self, data: bytes) -> None:
-        """Send *data* after everything before it."""
+    def whole(self, response: "Response", headers: dict[bytes, bytes], content: bytes) -> None:
+        """Send a response to a request of HTTP/1.1 or above in one piece; *headers* are lines by lower-case name."""
+
+    def head(self, response: "Response", headers: dict[bytes, bytes], measured: bool, silent: bool) -> None:
+        """Send status and *headers*; *measured*, they tell the length or it goes without saying; *silent*, no body."""
+
+    def data(self, response: "Response", data: bytes) -> None:
+        """Send *data* of the body."""
+
+    def ended(self, response: "Response", cut: bool) -> None:
+        """*response* is complete, or *cut* short, which the client must notice."""
 
     def on_drain(self, function: Callable[[], object]) -> None:
         """Have *function* called once when ``writable`` holds again."""
-
-    def ended(self, response: "Response", keep_alive: bool) -> None:
-        """*response* is complete; without *keep_alive* nothing may follow."""
 
     def push(self) -> None:
         """That was all for now: get it on its way."""
@@ -62,26 +69,25 @@ class Response:
     """The response to one request.  All methods belong on the request's loop thread, :meth:`resume` excepted.
 
     Attributes: ``request``; ``code``; ``started``, the head is on its way; ``complete``, nothing more can be said, or
-    the client is gone; ``written``, bytes on the wire so far; ``on_close``, None or called once when complete."""
+    the client is gone; ``written``, bytes on the wire so far; ``on_close``, None or called once when complete;
+    ``reason``, the one that was given, or None; ``options``, those set so far."""
 
     __slots__ = (
         "_body",
-        "_chunked",
         "_compressor",
         "_ending",
         "_headers",
-        "_keep_alive",
         "_left",
         "_mute",
-        "_options",
         "_plain",
-        "_reason",
         "_sink",
         "_waiting",
         "code",
         "complete",
         "on_close",
+        "options",
         "owner",
+        "reason",
         "request",
         "started",
         "written",
@@ -95,17 +101,15 @@ class Response:
         self.complete = False
         self.written = 0
         self.on_close: Callable[[], object] | None = None
+        self.options = 0
+        self.reason: bytes | None = None
         self._sink = sink
-        self._reason: bytes | None = None
         self._headers: dict[bytes, bytes] = {}
         self._body: deque[bytes | _Slice] = deque()
-        self._options = 0
         self._ending = False
         self._waiting = False
-        self._chunked = False
         self._mute = request.method == b"HEAD"
-        self._keep_alive = request.keep_alive
-        self._plain = request.keep_alive and not self._mute and request.protocol == b"HTTP/1.1"
+        self._plain = request.keep_alive and not self._mute and request.protocol != b"HTTP/1.0"
         self._left: int | None = None  # of the length that the head announced
         self._compressor: Any = None
 
@@ -123,7 +127,7 @@ class Response:
             if _BAD_REASON.search(reason):
                 raise ValueError("a reason cannot hold control characters")
         self.code = int(code)
-        self._reason = None if reason == usual_reason(code) else reason
+        self.reason = None if reason == usual_reason(code) else reason
 
     def header(self, name: bytes | str, value: bytes | str) -> None:
         """Send the header *name*; replaces one of that name, Set-Cookie adds up.
@@ -141,7 +145,7 @@ class Response:
         """Set CHUNKED, CLOSE, GZIP or DEFLATE, or several.  Raises ValueError for others."""
         if option & ~(CHUNKED | CLOSE | GZIP | DEFLATE):
             raise ValueError(f"{option:#x} is no option of a response")
-        self._options |= option
+        self.options |= option
 
     def write(self, data: bytes | str) -> None:
         """Append *data* to the body; str as UTF-8.  Raises ValueError after :meth:`flush_end`."""
@@ -180,7 +184,7 @@ class Response:
         if self.complete:
             return
         if not self.started:
-            if self._options or self._reason is not None or len(self._body) > 1 or not self._plain:
+            if self.options or self.reason is not None or len(self._body) > 1 or not self._plain:
                 self._finish_slowly()
             else:
                 self._finish_plainly()
@@ -211,14 +215,12 @@ class Response:
         if self.complete or self._ending:
             return
         if self.started:
-            self._keep_alive = False
-            self._left = self._left if self._left is not None else 1
             self._close_files()
-            self._done()
+            self._done(cut=True)
             self._sink.push()
             return
         self._close_files()
-        self._reason = None
+        self.reason = None
         self._headers = {key: line for key, line in self._headers.items() if key == b"allow"}
         self.code = code
         self.header("Content-Type", content_type)
@@ -242,18 +244,9 @@ class Response:
             self._finish_slowly()
             return
         content: Any = body[0] if body else b""
-        data = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
-            status_line(self.code),
-            date_line() if b"date" not in headers else b"",
-            b"".join(headers.values()),
-            len(content),
-            content,
-        )
         body.clear()
         self.started = self.complete = True
-        self.written = len(data)
-        self._sink.emit(data)
-        self._sink.ended(self, True)
+        self._sink.whole(self, headers, content)
         if self.on_close is not None:
             self._notify()
 
@@ -266,11 +259,11 @@ class Response:
             self._body = deque([content])
             self._compressor = encoding = None
         length = sum(piece.left if isinstance(piece, _Slice) else len(piece) for piece in self._body)
-        self._start(None if self._options & CHUNKED or (encoding is not None and not self._mute) else length)
+        self._start(None if self.options & CHUNKED or (encoding is not None and not self._mute) else length)
         self._pump()
 
     def _start(self, length: int | None) -> None:
-        """Send the head; *length* of the body, or None for one that nobody knows yet."""
+        """Have the head sent; *length* of the body, or None for one that nobody knows yet."""
         if self.started:
             return
         self.started = True
@@ -288,20 +281,7 @@ class Response:
             headers[b"content-length"] = b"Content-Length: %d\r\n" % length
         elif not empty:
             headers.pop(b"content-length", None)
-            if self.request.protocol == b"HTTP/1.1":
-                self._chunked = True
-                headers[b"transfer-encoding"] = b"Transfer-Encoding: chunked\r\n"
-            else:
-                self._keep_alive = False
-        if self._options & CLOSE:
-            self._keep_alive = False
-        if not self._keep_alive:
-            headers[b"connection"] = b"Connection: close\r\n"
-        elif self.request.protocol == b"HTTP/1.0":
-            headers[b"connection"] = b"Connection: keep-alive\r\n"
-        first = status_line(self.code) if self._reason is None else b"HTTP/1.1 %d %b\r\n" % (self.code, self._reason)
-        date = date_line() if b"date" not in headers else b""
-        self._send(b"".join([first, date, *headers.values(), b"\r\n"]))
+        self._sink.head(self, headers, empty or self._left is not None, self._mute)
 
     def _pump(self) -> None:
         """Send the body as far as it is there and the client takes it; finish when the handler has."""
@@ -325,10 +305,9 @@ class Response:
                 if not data or not piece.left:
                     os.close(piece.fd)
                     body.popleft()
-                if not data:  # the file shrank: only the end of the connection can tell
-                    self._keep_alive = False
+                if not data:  # the file shrank
                     self._close_files()
-                    self._done()
+                    self._done(cut=True)
                     return
                 self._send_body(data)
             else:
@@ -339,8 +318,6 @@ class Response:
         if self._compressor is not None and not self._mute:
             self._frame(self._compressor.flush(zlib.Z_FINISH if self._ending else zlib.Z_SYNC_FLUSH))
         if self._ending:
-            if self._chunked and not self._mute:
-                self._send(b"0\r\n\r\n")
             self._done()
 
     def _drained(self) -> None:
@@ -354,23 +331,16 @@ class Response:
             self._frame(data if self._compressor is None else self._compressor.compress(data))
 
     def _frame(self, data: bytes) -> None:
-        if not data:
-            return
-        if self._chunked:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
-        elif self._left is not None:
+        if self._left is not None:
             data = data[: self._left]  # more than was announced would be taken for the next response
             self._left -= len(data)
-        self._send(data)
+        if data:
+            self._sink.data(self, data)
 
-    def _send(self, data: bytes) -> None:
-        self.written += len(data)
-        self._sink.emit(data)
-
-    def _done(self) -> None:
+    def _done(self, cut: bool = False) -> None:
         self.complete = self._ending = True
         short = bool(self._left) and not self._mute
-        self._sink.ended(self, self._keep_alive and not short)
+        self._sink.ended(self, cut or short)
         self._notify()
 
     def _notify(self) -> None:
@@ -380,7 +350,7 @@ class Response:
 
     def _encoding(self) -> bytes | None:
         """The content encoding to use; tells caches that it depends on the client."""
-        offered = (self._options & GZIP and _encoding.GZIP) | (self._options & DEFLATE and _encoding.DEFLATE)
+        offered = (self.options & GZIP and _encoding.GZIP) | (self.options & DEFLATE and _encoding.DEFLATE)
         if not offered or b"content-encoding" in self._headers or self.code in (204, 206, 304):
             return None
         self._headers.setdefault(b"vary", b"Vary: Accept-Encoding\r\n")

@@ -7,13 +7,14 @@ protocol's to know.
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from runtime import eventer, log
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
 from runtime.net import Connection
 
-from ._http1 import BODY, HEAD, Admit, Http1, Serve
+from ._frames import PREFACE
+from ._http1 import BODY, HEAD, IDLE, Admit, Http1, Serve
 from ._limits import Limits
 from ._response import Response
 
@@ -23,6 +24,47 @@ POLL = 0.005  # seconds between looks at sessions that are to end
 TICK = 1.0  # seconds between looks at the clocks of sessions, at most
 
 _sweepers: "dict[eventer.LoopThread, Sweeper]" = {}
+
+
+class Conversation(Protocol):
+    """A protocol as its session sees it; :class:`Http1` says what the members mean."""
+
+    output: list[bytes]
+    backlog: int
+    closing: bool
+    lingering: bool
+    now: float
+
+    @property
+    def active(self) -> object:
+        """None unless a handler is at work."""
+
+    @property
+    def phase(self) -> str:
+        """What is being read."""
+
+    @property
+    def begun(self) -> int:
+        """Which one of those."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether to leave further bytes to the network."""
+
+    def feed(self, data: bytes) -> None:
+        """Take *data* from the client."""
+
+    def sent(self, size: int) -> None:
+        """*size* bytes of the output were taken by the network."""
+
+    def finish(self) -> None:
+        """Be done with what was begun, and take no more."""
+
+    def farewell(self) -> bytes:
+        """The last words when the connection is closed at once."""
+
+    def disconnect(self) -> None:
+        """The client is gone."""
 
 
 class Session:
@@ -42,15 +84,18 @@ class Session:
         self.connection = connection
         self.remote = connection.remote[0]
         self.closure: Any = None
-        self.http = Http1(
-            serve,
-            limits,
-            admit=admit,
-            on_output=self._output,
-            on_complete=on_complete,
-            session=self,
-            owner=connection.event.owner,
-        )
+        self._conversing: dict[str, Any] = {
+            "limits": limits,
+            "admit": admit,
+            "on_output": self.push,
+            "on_complete": on_complete,
+            "session": self,
+            "owner": connection.event.owner,
+        }
+        self._serve = serve
+        self.http: Conversation = self._http2() if connection.alpn == "h2" else Http1(serve, **self._conversing)
+        # What a client of HTTP/2 begins with, as far as it has come; None when that is settled.
+        self._opening: bytes | None = b"" if connection.listener.tls is None else None
         self._limits = limits
         self._event: Event = connection.event
         self._recv = connection.recv
@@ -68,6 +113,12 @@ class Session:
     def close(self) -> None:
         """Close the connection now; a response under way learns that the client is gone."""
         if not self.connection.closed:
+            words = self.http.farewell()
+            if words and self._unsent is None:
+                try:
+                    self._send(words)
+                except OSError:
+                    pass
             self.connection.close()
             self._sweeper.discard(self)
             self.http.disconnect()
@@ -75,14 +126,18 @@ class Session:
     def finish(self) -> None:
         """Be done with what was begun, and close."""
         self.http.finish()
-        self._settle()
+        self.push()
 
     def begin(self, data: bytes, now: float) -> None:
         """Take *data* from the client, read already."""
+        if self._opening is not None:
+            data = self._sniff(data)
+            if not data:
+                return
         http = self.http
         http.now = now
         http.feed(data)
-        if http.output and self._unsent is None:
+        if self.http.output and self._unsent is None:  # not http: another may have followed it
             self.write()
         self._settle()
 
@@ -107,10 +162,9 @@ class Session:
 
     def write(self) -> None:
         """Send what there is, as far as the network takes it."""
-        http = self.http
-        output = http.output
         data: bytes | memoryview
         while True:
+            output = self.http.output
             if self._unsent is not None:
                 data = self._unsent
             elif output:
@@ -127,10 +181,10 @@ class Session:
                 self._unsent = memoryview(data)[size:]
                 if size:
                     self._touched = True
-                    http.sent(size)
+                    self.http.sent(size)
                 return
             self._unsent = None
-            http.sent(size)
+            self.http.sent(size)
 
     def expire(self, now: float) -> None:
         """Close the session if what it waits for is overdue; *now* on the clock of :func:`time.monotonic`."""
@@ -160,7 +214,32 @@ class Session:
             log_timeout(self, str(stage[0]))
             self.close()
 
-    def _output(self) -> None:
+    def converse(self, http: Conversation) -> None:
+        """Go on in another protocol; what the one before has still to say must have been taken over."""
+        self.http = http
+        self._opening = None
+
+    def _http2(self) -> Conversation:
+        from ._http2 import Http2  # with its library, for those who need it
+
+        return Http2(self._serve, **self._conversing)
+
+    def _sniff(self, data: bytes) -> bytes:
+        """Find out from the first bytes which protocol it is; returns those that are for it by now."""
+        assert self._opening is not None and isinstance(self.http, Http1)
+        data = self._opening + data
+        if not PREFACE.startswith(data[: len(PREFACE)]):
+            self.http.phase = IDLE
+            self._opening = None
+        elif len(data) >= len(PREFACE):
+            self.converse(self._http2())
+        else:
+            self.http.phase = HEAD  # its time is limited, whatever it becomes
+            self._opening = data
+            return b""
+        return data
+
+    def push(self) -> None:
         """Output came outside of reading."""
         if self._unsent is None:
             self.write()

@@ -125,7 +125,10 @@ def context(config: Mapping[str, str]) -> ssl.SSLContext:
         made.verify_mode = ssl.CERT_OPTIONAL
     if config.get("crl"):
         made.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
-    made.set_alpn_protocols(["http/1.1"])
+    offer = config.get("npn", "h2")
+    if offer not in ("h2", "none"):
+        raise NetError(f"sslconfig npn: expected h2 or none, not '{offer}'")
+    made.set_alpn_protocols(["h2", "http/1.1"] if offer == "h2" else ["http/1.1"])
     return made
 
 

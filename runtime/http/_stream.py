@@ -1,0 +1,179 @@
+"""One stream of an HTTP/2 connection: the request that came on it, and the sink of its response.  RFC 9113, section 8.
+
+What is sent when, the connection decides: a stream holds what waits for its turn and for the client's window.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hpack import HeaderTuple, NeverIndexedHeaderTuple
+
+from ._request import Request
+from ._response import Response
+from ._status import date_line
+
+if TYPE_CHECKING:
+    from ._http2 import Http2
+
+HIGH_WATER = 64 << 10
+"""Bytes that wait on one stream above which its handler should make no more."""
+
+_UNWANTED = {b"keep-alive", b"proxy-connection", b"upgrade"}  # RFC 9113 8.2.2; others no response has
+
+Fields = list[tuple[bytes, bytes]]
+
+_pairs: dict[bytes, tuple[tuple[bytes, bytes], ...]] = {}
+
+
+class Stream:
+    """One stream.
+
+    Attributes: ``id``; ``request``; ``response``, None until the request is whole; ``body``, what came of it;
+    ``expected``, the length it announced, or None; ``closed``, the client has sent all; ``fields``, the head that is
+    to be sent; ``waiting``, bytes to be sent; ``last``, nothing comes after those; ``queued``, it has its turn;
+    ``cut``, it ends with a reset."""
+
+    __slots__ = (
+        "_drained",
+        "_http",
+        "_pieces",
+        "_taken",
+        "body",
+        "closed",
+        "cut",
+        "expected",
+        "fields",
+        "id",
+        "last",
+        "queued",
+        "request",
+        "response",
+        "waiting",
+    )
+
+    def __init__(self, http: "Http2", number: int, request: Request) -> None:
+        self.id = number
+        self.request = request
+        self.response: Response | None = None
+        self.body = bytearray()
+        self.expected: int | None = None
+        self.closed = False
+        self.fields: Fields | None = None
+        self.waiting = 0
+        self.last = False
+        self.cut = False
+        self.queued = False
+        self._http = http
+        self._pieces: deque[bytes] = deque()
+        self._taken = 0  # bytes of the first piece
+        self._drained: list[Callable[[], object]] = []
+
+    @property
+    def writable(self) -> bool:
+        """Part of :class:`Sink`."""
+        return self.waiting <= HIGH_WATER
+
+    def whole(self, response: Response, headers: dict[bytes, bytes], content: bytes) -> None:
+        """Part of :class:`Sink`."""
+        headers[b"content-length"] = b"Content-Length: %d\r\n" % len(content)
+        self.head(response, headers, True, False)
+        if content:
+            self.data(response, content)
+        self.ended(response, False)
+
+    def head(self, response: Response, headers: dict[bytes, bytes], _measured: bool, _silent: bool) -> None:
+        """Part of :class:`Sink`."""
+        fields = [(b":status", b"%d" % response.code)]
+        if b"date" not in headers:
+            fields += _parted(date_line())
+        for name, line in headers.items():
+            if name == b"set-cookie":
+                fields += [NeverIndexedHeaderTuple(*pair) for pair in _parse(line)]
+            elif name not in _UNWANTED:
+                fields += _parted(line)
+        response.written = sum(len(name) + len(value) for name, value in fields)
+        self.fields = fields
+        self._http.enqueue(self)
+
+    def data(self, response: Response, data: bytes) -> None:
+        """Part of :class:`Sink`."""
+        response.written += len(data)
+        self.waiting += len(data)
+        self._pieces.append(data)
+        self._http.enqueue(self)
+
+    def ended(self, _response: Response, cut: bool) -> None:
+        """Part of :class:`Sink`."""
+        self.last = True
+        self.cut = cut
+        self._http.enqueue(self)
+
+    def push(self) -> None:
+        """Part of :class:`Sink`."""
+        self._http.push()
+
+    def on_drain(self, function: Callable[[], object]) -> None:
+        """Part of :class:`Sink`."""
+        self._drained.append(function)
+        self._http.lagging[self.id] = self
+
+    def drained(self) -> Callable[[], object] | None:
+        """Who is to be told next that there is room again, if there is and anybody waits for that."""
+        if not self.writable or not self._drained:
+            return None
+        function = self._drained.pop(0)
+        if not self._drained:
+            self._http.lagging.pop(self.id, None)
+        return function
+
+    def take(self, size: int) -> bytes:
+        """The next bytes to be sent, *size* at most."""
+        pieces = self._pieces
+        taken: list[bytes] = []
+        while pieces and size:
+            piece, start = pieces[0], self._taken
+            part = piece if len(piece) - start <= size and not start else piece[start : start + size]
+            if start + len(part) == len(piece):
+                pieces.popleft()
+                self._taken = 0
+            else:
+                self._taken = start + len(part)
+            taken.append(part)
+            size -= len(part)
+        data = taken[0] if len(taken) == 1 else b"".join(taken)
+        self.waiting -= len(data)
+        return data
+
+    def drop(self) -> None:
+        """The stream is over: nothing more is sent, and the response learns that the client is gone."""
+        self._pieces.clear()
+        self._drained.clear()
+        self.body.clear()
+        self.waiting = 0
+        self.fields = None
+        self.closed = self.last = True
+        self._http.lagging.pop(self.id, None)
+        if self.response is not None:
+            self.response.gone()
+
+
+def _parted(line: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Header lines as pairs; those of responses are mostly the same, so they are kept."""
+    pairs = _pairs.get(line)
+    if pairs is None:
+        pairs = tuple(HeaderTuple(*pair) for pair in _parse(line))
+        if len(line) < 256:
+            if len(_pairs) >= 1024:
+                _pairs.clear()
+            _pairs[line] = pairs
+    return pairs
+
+
+def _parse(lines: bytes) -> Fields:
+    found = []
+    for line in lines.split(b"\r\n"):
+        if line:
+            name, _, value = line.partition(b":")
+            found.append((name.lower(), value.strip()))
+    return found

@@ -1,0 +1,220 @@
+"""A WebSocket connection: the protocol that follows the handshake, and what its handler holds.  RFC 6455.
+
+wsproto knows the frames.  Messages are put together here, within limits, and what a client does not read is not kept
+for ever.  Imported when the first such connection comes.
+"""
+
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wsproto import events
+from wsproto.connection import Connection, ConnectionType
+from wsproto.utilities import LocalProtocolError
+
+from runtime import log
+
+from ._http1 import IDLE, Http1
+from ._limits import HIGH_WATER
+from ._request import Request
+from ._upgrade import BINARY, PING, PONG, TEXT
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+NORMAL, GOING_AWAY, ABNORMAL, TOO_BIG, FAILED = 1000, 1001, 1006, 1009, 1011
+"""Codes of closing."""
+
+
+class WebSocket:
+    """One connection.  All methods belong on its loop thread, :meth:`resume` excepted; it may be kept.
+
+    Attributes: ``request``, which asked for it; ``protocol``, the subprotocol agreed on, or None; ``is_open``;
+    ``code`` and ``reason`` (bytes), why it was closed, 1006 when nobody said; ``closure``, for the handler;
+    ``backlog``, bytes that the client has not taken yet.  The rest is as of :class:`Http1`, for the session."""
+
+    def __init__(self, session: "Session", request: Request, handler: Any, protocol: str | None, before: Http1) -> None:
+        """Args: *before*, the protocol up to now, whose output is taken over."""
+        self.request = request
+        self.protocol = protocol
+        self.is_open = True
+        self.code = 0
+        self.reason = b""
+        self.closure: Any = None
+        self.output = before.output
+        self.backlog = before.backlog
+        self.closing = False
+        self.lingering = True
+        self.now = before.now
+        self.active = None
+        self.phase = IDLE
+        self.begun = 0
+        self._limits = before.limits
+        self._session = session
+        self._owner = session.connection.event.owner if session.connection.event is not None else None
+        self._handler = handler
+        self._wire = Connection(ConnectionType.SERVER)
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._busy = False
+        self._drained: list[Callable[[], object]] = []
+
+    def __repr__(self) -> str:
+        return f"<WebSocket {self.request.uri.decode('latin-1')} of {self._session!r}>"
+
+    def send(self, opcode: int, payload: bytes | str = b"") -> bool:
+        """Send a message, TEXT or BINARY, or a PING or PONG of 125 bytes at most.
+
+        Returns False when it went nowhere: the connection is closed, or is now because the client does not read.
+        Raises ValueError for another opcode, text that is no UTF-8, a control frame that is too long."""
+        data = payload.encode() if isinstance(payload, str) else bytes(payload)
+        event: events.Event
+        if opcode == TEXT:
+            event = events.TextMessage(data.decode())
+        elif opcode == BINARY:
+            event = events.BytesMessage(data)
+        elif opcode in (PING, PONG):
+            if len(data) > 125:
+                raise ValueError(f"a control frame holds 125 bytes, not {len(data)}")
+            event = events.Ping(data) if opcode == PING else events.Pong(data)
+        else:
+            raise ValueError(f"{opcode} is no opcode to send")
+        if not self.is_open:
+            return False
+        if self.backlog > self._limits.max_backlog:
+            log.debug.log(f"{self!r}: closed, the client does not read\n")
+            self._session.close()
+            return False
+        self.begun += 1  # a sign of life
+        self._say(event)
+        return True
+
+    def close(self, code: int = NORMAL, reason: bytes | str = b"") -> None:
+        """Close the connection; *reason*, UTF-8, is cut off at 123 bytes.  Closing twice does no harm.
+
+        Raises ValueError for a code that nobody may send, or a reason that is no UTF-8."""
+        text = reason if isinstance(reason, str) else bytes(reason).decode()
+        if not (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) and not 3000 <= code <= 4999:
+            raise ValueError(f"{code} is no code to close with")
+        if self.is_open:
+            self._end(code, text)
+
+    def on_drain(self, function: Callable[[], object]) -> None:
+        """Have *function* called once when the client has caught up, or at once when it has."""
+        if self.paused and self.is_open:
+            self._drained.append(function)
+        else:
+            function()
+
+    def resume(self, function: Callable[..., object], *args: object) -> None:
+        """Have ``function(*args)`` called on the connection's loop thread; from any thread."""
+        if self._owner is None:
+            function(*args)
+        else:
+            self._owner.post(function, *args)
+
+    # What the session calls
+
+    @property
+    def paused(self) -> bool:
+        """Whether to leave further bytes to the network: the client does not read."""
+        return self.backlog > HIGH_WATER
+
+    def start(self, early: bytes) -> None:
+        """The handshake is done; *early* are bytes that came behind it."""
+        self._busy = True
+        try:
+            self._call("ready")
+        finally:
+            self._busy = False
+        self.feed(early)
+
+    def feed(self, data: bytes) -> None:
+        """Take *data* from the client and give its messages to the handler."""
+        if self.closing or not data:
+            return
+        self._busy = True
+        try:
+            self._wire.receive_data(data)
+            for event in self._wire.events():
+                self._receive(event)
+                if not self.is_open:
+                    break
+        finally:
+            self._busy = False
+
+    def sent(self, size: int) -> None:
+        """*size* bytes of the output were taken by the network."""
+        self.backlog -= size
+        while self._drained and not self.paused:
+            self._drained.pop(0)()
+
+    def finish(self) -> None:
+        """Be done: the server stops."""
+        self.close(GOING_AWAY)
+
+    def farewell(self) -> bytes:
+        """The last words when the connection is closed at once."""
+        return bytes(self._wire.send(events.CloseConnection(GOING_AWAY))) if self.is_open else b""
+
+    def disconnect(self) -> None:
+        """The client is gone."""
+        self.closing = True
+        self.output.clear()
+        self._over(ABNORMAL, b"")
+
+    def _receive(self, event: events.Event) -> None:
+        if isinstance(event, events.Message):
+            piece = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
+            self._size += len(piece)
+            if self._size > self._limits.max_message:
+                self._end(TOO_BIG, f"a message may have {self._limits.max_message} bytes")
+                return
+            if piece:
+                self._pieces.append(piece)
+            if event.message_finished:
+                payload = b"".join(self._pieces)
+                self._pieces.clear()
+                self._size = 0
+                self._call("message", TEXT if isinstance(event, events.TextMessage) else BINARY, payload)
+        elif isinstance(event, events.Ping):
+            self._say(event.response())
+        elif isinstance(event, events.CloseConnection):
+            self._end(int(event.code), event.reason or "")
+
+    def _say(self, event: events.Event) -> None:
+        data = bytes(self._wire.send(event))
+        self.output.append(data)
+        self.backlog += len(data)
+        if not self._busy:
+            self._session.push()
+
+    def _end(self, code: int, reason: str) -> None:
+        """Say that it ends, or agree that it does."""
+        self.is_open = False
+        self.closing = True
+        try:
+            self._say(events.CloseConnection(code, reason))
+        except LocalProtocolError:
+            pass  # it was said
+        self._over(code, reason.encode())
+
+    def _over(self, code: int, reason: bytes) -> None:
+        self.is_open = False
+        if self.code:
+            return
+        self.code, self.reason = code, reason
+        self._pieces.clear()
+        self._drained.clear()
+        self._call("closed")
+
+    def _call(self, name: str, *args: object) -> None:
+        function = getattr(self._handler, name, None)
+        if function is None:
+            return
+        try:
+            function(self, *args)
+        except Exception:
+            log.error.log(f"{name} of {self!r} failed\n{traceback.format_exc()}")
+            if self.is_open:
+                self._end(FAILED, "")
