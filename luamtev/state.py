@@ -183,6 +183,10 @@ class State:
             self._schedule(delay)
         return bool(over)
 
+    def tell_socket(self, *event: Any) -> None:
+        """Tell of an event on a WebSocket connection (the library `web`)."""
+        self._enter("socket", *event)
+
     def can_enter(self) -> bool:
         """Whether Lua may be entered here and now.  From any thread."""
         return not self.busy and self._border is not None and self._border.is_on_hub()
@@ -259,7 +263,14 @@ class State:
         load = border.load(_LOADER, "luamtev/loader.lua")
         load_library = load(border.table(_libraries()))
         entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
-        names = ("pump", "wake", "call", "inspect", "hook", *(("serve",) if self.exchanges is not None else ()))
+        names = (
+            "pump",
+            "wake",
+            "call",
+            "inspect",
+            "hook",
+            *(("serve", "socket") if self.exchanges is not None else ()),
+        )
         self._entries = {name: entries[name.encode()] for name in names}
         loop = self.thread.loop
         reactor_fd = entries[b"reactor_fd"]

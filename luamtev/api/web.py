@@ -5,6 +5,7 @@ request's (lua_web's loop_assign): then what it says is posted there.  Manual: l
 """
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from luamtev.bridge import LuaError
 
 if TYPE_CHECKING:
     from luamtev.state import State
-    from runtime.http import Request, Response
+    from runtime.http import Request, Response, WebSocket
 
 WRITABLE, ALIVE = 1, 2
 """What Lua learns when it has said something: the client takes more at once; the client is there."""
@@ -33,6 +34,33 @@ class Exchange:
         self.away = away
 
 
+class LuaSockets:
+    """The handler of WebSocket connections of one mount, for :func:`runtime.http.websocket`."""
+
+    def __init__(self, exchanges: "Callable[[], Exchanges]", mount: int) -> None:
+        self._exchanges = exchanges
+        self._mount = mount
+
+    def ready(self, ws: "WebSocket") -> None:
+        """A connection is open."""
+        exchanges = self._exchanges()
+        ws.closure = (exchanges, exchanges.add_socket(ws))
+        session = ws.request.session
+        config = 0 if session is None else config_id(session.connection.config)
+        exchanges.tell(ws.closure[1], self._mount, b"ready", ws.request.path, config)
+
+    def message(self, ws: "WebSocket", opcode: int, payload: bytes) -> None:
+        """A message came."""
+        exchanges, handle = ws.closure
+        exchanges.tell(handle, self._mount, b"message", opcode, payload)
+
+    def closed(self, ws: "WebSocket") -> None:
+        """It is over."""
+        if ws.closure is not None:
+            exchanges, handle = ws.closure
+            exchanges.tell(handle, self._mount, b"cleanup", ws.code, ws.reason)
+
+
 class Exchanges:
     """The requests that a state serves."""
 
@@ -40,7 +68,9 @@ class Exchanges:
         self.mounts = mounts
         self._state = state
         self._last = 0
+        self._untold: deque[tuple[Any, ...]] = deque()
         self.open: dict[int, Exchange] = {}
+        self.sockets: dict[int, WebSocket] = {}
 
     def serve(self, mount: int, request: "Request", response: "Response", away: bool) -> None:
         """Run the handler of *mount*; on the state's thread.  *away*: the response belongs to another one."""
@@ -55,6 +85,27 @@ class Exchanges:
         if state.serve(handle, mount, request.method, request.path, config):
             self.open.pop(handle, None)
 
+    def add_socket(self, ws: "WebSocket") -> int:
+        """Know *ws* by a number, which its request has too."""
+        self._last = handle = self._last + 1
+        self.sockets[handle] = ws
+        return handle
+
+    def tell(self, *event: Any) -> None:
+        """Tell Lua of an *event* on a WebSocket connection, after those before it."""
+        self._untold.append(event)
+        if self._state.busy:  # what is sent from Lua may end the connection
+            self._state.thread.loop.run_callback(self._tell_all)
+        else:
+            self._tell_all()
+
+    def _tell_all(self) -> None:
+        while self._untold and not self._state.busy:
+            event = self._untold.popleft()
+            self._state.tell_socket(*event)
+            if event[2] == b"cleanup":
+                self.sockets.pop(event[0], None)
+
 
 def config_id(config: Mapping[str, str]) -> int:
     """A number for a listener's configuration, the same for the same one."""
@@ -67,6 +118,26 @@ def config_id(config: Mapping[str, str]) -> int:
 
 def functions(state: "State") -> "dict[str, Callable[..., Any]]":
     """What ``web.lua`` builds on."""
+
+    def request_of(handle: int) -> "Request":
+        exchanges = state.exchanges
+        ws = None if exchanges is None else exchanges.sockets.get(handle)
+        return exchange(handle).request if ws is None else ws.request
+
+    def websocket_send(handle: int, opcode: float, payload: bytes) -> bool:
+        ws = None if state.exchanges is None else state.exchanges.sockets.get(handle)
+        try:
+            return ws is not None and ws.send(int(opcode), payload)
+        except ValueError as mistake:
+            raise LuaError(f"websocket: {mistake}") from None
+
+    def websocket_close(handle: int, code: float, reason: bytes) -> None:
+        ws = None if state.exchanges is None else state.exchanges.sockets.get(handle)
+        try:
+            if ws is not None:
+                ws.close(int(code), reason)
+        except ValueError as mistake:
+            raise LuaError(f"websocket: {mistake}") from None
 
     def exchange(handle: int) -> Exchange:
         exchanges = state.exchanges
@@ -114,7 +185,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         response.resume(_await_drain, response, lambda: state.ticket_done(number, True))
 
     def web_ask(handle: int, what: bytes) -> Any:
-        request = exchange(handle).request
+        request = request_of(handle)
         if what == b"payload":
             return request.payload or None
         if what == b"querystring":
@@ -128,7 +199,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
     def web_acl(handle: int) -> bool:
         from runtime.http import client_cert_auth
 
-        return client_cert_auth(exchange(handle).request)
+        return client_cert_auth(request_of(handle))
 
     def web_release(handle: int) -> None:
         if state.exchanges is not None:
@@ -140,11 +211,13 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         "web_respond_fd": web_respond_fd,
         "web_drain": web_drain,
         "web_ask": web_ask,
-        "web_headers": lambda handle: exchange(handle).request.headers,
+        "web_headers": lambda handle: request_of(handle).headers,
         "web_config": lambda number: dict(_configs[int(number)]),
         "web_abort": web_abort,
         "web_acl": web_acl,
         "web_release": web_release,
+        "web_socket_send": websocket_send,
+        "web_socket_close": websocket_close,
     }
 
 

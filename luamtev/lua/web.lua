@@ -291,11 +291,116 @@ end
 
 local new_rest = class("mtev.http_rest", rest_methods)
 
+local configs = {} -- id -> table: the listeners' configurations
+
+local function listener_config(id)
+  local config = config_of(id)
+  configs[id] = config
+  return config
+end
+
+-- WebSocket connections --------------------------------------------------------------------------------------------------
+--
+-- A module that is mounted with the method WS has a table `websocket` of callbacks, all optional: ready(ws, config),
+-- message(ws, opcode, payload), cleanup(ws, code, reason).  For one connection they run one after the other, each in a
+-- coroutine, so they may suspend.  The first two close the connection by returning false.
+
+local OPCODES = { CONTINUATION = 0, TEXT = 1, BINARY = 2, CONNECTION_CLOSE = 8, PING = 9, PONG = 10 }
+local NORMAL, BUSY, FAILED = 1000, 1013, 1011
+local MOST_WAITING = 67108864 -- bytes of messages that a slow callback leaves
+
+local socket_send, socket_close = checked(border.web_socket_send), checked(border.web_socket_close)
+local socket_methods = {}
+
+-- Sends a message; false when the connection is closed.
+function socket_methods:send(...)
+  check_count(select("#", ...), 1, 2, "send")
+  local opcode, payload = ...
+  if select("#", ...) == 1 then opcode, payload = OPCODES.TEXT, opcode end
+  if type(opcode) ~= "number" then
+    error("bad argument #1 to 'send' (opcode expected, got " .. type(opcode) .. ")", 2)
+  end
+  if opcode == OPCODES.CONNECTION_CLOSE then
+    socket_close(self.handle, NORMAL, "")
+    return true
+  end
+  return (socket_send(self.handle, opcode, check_text(payload, 2, "send")))
+end
+
+-- close([code=1000[, reason]])
+function socket_methods:close(code, reason)
+  if code ~= nil and type(code) ~= "number" then
+    error("bad argument #1 to 'close' (code expected, got " .. type(code) .. ")", 2)
+  end
+  socket_close(self.handle, code or NORMAL, reason ~= nil and check_text(reason, 2, "close") or "")
+end
+
+function socket_methods:request() return self.asked end
+
+-- Whether access control lets this connection be.
+function socket_methods:apply_acl() return (acl(self.handle)) end
+
+local new_socket = class("mtev.http_websocket", socket_methods, OPCODES)
+local sockets = {} -- handle -> connection
+
+local function callbacks_of(mount)
+  local name = mounts[mount]
+  local loaded = require(name)
+  local module = type(loaded) == "table" and loaded or package.loaded[name]
+  local callbacks = type(module) == "table" and rawget(module, "websocket")
+  if type(callbacks) ~= "table" then error("module '" .. name .. "' has no table 'websocket'", 0) end
+  return callbacks
+end
+
+local describe
+
+local function call_back(connection, mount, kind, ...)
+  local callback = callbacks_of(mount)[kind]
+  if callback and callback(connection.ws, ...) == false and kind ~= "cleanup" then connection.ws:close() end
+end
+
+local function act(connection, mount, kind, ...)
+  local ok, failure = xpcall(call_back, describe, connection, mount, kind, ...)
+  if ok then return end
+  border.task_failed(failure.report)
+  if kind ~= "cleanup" then socket_close(connection.ws.handle, FAILED, "") end
+end
+
+local function new_connection(handle, path)
+  local asked = new_request({ handle = handle, verb = "GET", path = path, fields = false, parameters = false })
+  local connection = { ws = new_socket({ handle = handle, asked = asked }), waiting = {}, size = 0, running = false }
+  sockets[handle] = connection
+  return connection
+end
+
+local function on_event(handle, mount, kind, first, second)
+  local connection = sockets[handle]
+  if kind == "ready" then
+    connection = new_connection(handle, first)
+    first, second = configs[second] or listener_config(second), nil
+  elseif kind == "cleanup" then
+    sockets[handle] = nil
+  end
+  if not connection then return end
+  local waiting = connection.waiting
+  waiting[#waiting + 1] = { kind, first, second }
+  if kind == "message" then
+    connection.size = connection.size + #second
+    if connection.size > MOST_WAITING then socket_close(handle, BUSY, "") end
+  end
+  if connection.running then return end
+  connection.running = true
+  while waiting[1] do
+    local event = table.remove(waiting, 1)
+    if event[1] == "message" then connection.size = connection.size - #event[3] end
+    act(connection, mount, event[1], event[2], event[3])
+  end
+  connection.running = false
+end
+
 -- Serving -------------------------------------------------------------------------------------------------------------
 
 local handlers = {} -- mount -> function
-local configs = {} -- id -> table
-
 local function handler_of(mount)
   local name = mounts[mount]
   local loaded = require(name)
@@ -304,12 +409,6 @@ local function handler_of(mount)
   if type(handler) ~= "function" then error("module '" .. name .. "' has no function 'handler'", 0) end
   handlers[mount] = handler
   return handler
-end
-
-local function listener_config(id)
-  local config = config_of(id)
-  configs[id] = config
-  return config
 end
 
 local function close_with(context, code, content_type, message)
@@ -324,7 +423,7 @@ local function close_with(context, code, content_type, message)
   context_methods.flush_end(context)
 end
 
-local function describe(failure)
+function describe(failure)
   local ok, text = pcall(tostring, failure)
   text = ok and text or "error object is a " .. type(failure) .. " value"
   return { text = text, report = traceback(text, 2) }
@@ -361,6 +460,7 @@ end
 local progress = { within = false, over = false }
 
 return {
+  socket = function(...) return kernel.start(on_event, ...) end,
   -- Returns when the kernel wants to be called, and whether the request is done with.
   serve = function(handle, mount, method, path, config)
     local mine = progress

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from luamtev.api.web import Exchanges
+from luamtev.api.web import Exchanges, LuaSockets
 from luamtev.modules.config import options
 from luamtev.state import Options, State, StateError, prepare
 from runtime import eventer, http
@@ -18,6 +18,9 @@ from runtime.log import stream_find
 
 _MOUNT = re.compile(r"([^:]+):([^:]+):([^:]+)(?::(.+))?", re.DOTALL)
 _EVERYTHING = "(.*)$"
+
+WEBSOCKET = "WS"
+"""The method of a mount whose module has callbacks for WebSocket connections."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,10 @@ class LuaWeb:
         self._states: dict[eventer.LoopThread, Exchanges] = {}
         for index, each in enumerate(self.mounts, 1):
             try:
-                http.mount(each.method, each.base, each.expression, self._handler(index, each), auth=_anybody)
+                if each.method == WEBSOCKET:
+                    http.websocket(each.base, each.expression, LuaSockets(self._here, index), auth=_anybody)
+                else:
+                    http.mount(each.method, each.base, each.expression, self._handler(index, each), auth=_anybody)
             except ValueError as mistake:
                 raise ValueError(f"mount_{each.name}: {mistake}") from None
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wsproto import ConnectionType, WSConnection
+from wsproto import events as ws
 
 CONFIGURATION = """\
 <cli>
@@ -604,6 +606,138 @@ def test_the_states_tell_of_themselves(web: Web) -> None:
     assert found["lua_general"]["e:default/0"] == {"error": "no function mtev_xcall"}
     found = json.loads(web.text("/module/lua/xcall.json?fail=1"))
     assert found["lua_web"]["e:default/0"] == {"error": "as asked"}
+
+
+class Socket:
+    """A WebSocket client on wsproto."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), 20)
+        self.wire = WSConnection(ConnectionType.CLIENT)
+        self.sock.sendall(self.wire.send(ws.Request(host="a", target=path)))
+        self.waiting: list[ws.Event] = []
+
+    def send(self, text: str | bytes) -> None:
+        self.sock.sendall(self.wire.send(ws.TextMessage(text) if isinstance(text, str) else ws.BytesMessage(text)))
+
+    def next(self) -> Any:
+        """A message, the code of the end, the status of a refusal, or "open"."""
+        while True:
+            while self.waiting:
+                event = self.waiting.pop(0)
+                if isinstance(event, ws.Message):
+                    return event.data if isinstance(event.data, str) else bytes(event.data)
+                if isinstance(event, ws.AcceptConnection):
+                    return "open"
+                if isinstance(event, ws.CloseConnection):
+                    return event.code
+                if isinstance(event, ws.RejectConnection):
+                    return event.status_code
+            self.wire.receive_data(self.sock.recv(65536) or None)
+            self.waiting += self.wire.events()
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+WS = "<mount_ws>web:WS:/chat/</mount_ws><mount_get>web:GET:/</mount_get>"
+
+
+def test_web_sockets_talk_with_lua(web: Web) -> None:
+    web.start(
+        """
+        local ended = "nobody"
+        websocket = {
+          ready = function(ws, config)
+            mtev.sleep(0.01)
+            ws:send("hello " .. ws:request():uri() .. " " .. ws:request():querystring("q") .. " " .. config.key)
+          end,
+          message = function(ws, opcode, payload)
+            if payload == "bye" then return false end
+            if payload == "slow" then mtev.sleep(0.05) end
+            if payload == "refuse" then ws:close(3000, "no") return end
+            if payload == "break" then error("as asked") end
+            if payload == "misuse" then
+              for _, f in ipairs({ function() ws:send() end, function() ws:send("x", "y") end, function() ws:send(3, "y") end,
+                  function() ws:close(5) end, function() return ws.nothing end }) do
+                ws:send((select(2, pcall(f)):gsub("^.-:%d+: ", "")))
+              end
+              return
+            end
+            assert(ws:send(opcode, (opcode == ws.TEXT and "text " or "bytes ") .. payload))
+          end,
+          cleanup = function(ws, code) ended = code .. " " .. tostring(ws:send("late")) end,
+        }
+        function handler(rest) local c = rest:http() c:write(ended) c:flush_end() end
+        """,
+        web=WS,
+    )
+    client = Socket(web.port, "/chat/room?q=1")
+    assert client.next() == "open"
+    client.send("slow")
+    client.send(b"\0quick")
+    assert client.next() == "hello /chat/room 1 of the listener"
+    assert client.next() == "text slow"
+    assert client.next() == b"bytes \0quick"
+    client.send("misuse")
+    assert [client.next() for _ in range(5)] == [
+        "wrong number of arguments to 'send' (1 to 2 expected, got 0)",
+        "bad argument #1 to 'send' (opcode expected, got string)",
+        "websocket: 3 is no opcode to send",
+        "websocket: 5 is no code to close with",
+        "mtev.http_websocket no such element: nothing",
+    ]
+    client.send("bye")
+    assert client.next() == 1000
+    client.close()
+    assert web.text("/ended") == "1000 false"
+    for message, code in (("refuse", 3000), ("break", 1011)):
+        client = Socket(web.port, "/chat/room?q=2")
+        assert (client.next(), client.next()) == ("open", "hello /chat/room 2 of the listener")
+        client.send(message)
+        assert client.next() == code
+        client.close()
+    web.stop()
+    assert "as asked" in web.errors()
+
+
+def test_web_sockets_that_vanish_are_cleaned_up(web: Web) -> None:
+    web.start(
+        """
+        local open, ended = 0, 0
+        websocket = {
+          ready = function(ws) open = open + 1 end,
+          message = function(ws, opcode, payload) mtev.sleep(0.001) ws:send(payload) end,
+          cleanup = function(ws, code) ended = ended + 1 end,
+        }
+        function handler(rest) local c = rest:http() c:write(open .. " " .. ended) c:flush_end() end
+        """,
+        web=WS,
+        threads=1,
+    )
+    clients = [Socket(web.port, "/chat/") for _ in range(50)]
+    for number, each in enumerate(clients):
+        assert each.next() == "open"
+        for n in range(20):
+            each.send(f"{number}.{n}")
+    for number, each in enumerate(clients[:25]):
+        assert [each.next() for _ in range(20)] == [f"{number}.{n}" for n in range(20)]
+    for each in clients:
+        each.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        each.close()
+    deadline = time.monotonic() + 20
+    while web.text("/") != "50 50":
+        assert time.monotonic() < deadline, web.text("/")
+        time.sleep(0.02)
+
+
+def test_a_module_without_callbacks_closes_the_connection(web: Web) -> None:
+    web.start("function handler() end", web=WS)
+    client = Socket(web.port, "/chat/")
+    assert (client.next(), client.next()) == ("open", 1011)
+    client.close()
+    assert web.ask("/chat/x").status == 426
+    assert "module 'web' has no table 'websocket'" in web.errors()
 
 
 def test_memory_stays_flat_over_many_requests(web: Web) -> None:
