@@ -263,14 +263,9 @@ class State:
         load = border.load(_LOADER, "luamtev/loader.lua")
         load_library = load(border.table(_libraries()))
         entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
-        names = (
-            "pump",
-            "wake",
-            "call",
-            "inspect",
-            "hook",
-            *(("serve", "socket") if self.exchanges is not None else ()),
-        )
+        names = ["pump", "wake", "call", "inspect", "hook"]
+        if self.exchanges is not None:
+            names += ["serve", "socket"]
         self._entries = {name: entries[name.encode()] for name in names}
         loop = self.thread.loop
         reactor_fd = entries[b"reactor_fd"]

@@ -658,8 +658,8 @@ def test_web_sockets_talk_with_lua(web: Web) -> None:
             if payload == "refuse" then ws:close(3000, "no") return end
             if payload == "break" then error("as asked") end
             if payload == "misuse" then
-              for _, f in ipairs({ function() ws:send() end, function() ws:send("x", "y") end, function() ws:send(3, "y") end,
-                  function() ws:close(5) end, function() return ws.nothing end }) do
+              for _, f in ipairs({ function() ws:send() end, function() ws:send("x", "y") end,
+                  function() ws:send(3, "y") end, function() ws:close(5) end, function() return ws.nothing end }) do
                 ws:send((select(2, pcall(f)):gsub("^.-:%d+: ", "")))
               end
               return
