@@ -3,14 +3,14 @@
 import zlib
 from typing import Any
 
-GZIP, DEFLATE = 1, 2
+GZIP, DEFLATE, LZ4F = 1, 2, 4
 
-_NAMES = ((GZIP, b"gzip"), (DEFLATE, b"deflate"))
+_NAMES = ((GZIP, b"gzip"), (DEFLATE, b"deflate"), (LZ4F, b"lz4f"))
 _WINDOW = {b"gzip": 31, b"deflate": 15}
 
 
 def choose(accept: bytes | None, offered: int) -> bytes | None:
-    """The encoding of *offered*, a mask of GZIP and DEFLATE, that a client with the header *accept* takes best."""
+    """The encoding of *offered*, a mask of those above, that a client with the header *accept* takes best."""
     if not accept or not offered:
         return None
     weights: dict[bytes, float] = {}
@@ -33,5 +33,27 @@ def choose(accept: bytes | None, offered: int) -> bytes | None:
 
 
 def compressor(encoding: bytes) -> Any:
-    """A zlib compressor for *encoding*."""
+    """A compressor for *encoding*, as zlib has them."""
+    if encoding == b"lz4f":
+        return _Lz4f()
     return zlib.compressobj(6, zlib.DEFLATED, _WINDOW[encoding])
+
+
+class _Lz4f:
+    """LZ4 frames."""
+
+    def __init__(self) -> None:
+        from lz4.frame import LZ4FrameCompressor  # few clients take it
+
+        self._frame = LZ4FrameCompressor(auto_flush=True)
+        self._start: bytes = self._frame.begin()
+
+    def compress(self, data: bytes) -> bytes:
+        start, self._start = self._start, b""
+        return bytes(start + self._frame.compress(data))
+
+    def flush(self, mode: int = zlib.Z_FINISH) -> bytes:
+        if mode != zlib.Z_FINISH:
+            return b""  # nothing is held back
+        start, self._start = self._start, b""
+        return bytes(start + self._frame.flush())

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from runtime import eventer
+from runtime import eventer, hooks
 
 from . import _encoding
 from ._request import Request
@@ -19,6 +19,9 @@ from ._status import reason as usual_reason
 
 CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
 """Options: chunks even where the length is known, no further request, compressed when the client accepts it."""
+
+STARTING = hooks.declare("http_response_starting")
+"""``callback(request, response)``: the head is about to be sent, and can still be added to."""
 
 FILE_CHUNK = 64 << 10
 
@@ -243,6 +246,8 @@ class Response:
         if (body and body[0].__class__ is not bytes) or b"content-length" in headers or self.code in (204, 304):
             self._finish_slowly()
             return
+        if STARTING.exists():
+            STARTING.invoke(self.request, self)
         content: Any = body[0] if body else b""
         body.clear()
         self.started = self.complete = True
@@ -266,6 +271,8 @@ class Response:
         """Have the head sent; *length* of the body, or None for one that nobody knows yet."""
         if self.started:
             return
+        if STARTING.exists():
+            STARTING.invoke(self.request, self)
         self.started = True
         headers = self._headers
         if length is None:
@@ -351,6 +358,7 @@ class Response:
     def _encoding(self) -> bytes | None:
         """The content encoding to use; tells caches that it depends on the client."""
         offered = (self.options & GZIP and _encoding.GZIP) | (self.options & DEFLATE and _encoding.DEFLATE)
+        offered |= offered and _encoding.LZ4F
         if not offered or b"content-encoding" in self._headers or self.code in (204, 206, 304):
             return None
         self._headers.setdefault(b"vary", b"Vary: Accept-Encoding\r\n")

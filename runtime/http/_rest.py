@@ -6,8 +6,6 @@ The types are named when this room is imported; handlers may be mounted at any t
 import time
 import traceback
 
-import gevent
-
 from runtime import conf, eventer, hooks, log
 from runtime.eventer import EXCEPTION, READ, Event
 from runtime.net import Connection, check_config, set_fallback
@@ -23,10 +21,20 @@ from ._session import Session, ready
 
 AUTH_DENIED = hooks.declare("rest_auth_denied")
 """``callback(request, response)``: may answer a request that access control denied, and returns DONE then."""
+REQUEST_READ = hooks.declare("http_post_request_read_payload")
+"""``callback(request, response)``: a request has been read whole.  DONE: the callback answers; ABORT: it is a 403."""
+HTTP1_REQUEST_READ = hooks.declare("http1_post_request")
+"""The same, before it, for requests of HTTP/1."""
+GET_HANDLER = hooks.declare("mtev_rest_get_handler")
+"""The same, after them, when a handler is about to be looked for."""
+RESPONSE_SENT = hooks.declare("http_response_send")
+"""``callback(request, response)``: a response has been handed to the network."""
 REQUEST_COMPLETE = hooks.declare("http_request_complete")
 """``callback(request, response)``: a response has gone out whole."""
 REQUEST_LOG = hooks.declare("http_request_log")
 """``callback(request, response)``: the access log is about to be written; anything but CONTINUE keeps it from that."""
+
+_BEFORE = (HTTP1_REQUEST_READ, REQUEST_READ, GET_HANDLER)
 
 router = Router()
 
@@ -55,7 +63,8 @@ def mount(
 
     Args: *expression*, a PCRE that is applied to what follows *base*, captures go to ``request.captures``; *auth*, a
     function of the request, by default :func:`client_cert_auth`; *aco*, run the handler in a greenlet, where it may
-    wait.  Raises ValueError for a base without a slash or a bad expression.  Manual: ``mtev_http_rest_new_rule``."""
+    wait, as in :func:`runtime.eventer.aco_sleep` or :func:`runtime.eventer.aco_simple_asynch`.
+    Raises ValueError for a base without a slash or a bad expression.  Manual: ``mtev_http_rest_new_rule``."""
     rule = Mountpoint(_bytes(method), base_of(_bytes(base)), _bytes(expression), handler, auth or client_cert_auth, aco)
     router.add(rule)
     return rule
@@ -83,7 +92,14 @@ def client_cert_auth(request: Request) -> bool:
 
 
 def dispatch(request: Request, response: Response) -> None:
-    """Serve *request*: route, access control, handler.  A handler that fails is a 500."""
+    """Serve *request*: hooks, route, access control, handler.  A handler that fails is a 500."""
+    for hook in _BEFORE:
+        if hook.exists() and (hook is not HTTP1_REQUEST_READ or request.protocol.startswith(b"HTTP/1")):
+            verdict = hook.invoke(request, response)
+            if verdict != hooks.CONTINUE:
+                if verdict == hooks.ABORT:
+                    response.error(403)
+                return
     rule, captures, others = router.find(request.method, request.path)
     if rule is None:
         _unrouted(request, response, others)
@@ -93,7 +109,7 @@ def dispatch(request: Request, response: Response) -> None:
     if not rule.auth(request):
         _denied(request, response)
     elif rule.aco:
-        gevent.spawn(_run, rule.handler, request, response)
+        eventer.aco_start(_run, rule.handler, request, response)
     else:
         _run(rule.handler, request, response)
 
@@ -138,6 +154,8 @@ def completed(response: Response) -> None:
     stream = _access.stream()
     if stream.enabled and (not REQUEST_LOG.exists() or REQUEST_LOG.invoke(request, response) == hooks.CONTINUE):
         _access.record(stream, request, response, "" if request.session is None else request.session.remote, now)
+    if RESPONSE_SENT.exists():
+        RESPONSE_SENT.invoke(request, response)
     if REQUEST_COMPLETE.exists():
         REQUEST_COMPLETE.invoke(request, response)
 

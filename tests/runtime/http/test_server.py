@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -202,6 +203,80 @@ def test_an_aco_handler_may_wait_while_others_are_served() -> None:
         answers(other, 1)
         thread.post(event.set)
         answers(waiting, 1)
+
+
+def test_an_aco_handler_may_have_a_job_queue_work() -> None:
+    def works(request: Request, response: Response) -> None:
+        assert eventer.in_aco()
+        response.write(eventer.aco_simple_asynch(lambda: threading.current_thread().name))
+        eventer.aco_sleep(0.001)
+        response.flush_end()
+
+    http.mount("GET", "/", "^work$", works, aco=True)
+    with client(server()) as sock:
+        sock.sendall(b"GET /work HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"j:" in received(sock)
+
+
+def test_hooks_see_a_request_on_its_way() -> None:
+    seen: list[str] = []
+
+    def note(name: str, verdict: int = hooks.CONTINUE) -> Any:
+        def callback(request: Request, response: Response) -> int:
+            seen.append(name)
+            if name == "http_response_starting" and not response.started:
+                response.header("X-Added", "late")
+            if verdict == hooks.DONE:
+                response.write("instead")
+                response.flush_end()
+            return verdict if request.path == b"/hello" or verdict == hooks.CONTINUE else hooks.CONTINUE
+
+        return callback
+
+    names = [
+        *("http1_post_request", "http_post_request_read_payload", "mtev_rest_get_handler"),
+        *("http_response_starting", "http_request_log", "http_response_send", "http_request_complete"),
+    ]
+    points = [hooks.declare(name) for name in names]
+    for each in points:
+        each.register("test", note(each.name))
+    log.new_stream("http/access", type="memory", path="10,1000")
+    try:
+        with client(server()) as sock:
+            sock.sendall(HELLO)
+            assert b"X-Added: late\r\n" in answers(sock, 1)
+            assert seen == names
+            for verdict, status in ((hooks.DONE, b"200 OK"), (hooks.ABORT, b"403 Forbidden")):
+                points[2].unregister("test")
+                points[2].register("test", note("mtev_rest_get_handler", verdict))
+                sock.sendall(HELLO)
+                assert b"HTTP/1.1 " + status in sock.recv(1000)
+    finally:
+        for each in points:
+            each.unregister("test")
+
+
+def test_a_client_may_take_lz4() -> None:
+    import lz4.frame
+
+    def large(_request: Request, response: Response) -> None:
+        response.option(http.GZIP)
+        for _ in range(10):
+            response.write("word " * 1000)
+            response.flush()
+        response.flush_end()
+
+    http.mount("GET", "/", "^large$", large)
+    port = server()
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    for accepted, encoding in (("lz4f", "lz4f"), ("lz4f;q=0.5, gzip", "gzip")):
+        connection.request("GET", "/large", headers={"Accept-Encoding": accepted})
+        answer = connection.getresponse()
+        assert answer.getheader("Content-Encoding") == encoding
+        body = answer.read()
+        if encoding == "lz4f":
+            assert lz4.frame.decompress(body) == b"word " * 10000
+    connection.close()
 
 
 def test_a_client_that_only_stops_sending_still_gets_its_answer() -> None:
