@@ -66,7 +66,10 @@ class Exchanges:
     """The requests that a state serves."""
 
     def __init__(self, state: "State", mounts: list[str]) -> None:
+        from runtime.http import Http1  # not before somebody serves
+
         self.mounts = mounts
+        self._http1 = Http1
         self._state = state
         self._last = 0
         self._untold: deque[tuple[Any, ...]] = deque()
@@ -83,7 +86,10 @@ class Exchanges:
         self.open[handle] = Exchange(request, response, away)
         session = request.session
         config = 0 if session is None else config_id(session.connection.config)
-        if state.serve(handle, mount, request.method, request.path, config):
+        plain = None
+        if session is not None and not away and isinstance(session.http, self._http1):
+            plain = session.http.date_if_plain(response)
+        if state.serve(handle, mount, request.method, request.path, config, plain):
             self.open.pop(handle, None)
 
     def add_socket(self, ws: "WebSocket") -> int:
@@ -165,6 +171,14 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
             return ALIVE
         return _say(response, int(code), reason, int(options), ending, body, headers)
 
+    def web_whole(handle: int, code: float, data: bytes) -> int:
+        it = exchange(handle)
+        if it.response.complete or it.request.session is None:
+            return WRITABLE
+        wire: Any = it.request.session.http
+        wire.send_whole(it.response, int(code), data)
+        return WRITABLE | ALIVE
+
     def web_respond_fd(
         handle: int, body: bytes, fd: float, size: float | None, offset: float | None
     ) -> tuple[bool, str | None]:
@@ -202,6 +216,11 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
 
         return client_cert_auth(request_of(handle))
 
+    def web_reason(code: float) -> bytes:
+        from runtime.http import reason
+
+        return reason(int(code))
+
     def web_release(handle: int) -> None:
         if state.exchanges is not None:
             state.exchanges.open.pop(handle, None)
@@ -209,6 +228,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
     return {
         "web_mounts": lambda: [] if state.exchanges is None else state.exchanges.mounts,
         "web_respond": web_respond,
+        "web_whole": web_whole,
         "web_respond_fd": web_respond_fd,
         "web_drain": web_drain,
         "web_ask": web_ask,
@@ -216,6 +236,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         "web_config": lambda number: dict(_configs[int(number)]),
         "web_abort": web_abort,
         "web_acl": web_acl,
+        "web_reason": web_reason,
         "web_release": web_release,
         "web_socket_send": websocket_send,
         "web_socket_close": websocket_close,

@@ -8,8 +8,10 @@ local home = ...
 local bit = require("bit")
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.class
 local extras = mtev.extras
+local whole = checked(border.web_whole)
 local respond, respond_fd, drain = checked(border.web_respond), checked(border.web_respond_fd), checked(border.web_drain)
 local ask, headers_of, config_of = checked(border.web_ask), checked(border.web_headers), checked(border.web_config)
+local reason_of = checked(border.web_reason)
 local release, acl, mounts = border.web_release, checked(border.web_acl), border.web_mounts()
 local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber, error, select, unpack
 local find, concat, xpcall, traceback = string.find, table.concat, xpcall, debug.traceback
@@ -40,7 +42,8 @@ local function check_name(name)
   if name == "" or find(name, "[^!#$%%&'*+.^_`|~%w-]") then
     error("bad argument #1 to 'header' (name of a header expected, got '" .. name .. "')", 3)
   end
-  if name_count < MOST_KNOWN then good_names[name], name_count = true, name_count + 1 end
+  if name_count >= MOST_KNOWN then good_names, name_count = {}, 0 end
+  good_names[name], name_count = name:lower(), name_count + 1
 end
 
 local function check_value(name, value)
@@ -111,6 +114,14 @@ end
 
 local new_request = class("mtev.http_request", request_methods)
 
+local usual_reasons, status_lines = {}, {} -- by code
+
+local function usual_reason(code)
+  local reason = usual_reasons[code] or reason_of(code)
+  usual_reasons[code] = reason
+  return reason
+end
+
 -- Responses -----------------------------------------------------------------------------------------------------------
 
 local context_methods = {}
@@ -132,9 +143,41 @@ local function gathered(context)
   return concat(body, "", 1, context.pieces)
 end
 
+-- Names that say something of the framing, or need more than one line: such responses are put together elsewhere.
+local TELLING = { connection = true, ["content-length"] = true, ["transfer-encoding"] = true, date = true,
+  ["set-cookie"] = true, ["content-encoding"] = true }
+
+
+local function status_line(code, reason)
+  local line = "HTTP/1.1 " .. code .. " " .. (reason or usual_reason(code)) .. "\r\n"
+  if not reason then status_lines[code] = line end
+  return line
+end
+
+-- The whole response as bytes, if it is of the usual kind: nothing flushed, no options, a header or two that say nothing
+-- of the framing.  nil otherwise.
+local function compose(context, content)
+  local date, n, code = context.date, context.count, context.code
+  if not date or n > 2 or context.options ~= 0 or context.started or code == 204 or code == 304 then return nil end
+  local reason = context.reason
+  local first = not reason and status_lines[code] or status_line(code, reason)
+  local length = "Content-Length: " .. #content .. "\r\n\r\n"
+  if n == 0 then return first .. date .. length .. content end
+  local name = context.name
+  local key = good_names[name]
+  if TELLING[key] then return nil end
+  if n == 1 then return first .. date .. name .. ": " .. context.value .. "\r\n" .. length .. content end
+  local lines = context.lines
+  local other = good_names[lines[1]]
+  if other == key or TELLING[other] then return nil end
+  return first .. date .. name .. ": " .. context.value .. "\r\n" .. lines[1] .. ": " .. lines[2] .. "\r\n" .. length .. content
+end
+
 -- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
 local function send(context, ending)
   local content = gathered(context)
+  local data = ending and compose(context, content)
+  if data then return whole(context.handle, context.code, data) end
   local n = context.count
   local handle, code, reason, options = context.handle, context.code, context.reason or nil, context.options
   if n == 0 then return respond(handle, code, reason, options, ending, content) end
@@ -155,6 +198,7 @@ function context_methods:status(...)
     if find(reason, "%c") then error("bad argument #2 to 'status' (control character in the reason)", 2) end
   end
   if self.started then return false end
+  if reason == (usual_reasons[number] or usual_reason(number)) then reason = nil end
   self.code, self.reason = number, reason or false
   return true
 end
@@ -227,7 +271,7 @@ function context_methods:write_fd(...)
   end
   if self.ended then return false end
   local done, failure = respond_fd(self.handle, gathered(self), fd, size, offset)
-  self.body, self.pieces = "", 0
+  self.body, self.pieces, self.date = "", 0, false -- it is not all here any more
   if done then return true end
   return false, failure
 end
@@ -235,8 +279,9 @@ end
 -- Ends the response; false when it has ended already or the client is gone.
 function context_methods:flush_end()
   if self.ended then return false end
-  self.ended, self.started = true, true
+  self.ended = true
   local outcome = send(self, true)
+  self.started = true
   self.body, self.pieces, self.count = "", 0, 0
   return bit.band(outcome, ALIVE) ~= 0
 end
@@ -444,9 +489,9 @@ local function serve(rest, mount, config)
 end
 
 -- One request from its first line to its last; *progress* tells whoever started it that it is over.
-local function run(handle, mount, method, path, config, progress)
+local function run(handle, mount, method, path, config, date, progress)
   local context = new_context({
-    handle = handle, verb = method, path = path, asked = false, code = 200, reason = false, options = 0,
+    handle = handle, date = date or false, verb = method, path = path, asked = false, code = 200, reason = false, options = 0,
     name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false, ended = false,
   })
   local ok, failure = xpcall(serve, describe, new_rest({ context = context, denied = false }), mount, config)
@@ -462,10 +507,10 @@ local progress = { within = false, over = false }
 return {
   socket = function(...) return kernel.start(on_event, ...) end,
   -- Returns when the kernel wants to be called, and whether the request is done with.
-  serve = function(handle, mount, method, path, config)
+  serve = function(handle, mount, method, path, config, date)
     local mine = progress
     mine.within, mine.over = true, false
-    local delay = kernel.start(run, handle, mount, method, path, config, mine)
+    local delay = kernel.start(run, handle, mount, method, path, config, date, mine)
     mine.within = false
     if not mine.over then progress = { within = false, over = false } end
     return delay, mine.over

@@ -13,6 +13,7 @@ from ._response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
 from ._rest import admit, client_cert_auth, completed, configure, dispatch, http_rest_api, mount, router, unmount
 from ._route import Mountpoint, Router
 from ._session import Session, drain, ready
+from ._status import reason
 from ._upgrade import BINARY, PING, PONG, TEXT, websocket
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "http_rest_api",
     "mount",
     "ready",
+    "reason",
     "router",
     "serve_file",
     "simple_file_handler",

@@ -195,6 +195,17 @@ class Response:
             self._pump()
         self._sink.push()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing was said of it yet, its request is the usual one, and nobody wants to see the head."""
+        return self._plain and not (self.started or self._ending or STARTING.exists())
+
+    def seal(self, code: int) -> None:
+        """Have it count as ended with *code*: its sink sends all of it on its own."""
+        self._ending = self.started = self.complete = True
+        self.code = code
+        self._notify()
+
     def on_drain(self, function: Callable[[], object]) -> None:
         """Have *function* called once when the client has caught up, or at once when it has."""
         if self._sink.writable or self.complete:
