@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from runtime import lockfile
 from runtime.conf import Conf
@@ -123,8 +124,8 @@ def daemonize(begin: Callable[[], None]) -> None:
 
 
 def _is_usable(path: str) -> bool:
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
-    except OSError:
-        return False
-    return True
+    """Whether *path* could be opened, found out without: closing it would let go of a lock of this process's own."""
+    file = Path(path)
+    if file.exists():
+        return file.is_file() and os.access(file, os.R_OK | os.W_OK)
+    return os.access(file.parent, os.W_OK | os.X_OK)

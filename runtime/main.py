@@ -100,10 +100,13 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None) -> int
     loaded = modules.load(configuration)
     services.open_listeners(configuration)
     security_init(user, group)
+    watchdog = sys.modules.get("runtime.watchdog")  # there if this process is watched
+    if watchdog is not None:
+        watchdog.bind_again()
     with _SignalPipe(_HANDLED) as signals:
         eventer.start()
-        if "runtime.watchdog" in sys.modules:
-            sys.modules["runtime.watchdog"].watch_loops()
+        if watchdog is not None:
+            watchdog.watch_loops()
         modules.start(loaded)
         services.start()
         while True:

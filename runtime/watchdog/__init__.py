@@ -4,6 +4,7 @@ The server is forked before there is any thread.  Each of its loop threads beats
 share; when one falls silent for longer than its timeout, the monitor takes a trace, kills the server and forks it anew.
 """
 
+from ._death import bind_again
 from ._hearts import (
     Heart,
     child_heartbeat,
@@ -22,6 +23,7 @@ __all__ = [
     "Monitor",
     "Plan",
     "applications",
+    "bind_again",
     "child_heartbeat",
     "create",
     "default_timeout",

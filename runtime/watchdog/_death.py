@@ -27,11 +27,21 @@ def with_parent(parent: int) -> Callable[[], None] | None:
     return bind
 
 
+_bind: Callable[[], None] | None = None
+
+
+def bind_again() -> None:
+    """To be called when this process has become another user's: the system has forgotten the bond then."""
+    if _bind is not None:
+        _bind()
+
+
 def die_with_parent(parent: int, lifeline: int) -> None:
     """Have this process end with *parent*, which holds the other end of the pipe *lifeline*."""
-    bind = with_parent(parent)
-    if bind is not None:
-        bind()
+    global _bind
+    _bind = with_parent(parent)
+    if _bind is not None:
+        _bind()
         return
 
     def wait() -> None:

@@ -100,15 +100,16 @@ class Keeper:
             self._start(now)
 
     def stop(self, patience: float) -> None:
-        """End it: TERM, and KILL after *patience* seconds."""
+        """End it and what it started in its process group: TERM, and KILL after *patience* seconds."""
         if self.process is None:
             return
-        self.process.terminate()
+        _signal_group(self.process.pid, signal.SIGTERM)
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            pass
+        _signal_group(self.process.pid, signal.SIGKILL)
+        self.process.wait()
         self._drain()
         self.process = None
 
@@ -123,7 +124,7 @@ class Keeper:
                 cwd=it.dir,
                 user=_number_or_name(it.user) if os.geteuid() == 0 else None,
                 group=_number_or_name(it.group) if os.geteuid() == 0 else None,
-                extra_groups=[] if os.geteuid() == 0 and it.user else None,
+                extra_groups=[] if os.geteuid() == 0 and (it.user or it.group) else None,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -205,6 +206,13 @@ def serve_pipes(selector: selectors.BaseSelector, timeout: float) -> None:
         if isinstance(key.data, _Lines) and not key.data.read(key.fd):
             key.data.finish()
             selector.unregister(key.fileobj)
+
+
+def _signal_group(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        pass  # nobody is left
 
 
 def _number_or_name(name: str | None) -> str | int | None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -258,6 +259,43 @@ def test_a_monitor_that_is_killed_takes_the_server_and_its_applications_with_it(
     until(lambda: all(map(is_gone, found.values())))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_a_server_that_became_somebody_else_ends_with_its_monitor_too() -> None:
+    with tempfile.TemporaryDirectory() as directory:  # where others may look, unlike tmp_path
+        Path(directory).chmod(0o755)
+        script = Path(directory, "main.lua")
+        script.write_text("function main() io.stderr:write(mtev.getpid(), ' ', mtev.getuid(), '\\n') end")
+        command = [sys.executable, "-m", "luamtev", "-m", "-u", "1234", str(script)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as monitor:
+            match = line(monitor, r"^(\d+) 1234$")
+            monitor.kill()
+    until(lambda: is_gone(int(match[1])))
+
+
+def test_stopping_ends_what_applications_started_too(servers: Servers) -> None:
+    monitor = managed(
+        servers, '<application exec="sh"><arg>-c</arg><arg>sleep 1000 &amp; echo pid $!; wait</arg></application>'
+    )
+    pid = int(line(monitor, r"^pid (\d+)")[1])
+    monitor.terminate()
+    assert monitor.wait(20) == 0
+    until(lambda: is_gone(pid))
+
+
+def test_locking_twice_keeps_the_first_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runtime import daemon, lockfile
+
+    monkeypatch.chdir(tmp_path)
+    configuration = conf.loads(b'<app lockfile="lock"/>')
+    fd = daemon.lock(configuration, daemon.LockOp.LOCK)
+    assert fd is not None
+    with pytest.raises(daemon.LockError, match="lockfile lock: another process holds it"):
+        daemon.lock(configuration, daemon.LockOp.LOCK)
+    probe = "import sys; from runtime import lockfile; sys.exit(lockfile.acquire('lock') < 0)"
+    assert subprocess.run([sys.executable, "-c", probe]).returncode == 1
+    lockfile.release(fd)
+
+
 def test_hangup_reaches_the_server(servers: Servers) -> None:
     monitor = servers.start()
     started(monitor)
@@ -281,7 +319,7 @@ def test_an_application_gets_its_arguments_directory_and_environment(servers: Se
         servers,
         """<application exec="sh" arg0="mysh" dir="sub" environment="false">
              <env>ADDED=a=b</env><env>HOME</env><env>NOT_THERE</env>
-             <arg>-c</arg><arg>echo "$0 $PWD $ADDED $HOME" >&amp;2; sleep 1000</arg><arg>zero</arg>
+             <arg>-c</arg><arg>echo "$0 $PWD $ADDED $HOME" >&amp;2; exec sleep 1000</arg><arg>zero</arg>
            </application>""",
     )
     match = line(monitor, r"^zero (\S+) a=b (\S+)")
@@ -293,7 +331,7 @@ def test_what_an_application_writes_goes_to_its_streams(servers: Servers) -> Non
         more="""
         <managed>
           <application exec="sh" stdout="out" stderr="err">
-            <arg>-c</arg><arg>printf 'one\ntwo'; echo three >&amp;2; sleep 1000</arg>
+            <arg>-c</arg><arg>printf 'one\ntwo'; echo three >&amp;2; exec sleep 1000</arg>
           </application>
         </managed>
         <logs>
@@ -332,7 +370,7 @@ def test_an_application_that_cannot_start_is_told_of(servers: Servers) -> None:
 def test_an_application_becomes_somebody_else(servers: Servers) -> None:
     monitor = managed(
         servers,
-        '<application exec="sh" user="nobody" group="nogroup"><arg>-c</arg><arg>id; sleep 100</arg></application>',
+        '<application exec="sh" user="nobody" group="nogroup"><arg>-c</arg><arg>id; exec sleep 100</arg></application>',
     )
     assert line(monitor, r"uid=\d+\((\w+)\) gid=\d+\((\w+)\)").groups() == ("nobody", "nogroup")
 
