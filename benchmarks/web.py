@@ -44,7 +44,7 @@ CONFIGURATION = """\
 </cli>
 """
 NGINX = """\
-daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/errors;
+user root; daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/errors;
 {load}
 events {{}}
 http {{

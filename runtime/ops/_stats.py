@@ -70,9 +70,9 @@ def _put_tagged(document: dict[str, Any], reading: Reading) -> None:
 
 def _put_simple(document: dict[str, Any], reading: Reading) -> None:
     place: Any = document
-    for part in [reading.name, *(value for _, value in reading.tags)][:-1]:
+    *path, last = [reading.name, *(value for key, value in reading.tags if key != "units")]
+    for part in path:
         place = place.setdefault(part, {})
-    last = reading.tags[-1][1] if reading.tags else reading.name
     value: Any = reading.value
     if isinstance(value, dict):
         value = {"count": sum(value.values()), "sum": reading.total} | _quantiles(value)
@@ -101,7 +101,7 @@ def _tag(value: str) -> str:
 
 
 def _prometheus(name: str, reading: Reading) -> Iterator[str]:
-    labels = ",".join(f'{_UNFIT.sub("_", key)}="{_label(value)}"' for key, value in reading.tags)
+    labels = ",".join(f'{_UNFIT.sub("_", key)}="{_label(value)}"' for key, value in reading.tags if key != "units")
     if not isinstance(reading.value, dict):
         yield f"{name}{{{labels}}} {reading.value}" if labels else f"{name} {reading.value}"
         return
