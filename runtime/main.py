@@ -149,6 +149,8 @@ def terminate(status: int) -> NoReturn:
     """End the process with *status*, at once and from any thread.
 
     Everything logged and printed is written first, and what was changed in the configuration."""
+    if "runtime.http" in sys.modules:
+        sys.modules["runtime.http"].flush_access_log()
     configuration = conf.current_or_none()
     if configuration is not None and configuration.unwritten and configuration.lock.acquire(timeout=PATIENCE):
         configuration.save_quietly()

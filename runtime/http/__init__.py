@@ -4,6 +4,7 @@ A handler is ``handler(request, response)``, mounted with :func:`mount` and call
 it may not block.  It ends the response then, or later by :meth:`Response.resume` from anywhere.
 """
 
+from ._access import flush_access_log
 from ._acl import Acls, Subject
 from ._files import serve_file, simple_file_handler
 from ._http1 import Http1
@@ -40,6 +41,7 @@ __all__ = [
     "configure",
     "dispatch",
     "drain",
+    "flush_access_log",
     "http_rest_api",
     "mount",
     "ready",

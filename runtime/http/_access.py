@@ -1,6 +1,6 @@
 """The access log, ``http/access``: one line a response.  Manual: Logging (http/access)."""
 
-from runtime import log
+from runtime import eventer, log
 
 from ._request import Request
 from ._response import Response
@@ -11,6 +11,7 @@ _ESCAPES = str.maketrans({chr(code): f"\\x{code:02x}" for code in (*range(32), 3
 _MOST_KNOWN = 1024
 
 _date: tuple[int, str] = (0, "")
+_lines: dict[eventer.LoopThread, list[bytes]] = {}  # of this turn of the loop: written at its end, as one
 _known: dict[tuple[bytes, bytes, bytes], str] = {}  # what requests were, as the log shows it
 
 
@@ -37,9 +38,38 @@ def record(log_stream: log.LogStream, request: Request, response: Response, remo
                 _known.clear()
             _known[key] = what
     counts = f"{response.code} {response.written}|{len(request.payload)} {elapsed:.3f}"
-    pairs = _pairs(request, response, remote, elapsed / 1000) if log_stream.wants_pairs else None
     message = f'{remote or "-"} - {user} [{date}] "{what}" {counts}\n'.encode()
+    if log_stream.is_bare and eventer.is_loop_thread():
+        thread = eventer.current()
+        lines = _lines.get(thread)
+        if lines is None:
+            lines = _lines[thread] = []
+            thread.at_stop(lambda: _forget(thread))
+        if not lines:
+            thread.loop.run_callback(_flush, thread)
+        lines.append(message)
+        return
+    pairs = _pairs(request, response, remote, elapsed / 1000) if log_stream.wants_pairs else None
     log_stream.log(message, file=__file__, line=1, pairs=pairs)
+
+
+def flush_access_log() -> None:
+    """Write what the loops have not written yet; when the process ends at once."""
+    for thread in list(_lines):
+        _flush(thread)
+
+
+def _forget(thread: eventer.LoopThread) -> None:
+    _flush(thread)
+    _lines.pop(thread, None)
+
+
+def _flush(thread: eventer.LoopThread) -> None:
+    lines = _lines.get(thread)
+    if lines:
+        text = b"".join(lines)
+        lines.clear()
+        stream().log(text, file=__file__, line=1)
 
 
 def _pairs(request: Request, response: Response, remote: str, latency: float) -> dict[str, int | float | str]:

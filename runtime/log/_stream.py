@@ -286,6 +286,11 @@ class LogStream:
             self._changed()
 
     @property
+    def is_bare(self) -> bool:
+        """Whether lines go to one place, just as they are: then several may be logged as one."""
+        return len(self._plain) == 1 and not (self._plain[0][1] or self._other or self._counted)
+
+    @property
     def wants_pairs(self) -> bool:
         """Whether pairs would be seen by a format or a filter: whoever has to build them can save it."""
         return bool(self._other)
