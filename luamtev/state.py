@@ -168,20 +168,23 @@ class State:
         Errors go the way of every coroutine's: to the log, and with tragedy_terminates the process ends."""
         self._enter("call", os.fsencode(module), function.encode())
 
-    def serve(self, *request: Any) -> bool:
-        """Begin to serve a request (the library `web`); returns whether its handler has returned already."""
+    def serve(self, *request: Any) -> tuple[bool, int, bytes | None]:
+        """Begin to serve a request (the library `web`).
+
+        Returns whether its handler has returned already, and the status and all the bytes of its response if those are
+        there to be sent."""
         assert self._border is not None
         self._border.check_hub()
         if self.busy:
             raise bridge.NotOnHub("Lua is running already on this thread")
         self.busy = True
         try:
-            delay, over = self._entries["serve"](*request)
+            delay, over, code, data = self._entries["serve"](*request)
         finally:
             self.busy = False
         if delay >= 0:
             self._schedule(delay)
-        return bool(over)
+        return over, code, data
 
     def tell_socket(self, *event: Any) -> None:
         """Tell of an event on a WebSocket connection (the library `web`)."""

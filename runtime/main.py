@@ -150,7 +150,7 @@ def terminate(status: int) -> NoReturn:
 
     Everything logged and printed is written first, and what was changed in the configuration."""
     if "runtime.http" in sys.modules:
-        sys.modules["runtime.http"].flush_access_log()
+        sys.modules["runtime.http"].settle_all()
     configuration = conf.current_or_none()
     if configuration is not None and configuration.unwritten and configuration.lock.acquire(timeout=PATIENCE):
         configuration.save_quietly()

@@ -24,17 +24,6 @@ _configs: dict[int, Mapping[str, str]] = {0: {}}
 _next_config = itertools.count(1)
 
 
-class Exchange:
-    """A request under way and its response."""
-
-    __slots__ = ("away", "request", "response")
-
-    def __init__(self, request: "Request", response: "Response", away: bool) -> None:
-        self.request = request
-        self.response = response
-        self.away = away
-
-
 class LuaSockets:
     """The handler of WebSocket connections of one mount, for :func:`runtime.http.websocket`."""
 
@@ -66,31 +55,34 @@ class Exchanges:
     """The requests that a state serves."""
 
     def __init__(self, state: "State", mounts: list[str]) -> None:
-        from runtime.http import Http1  # not before somebody serves
-
         self.mounts = mounts
-        self._http1 = Http1
         self._state = state
         self._last = 0
         self._untold: deque[tuple[Any, ...]] = deque()
-        self.open: dict[int, Exchange] = {}
+        self.open: dict[int, Response] = {}
         self.sockets: dict[int, WebSocket] = {}
 
-    def serve(self, mount: int, request: "Request", response: "Response", away: bool) -> None:
-        """Run the handler of *mount*; on the state's thread.  *away*: the response belongs to another one."""
+    def serve(self, mount: int, response: "Response") -> None:
+        """Run the handler of *mount*; on the state's thread, which need not be that of the response."""
         state = self._state
         if state.busy:  # a response that ends in Lua may bring the next request with it
-            state.thread.loop.run_callback(self.serve, mount, request, response, away)
+            state.thread.loop.run_callback(self.serve, mount, response)
             return
         self._last = handle = self._last + 1
-        self.open[handle] = Exchange(request, response, away)
+        self.open[handle] = response
+        request = response.request
         session = request.session
         config = 0 if session is None else config_id(session.connection.config)
-        plain = None
-        if session is not None and not away and isinstance(session.http, self._http1):
-            plain = session.http.date_if_plain(response)
-        if state.serve(handle, mount, request.method, request.path, config, plain):
+        date = None if self.is_away(response) else response.date_if_plain()
+        over, code, data = state.serve(handle, mount, request.method, request.path, config, date)
+        if over:
             self.open.pop(handle, None)
+        if data is not None:
+            response.end_whole(code, data)
+
+    def is_away(self, response: "Response") -> bool:
+        """Whether *response* belongs to another thread."""
+        return response.owner is not self._state.thread and response.owner is not None
 
     def add_socket(self, ws: "WebSocket") -> int:
         """Know *ws* by a number, which its request has too."""
@@ -126,10 +118,13 @@ def config_id(config: Mapping[str, str]) -> int:
 def functions(state: "State") -> "dict[str, Callable[..., Any]]":
     """What ``web.lua`` builds on."""
 
+    def is_away(response: "Response") -> bool:
+        return state.exchanges is not None and state.exchanges.is_away(response)
+
     def request_of(handle: int) -> "Request":
         exchanges = state.exchanges
         ws = None if exchanges is None else exchanges.sockets.get(handle)
-        return exchange(handle).request if ws is None else ws.request
+        return response_of(handle).request if ws is None else ws.request
 
     def websocket_send(handle: int, opcode: float, payload: bytes) -> bool:
         ws = None if state.exchanges is None else state.exchanges.sockets.get(handle)
@@ -146,9 +141,8 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         except ValueError as mistake:
             raise LuaError(f"websocket: {mistake}") from None
 
-    def exchange(handle: int) -> Exchange:
-        exchanges = state.exchanges
-        found = None if exchanges is None else exchanges.open.get(handle)
+    def response_of(handle: int) -> "Response":
+        found = None if state.exchanges is None else state.exchanges.open.get(handle)
         if found is None:
             raise LuaError("the request is over")
         return found
@@ -162,39 +156,37 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         body: bytes,
         *headers: bytes,
     ) -> int:
-        it = exchange(handle)
-        response = it.response
+        response = response_of(handle)
         if response.complete:
             return WRITABLE
-        if it.away:
+        if is_away(response):
             response.resume(_say, response, int(code), reason, int(options), ending, body, headers)
             return ALIVE
         return _say(response, int(code), reason, int(options), ending, body, headers)
 
     def web_whole(handle: int, code: float, data: bytes) -> int:
-        it = exchange(handle)
-        if it.response.complete or it.request.session is None:
+        response = response_of(handle)
+        if response.complete:
             return WRITABLE
-        wire: Any = it.request.session.http
-        wire.send_whole(it.response, int(code), data)
+        response.end_whole(int(code), data)
         return WRITABLE | ALIVE
 
     def web_respond_fd(
         handle: int, body: bytes, fd: float, size: float | None, offset: float | None
     ) -> tuple[bool, str | None]:
-        it = exchange(handle)
-        if it.response.complete or it.away:
-            return False, "the client is gone" if it.response.complete else "not from another loop"
+        response = response_of(handle)
+        if response.complete or is_away(response):
+            return False, "the client is gone" if response.complete else "not from another loop"
         if body:
-            it.response.write(body)
+            response.write(body)
         try:
-            it.response.write_fd(int(fd), None if size is None else int(size), int(offset or 0))
+            response.write_fd(int(fd), None if size is None else int(size), int(offset or 0))
         except (OSError, ValueError) as failure:
             return False, str(failure)
         return True, None
 
     def web_drain(handle: int, ticket: float) -> None:
-        response = exchange(handle).response
+        response = response_of(handle)
         number = int(ticket)
         state.tickets[number] = _NO_WORK
         response.resume(_await_drain, response, lambda: state.ticket_done(number, True))
@@ -208,7 +200,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         return _options(request)
 
     def web_abort(handle: int) -> None:
-        response = exchange(handle).response
+        response = response_of(handle)
         response.resume(response.error, 500)
 
     def web_acl(handle: int) -> bool:

@@ -51,7 +51,7 @@ local turn_task, turn_value, turn_at, turn_count = {}, {}, 0, 0 -- the turn unde
 local gave_way, gave_way_count = {}, 0 -- continuations of tasks that nest too deep, innermost first
 local resumable, resumable_count = {}, 0 -- the same while they are being resumed, last first
 local heap_at, heap_task, heap_count = {}, {}, 0
-local slice_end, breaths = 0, 0
+local slice_end, breaths = 0, 0 -- the end is false where nobody has looked at the clock yet
 local visits = 0
 
 local function monotonic()
@@ -277,7 +277,7 @@ function kernel.wake(ticket, ...)
   local task = tickets[ticket]
   if task then
     release(task)
-    slice_end = monotonic() + SLICE
+    slice_end = false
     run(task, ...)
     if gave_way_count > 0 then catch_up() end
     collect()
@@ -287,8 +287,9 @@ end
 
 -- Entry for the rest of the process: runs f(...) as a task of its own.  Returns delay().
 function kernel.start(f, ...)
-  slice_end = monotonic() + SLICE
+  slice_end = false
   kernel.spawn(f, ...)
+  if heap_count == 0 and ready_count == 0 and turn_at >= turn_count then return -1 end
   return delay()
 end
 
@@ -346,7 +347,9 @@ function kernel.breathe()
   breaths = breaths + 1
   if breaths < BREATHS then return end
   breaths = 0
-  if monotonic() < slice_end or not current or not isyieldable() then return end
+  local now = monotonic()
+  slice_end = slice_end or now + SLICE
+  if now < slice_end or not current or not isyieldable() then return end
   set_ready(current)
   yield(PARK)
 end

@@ -177,7 +177,12 @@ end
 local function send(context, ending)
   local content = gathered(context)
   local data = ending and compose(context, content)
-  if data then return whole(context.handle, context.code, data) end
+  if data then
+    local entry = context.entry
+    if not entry.within then return whole(context.handle, context.code, data) end
+    entry.code, entry.data = context.code, data
+    return WRITABLE + ALIVE
+  end
   local n = context.count
   local handle, code, reason, options = context.handle, context.code, context.reason or nil, context.options
   if n == 0 then return respond(handle, code, reason, options, ending, content) end
@@ -488,10 +493,10 @@ local function serve(rest, mount, config)
   end
 end
 
--- One request from its first line to its last; *progress* tells whoever started it that it is over.
-local function run(handle, mount, method, path, config, date, progress)
+-- One request from its first line to its last; *entry* carries what can be said of it to whoever called in.
+local function run(handle, mount, method, path, config, date, entry)
   local context = new_context({
-    handle = handle, date = date or false, verb = method, path = path, asked = false, code = 200, reason = false, options = 0,
+    entry = entry, handle = handle, date = date or false, verb = method, path = path, asked = false, code = 200, reason = false, options = 0,
     name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false, ended = false,
   })
   local ok, failure = xpcall(serve, describe, new_rest({ context = context, denied = false }), mount, config)
@@ -499,20 +504,23 @@ local function run(handle, mount, method, path, config, date, progress)
     border.task_failed(failure.report)
     if not context.ended then close_with(context, 500, "text/html", failure.text) end
   end
-  if progress.within then progress.over = true else release(handle) end
+  if entry.within then entry.over = true else release(handle) end
 end
 
-local progress = { within = false, over = false }
+local function new_entry() return { within = false, over = false, code = false, data = nil } end
+
+local spare = new_entry()
 
 return {
   socket = function(...) return kernel.start(on_event, ...) end,
-  -- Returns when the kernel wants to be called, and whether the request is done with.
+  -- Returns when the kernel wants to be called, and whether the request is done with; where the response is whole already
+  -- its status and all of it, as bytes.
   serve = function(handle, mount, method, path, config, date)
-    local mine = progress
-    mine.within, mine.over = true, false
-    local delay = kernel.start(run, handle, mount, method, path, config, date, mine)
-    mine.within = false
-    if not mine.over then progress = { within = false, over = false } end
-    return delay, mine.over
+    local entry = spare
+    entry.within, entry.over, entry.data = true, false, nil
+    local delay = kernel.start(run, handle, mount, method, path, config, date, entry)
+    entry.within = false
+    if not entry.over then spare = new_entry() end -- the coroutine still has this one
+    return delay, entry.over, entry.code, entry.data
   end,
 }

@@ -73,8 +73,11 @@ class LuaWeb:
                 thread.post(self._here)
 
     def _handler(self, index: int, mount: Mount) -> Callable[[Request, Response], object]:
-        def serve(request: Request, response: Response) -> None:
-            self._here().serve(index, request, response, False)
+        states = self._states
+
+        def serve(_request: Request, response: Response) -> None:
+            found = None if response.owner is None else states.get(response.owner)
+            (found or self._here()).serve(index, response)
 
         def serve_there(request: Request, response: Response) -> None:
             pool = eventer.pool(mount.pool or "")
@@ -83,7 +86,7 @@ class LuaWeb:
             there = here if here.pool is pool else eventer.choose_owner_pool(pool)
             if there is here:
                 serve(request, response)
-            elif not there.post(lambda: self._here().serve(index, request, response, True)):
+            elif not there.post(lambda: self._here().serve(index, response)):
                 response.error(503)
 
         return serve if mount.pool is None else serve_there

@@ -181,15 +181,17 @@ class Place:
     def dispatch(self, mask: int) -> None:
         """Run the callback of an event on descriptor activity and act on what it returns."""
         event, home = self.event, self.home
-        following = event.call(home, mask) or 0
+        following = event.call(home, mask)
         if self not in home.events:
             self.close()  # it was removed, here or elsewhere
+        elif following == event.mask and event.owner is home:
+            return
         elif not following:
             if self.take():
                 self.close()
         elif event.owner is not home:
             self._move(event, following)
-        elif following != event.mask:
+        else:
             home.guarded(self.rearm, following)
 
     def _move(self, event: Event, mask: int) -> None:

@@ -4,14 +4,14 @@ A handler is ``handler(request, response)``, mounted with :func:`mount` and call
 it may not block.  It ends the response then, or later by :meth:`Response.resume` from anywhere.
 """
 
-from ._access import flush_access_log
 from ._acl import Acls, Subject
 from ._files import serve_file, simple_file_handler
 from ._http1 import Http1
+from ._ledger import completed, settle_all
 from ._limits import Limits
 from ._request import Request
 from ._response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
-from ._rest import admit, client_cert_auth, completed, configure, dispatch, http_rest_api, mount, router, unmount
+from ._rest import admit, client_cert_auth, configure, dispatch, http_rest_api, mount, router, unmount
 from ._route import Mountpoint, Router
 from ._session import Session, drain, ready
 from ._status import reason
@@ -41,13 +41,13 @@ __all__ = [
     "configure",
     "dispatch",
     "drain",
-    "flush_access_log",
     "http_rest_api",
     "mount",
     "ready",
     "reason",
     "router",
     "serve_file",
+    "settle_all",
     "simple_file_handler",
     "unmount",
     "websocket",

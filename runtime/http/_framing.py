@@ -35,20 +35,10 @@ class Framing:
             len(content),
             content,
         )
-        self._all(response, data)
+        self.raw(response, data)
 
-    def date_if_plain(self, response: Response) -> bytes | None:
-        """The Date line of an answer by :meth:`send_whole`; None where *response* needs more care."""
-        return date_line() if response.is_plain and response.request.protocol == b"HTTP/1.1" else None
-
-    def send_whole(self, response: Response, code: int, data: bytes) -> None:
-        """End *response* with *data*: status line, head and body, for whoever makes many and knows how."""
-        if not response.complete:
-            response.seal(code)
-            self._all(response, data)
-            self.push()
-
-    def _all(self, response: Response, data: bytes) -> None:
+    def raw(self, response: Response, data: bytes) -> None:
+        """Part of :class:`Sink`."""
         response.written = len(data)
         self.emit(data)
         self.finished(response, True)

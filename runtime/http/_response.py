@@ -15,6 +15,7 @@ from runtime import eventer, hooks
 
 from . import _encoding
 from ._request import Request
+from ._status import date_line
 from ._status import reason as usual_reason
 
 CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
@@ -39,6 +40,10 @@ class Sink(Protocol):
     @property
     def writable(self) -> bool:
         """Whether a handler should make more."""
+
+    @property
+    def raw(self) -> "Callable[[Response, bytes], None] | None":
+        """Sends a response that is complete, given as bytes of HTTP/1.1; None where another version is spoken."""
 
     def whole(self, response: "Response", headers: dict[bytes, bytes], content: bytes) -> None:
         """Send a response to a request of HTTP/1.1 or above in one piece; *headers* are lines by lower-case name."""
@@ -195,16 +200,24 @@ class Response:
             self._pump()
         self._sink.push()
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing was said of it yet, its request is the usual one, and nobody wants to see the head."""
-        return self._plain and not (self.started or self._ending or STARTING.exists())
+    def date_if_plain(self) -> bytes | None:
+        """The Date line for :meth:`end_whole`; None where the response needs more care than that gives it."""
+        if self._plain and self._sink.raw is not None and not (self.started or self._ending or STARTING.exists()):
+            return date_line(self.request.received)
+        return None
 
-    def seal(self, code: int) -> None:
-        """Have it count as ended with *code*: its sink sends all of it on its own."""
-        self._ending = self.started = self.complete = True
-        self.code = code
-        self._notify()
+    def end_whole(self, code: int, data: bytes) -> None:
+        """End with *data*: status line of *code*, Date, head and body, for whoever makes many and knows how.
+
+        Only where :meth:`date_if_plain` gave a date."""
+        if not self.complete:
+            raw = self._sink.raw
+            assert raw is not None
+            self._ending = self.started = self.complete = True
+            self.code = code
+            raw(self, data)
+            self._notify()
+            self._sink.push()
 
     def on_drain(self, function: Callable[[], object]) -> None:
         """Have *function* called once when the client has caught up, or at once when it has."""

@@ -3,15 +3,15 @@
 The types are named when this room is imported; handlers may be mounted at any time, from any thread.
 """
 
-import time
 import traceback
 
 from runtime import conf, eventer, hooks, log
 from runtime.eventer import EXCEPTION, READ, Event
 from runtime.net import Connection, check_config, set_fallback
 
-from . import _access, _acl
+from . import _acl
 from ._files import simple_file_handler
+from ._ledger import completed
 from ._limits import Limits, from_config
 from ._paths import normal
 from ._request import Request
@@ -27,14 +27,9 @@ HTTP1_REQUEST_READ = hooks.declare("http1_post_request")
 """The same, before it, for requests of HTTP/1."""
 GET_HANDLER = hooks.declare("mtev_rest_get_handler")
 """The same, after them, when a handler is about to be looked for."""
-RESPONSE_SENT = hooks.declare("http_response_send")
-"""``callback(request, response)``: a response has been handed to the network."""
-REQUEST_COMPLETE = hooks.declare("http_request_complete")
-"""``callback(request, response)``: a response has gone out whole."""
-REQUEST_LOG = hooks.declare("http_request_log")
-"""``callback(request, response)``: the access log is about to be written; anything but CONTINUE keeps it from that."""
 
 _BEFORE = (HTTP1_REQUEST_READ, REQUEST_READ, GET_HANDLER)
+_hooked: tuple[hooks.Hook, ...] = ()  # those of them that somebody is registered for
 
 router = Router()
 
@@ -93,13 +88,8 @@ def client_cert_auth(request: Request) -> bool:
 
 def dispatch(request: Request, response: Response) -> None:
     """Serve *request*: hooks, route, access control, handler.  A handler that fails is a 500."""
-    for hook in _BEFORE:
-        if hook.exists() and (hook is not HTTP1_REQUEST_READ or request.protocol.startswith(b"HTTP/1")):
-            verdict = hook.invoke(request, response)
-            if verdict != hooks.CONTINUE:
-                if verdict == hooks.ABORT:
-                    response.error(403)
-                return
+    if _hooked and not _told_before(request, response):
+        return
     rule, captures, others = router.find(request.method, request.path)
     if rule is None:
         _unrouted(request, response, others)
@@ -111,7 +101,27 @@ def dispatch(request: Request, response: Response) -> None:
     elif rule.aco:
         eventer.aco_start(_run, rule.handler, request, response)
     else:
-        _run(rule.handler, request, response)
+        try:
+            rule.handler(request, response)
+        except Exception:
+            _failed(request, response)
+
+
+def _hooks_changed() -> None:
+    global _hooked
+    _hooked = tuple(each for each in _BEFORE if each.exists())
+
+
+def _told_before(request: Request, response: Response) -> bool:
+    """Tell the hooks of a request that was read; False when one of them answers it, or wants it refused."""
+    for hook in _hooked:
+        if hook is not HTTP1_REQUEST_READ or request.protocol.startswith(b"HTTP/1"):
+            verdict = hook.invoke(request, response)
+            if verdict != hooks.CONTINUE:
+                if verdict == hooks.ABORT:
+                    response.error(403)
+                return False
+    return True
 
 
 def admit(request: Request) -> int | None:
@@ -145,27 +155,16 @@ def wire_rest_api(event: Event, mask: int, connection: Connection, now: float) -
     return http_rest_api(event, mask, connection, now)
 
 
-def completed(response: Response) -> None:
-    """A response has gone out: tell hooks and the access log."""
-    request = response.request
-    now = time.time()
-    if request.route is not None and request.received:
-        request.route.latency.add(now - request.received)
-    stream = _access.stream()
-    if stream.enabled and (not REQUEST_LOG.exists() or REQUEST_LOG.invoke(request, response) == hooks.CONTINUE):
-        _access.record(stream, request, response, "" if request.session is None else request.session.remote, now)
-    if RESPONSE_SENT.exists():
-        RESPONSE_SENT.invoke(request, response)
-    if REQUEST_COMPLETE.exists():
-        REQUEST_COMPLETE.invoke(request, response)
-
-
 def _run(handler: Handler, request: Request, response: Response) -> None:
     try:
         handler(request, response)
     except Exception:
-        log.error.log(f"handler of {request!r} failed\n{traceback.format_exc()}")
-        response.error(500)
+        _failed(request, response)
+
+
+def _failed(request: Request, response: Response) -> None:
+    log.error.log(f"handler of {request!r} failed\n{traceback.format_exc()}")
+    response.error(500)
 
 
 def _unrouted(request: Request, response: Response, others: tuple[bytes, ...]) -> None:
@@ -201,6 +200,9 @@ def _bytes(text: bytes | str) -> bytes:
     return text.encode() if isinstance(text, str) else bytes(text)
 
 
+for _hook in _BEFORE:
+    _hook.changed = _hooks_changed
+_hooks_changed()
 for _name, _function in (("http_rest_api", http_rest_api), ("mtev_wire_rest_api/1.0", wire_rest_api)):
     eventer.name_callback(_name, _function)
     check_config(_name, from_config)

@@ -24,11 +24,11 @@ def status_line(code: int) -> bytes:
     return line
 
 
-def date_line() -> bytes:
-    """The Date header of this second."""
+def date_line(when: float = 0.0) -> bytes:
+    """The Date header of *when*, epoch seconds, or now."""
     global _date
     second, line = _date
-    now = int(time.time())
+    now = int(when or time.time())
     if now != second:
         line = b"Date: " + http_date(now) + b"\r\n"
         _date = (now, line)

@@ -69,6 +69,9 @@ class Stream:
         self._taken = 0  # bytes of the first piece
         self._drained: list[Callable[[], object]] = []
 
+    raw = None
+    """Part of :class:`Sink`."""
+
     @property
     def writable(self) -> bool:
         """Part of :class:`Sink`."""

@@ -15,11 +15,9 @@ function home.class(type_name, methods, constants)
     end
   end
 
-  function meta.__index(_, key)
-    local method = guarded[key]
-    if method == nil then error(type_name .. " no such element: " .. tostring(key), 2) end
-    return method
-  end
+  meta.__index = setmetatable(guarded, {
+    __index = function(_, key) error(type_name .. " no such element: " .. tostring(key), 2) end,
+  })
 
   function meta.__tostring() return type_name end
 

@@ -218,7 +218,7 @@ def test_an_aco_handler_may_have_a_job_queue_work() -> None:
         assert b"j:" in received(sock)
 
 
-def test_hooks_see_a_request_on_its_way() -> None:
+def test_hooks_see_a_request_on_its_way(loops: Pool) -> None:
     seen: list[str] = []
 
     def note(name: str, verdict: int = hooks.CONTINUE) -> Any:
@@ -245,6 +245,8 @@ def test_hooks_see_a_request_on_its_way() -> None:
         with client(server()) as sock:
             sock.sendall(HELLO)
             assert b"X-Added: late\r\n" in answers(sock, 1)
+            for thread in loops.threads:
+                on(thread, lambda: None)  # past the turn that answered
             assert seen == names
             for verdict, status in ((hooks.DONE, b"200 OK"), (hooks.ABORT, b"403 Forbidden")):
                 points[2].unregister("test")
