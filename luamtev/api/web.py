@@ -73,16 +73,12 @@ class Exchanges:
         request = response.request
         session = request.session
         config = 0 if session is None else config_id(session.connection.config)
-        date = None if self.is_away(response) else response.date_if_plain()
+        date = response.date_if_plain() if response.owner is state.thread else None
         over, code, data = state.serve(handle, mount, request.method, request.path, config, date)
         if over:
             self.open.pop(handle, None)
         if data is not None:
             response.end_whole(code, data)
-
-    def is_away(self, response: "Response") -> bool:
-        """Whether *response* belongs to another thread."""
-        return response.owner is not self._state.thread and response.owner is not None
 
     def add_socket(self, ws: "WebSocket") -> int:
         """Know *ws* by a number, which its request has too."""
@@ -119,7 +115,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
     """What ``web.lua`` builds on."""
 
     def is_away(response: "Response") -> bool:
-        return state.exchanges is not None and state.exchanges.is_away(response)
+        return response.owner is not None and response.owner is not state.thread
 
     def request_of(handle: int) -> "Request":
         exchanges = state.exchanges

@@ -180,18 +180,18 @@ class Place:
 
     def dispatch(self, mask: int) -> None:
         """Run the callback of an event on descriptor activity and act on what it returns."""
+        self._follow(self.event.call(self.home, mask))
+
+    def _follow(self, following: int | None) -> None:
         event, home = self.event, self.home
-        following = event.call(home, mask)
         if self not in home.events:
             self.close()  # it was removed, here or elsewhere
-        elif following == event.mask and event.owner is home:
-            return
         elif not following:
             if self.take():
                 self.close()
         elif event.owner is not home:
             self._move(event, following)
-        else:
+        elif following != event.mask:
             home.guarded(self.rearm, following)
 
     def _move(self, event: Event, mask: int) -> None:
@@ -207,10 +207,14 @@ class Place:
             following.home.events.discard(following)
 
     def _ready(self, events: int) -> None:
-        if self in self.home.events:
-            self.dispatch(events & _READINESS or EXCEPTION)
-        else:
+        home = self.home
+        if self not in home.events:
             self.close()
+            return
+        event = self.event
+        following = event.call(home, events & _READINESS or EXCEPTION)
+        if following != event.mask or event.owner is not home or self not in home.events:
+            self._follow(following)
 
     def _due(self) -> None:
         event = self.event

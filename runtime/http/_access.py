@@ -19,14 +19,14 @@ def line(response: Response, now: float) -> str:
     if int(now) != second:
         date = log_date(now)
         _date = (int(now), date)
-    request = response.request
+    request, code, written = response.request, response.code, response.written
+    session, received = request.session, request.received
     key = (request.method, request.uri, request.protocol)
     what = _known.get(key) or _what(request, key)
-    remote = "" if request.session is None else request.session.remote
+    remote = "-" if session is None else session.remote or "-"
     user = "-" if request.user is None else _shown(request.user)
-    elapsed = max(0.0, now - request.received) * 1000 if request.received else 0.0
-    counts = f"{response.code} {response.written}|{len(request.payload)} {elapsed:.3f}"
-    return f'{remote or "-"} - {user} [{date}] "{what}" {counts}\n'
+    elapsed = (now - received) * 1000 if 0.0 < received < now else 0.0
+    return f'{remote} - {user} [{date}] "{what}" {code} {written}|{len(request.payload)} {elapsed:.3f}\n'
 
 
 def pairs(response: Response, now: float) -> dict[str, int | float | str]:
@@ -40,7 +40,7 @@ def pairs(response: Response, now: float) -> dict[str, int | float | str]:
         "uri": request.path.decode("utf-8", "replace"),
         "querystring": request.query.decode("utf-8", "replace"),
         "status": response.code,
-        "latency": max(0.0, now - request.received) if request.received else 0.0,
+        "latency": now - request.received if 0.0 < request.received < now else 0.0,
         "bytes_written": response.written,
         "bytes_read": len(request.payload),
     }

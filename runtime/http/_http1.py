@@ -277,9 +277,10 @@ class Http1(Framing):
         request = self._request
         parser = self._parser
         request.method = parser.get_method()
-        if self._chunk + max(0, self._head_bytes) > self.limits.max_header:
+        most = self.limits.max_header
+        if self._chunk > most or self._chunk + self._head_bytes > most:
             size = len(request.uri) + sum(len(name) + len(value) + 4 for name, value in request.fields)
-            if size > self.limits.max_header:
+            if size > most:
                 self._refuse(431)
         if self._telling or not self._host or not parser.should_keep_alive():
             self._examine(request)

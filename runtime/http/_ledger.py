@@ -61,8 +61,12 @@ def _settle(entries: Entries) -> None:
         except IndexError:  # asked like this since a process that ends takes them too
             break
         request = response.request
-        if request.route is not None and request.received:
-            latencies.setdefault(request.route, []).append(now - request.received)
+        route = request.route
+        if route is not None and request.received:
+            if route in latencies:
+                latencies[route].append(now - request.received)
+            else:
+                latencies[route] = [now - request.received]
         if enabled and (not asked or _tell(REQUEST_LOG, response) == hooks.CONTINUE):
             if bare:
                 lines.append(_access.line(response, now))

@@ -216,7 +216,8 @@ class Response:
             self._ending = self.started = self.complete = True
             self.code = code
             raw(self, data)
-            self._notify()
+            if self.on_close is not None:
+                self._notify()
             self._sink.push()
 
     def on_drain(self, function: Callable[[], object]) -> None:

@@ -19,6 +19,7 @@ from ._limits import Limits
 from ._response import Response
 
 READ_SIZE = 32 << 10
+READING = READ | EXCEPTION
 LINGER = 2.0  # seconds to wait for a client to notice that we are done with it
 POLL = 0.005  # seconds between looks at sessions that are to end
 TICK = 1.0  # seconds between looks at the clocks of sessions, at most
@@ -98,9 +99,13 @@ class Session:
         self._opening: bytes | None = b"" if connection.listener.tls is None else None
         self._limits = limits
         self._event: Event = connection.event
-        self._recv = connection.recv
-        self._send = connection.send
+        layered = connection.listener.tls is not None
+        channel: Any = connection if layered else connection.sock  # no need to ask through another hand
+        self._recv: Callable[[int], bytes | None] = channel.recv
+        self._send: Callable[[bytes | memoryview], int] = channel.send
+        self._pending = connection.pending if layered else None
         self._unsent: memoryview | None = None
+        self._wanted: int | None = None  # what the event waits for, once this has had a say in it
         self._eof = self._lingering = self._touched = False
         self._stage: tuple[object, ...] = ()
         self._since = self._quiet = 0.0
@@ -146,6 +151,8 @@ class Session:
         while True:
             try:
                 data = self._recv(READ_SIZE)
+            except (BlockingIOError, InterruptedError):
+                return
             except OSError:
                 self.close()
                 return
@@ -157,7 +164,7 @@ class Session:
                 return
             if not self._lingering:
                 self.begin(data, now)
-            if not self.connection.pending() or self.http.paused:
+            if self._pending is None or not self._pending() or self.http.paused:
                 return
 
     def write(self) -> None:
@@ -174,6 +181,8 @@ class Session:
                 return
             try:
                 size = self._send(data)
+            except (BlockingIOError, InterruptedError):
+                size = 0
             except OSError:
                 self.close()
                 return
@@ -245,7 +254,7 @@ class Session:
             self.write()
         self._settle()
 
-    def _pending(self) -> None:
+    def _read_pending(self) -> None:
         if not self.connection.closed and not self.http.paused:
             self.readable(time.time())
 
@@ -259,7 +268,7 @@ class Session:
 
     def _settle(self) -> None:
         """Wait for what comes next, or be done."""
-        http, event = self.http, self._event
+        http = self.http
         if self.connection.closed:
             return
         if self._unsent is not None:
@@ -268,7 +277,13 @@ class Session:
             self._finish()
             return
         else:
-            wanted = 0 if http.paused or self._eof else READ | EXCEPTION
+            wanted = 0 if self._eof or http.paused else READING
+        if wanted != self._wanted:
+            self._watch(wanted)
+
+    def _watch(self, wanted: int) -> None:
+        self._wanted = wanted
+        event = self._event
         if wanted == event.mask and event.active:
             return
         began = wanted & READ and not (event.active and event.mask & READ)
@@ -279,8 +294,8 @@ class Session:
         else:
             event.mask = wanted
             eventer.add(event)
-        if began and self.connection.pending():
-            eventer.current().post(self._pending)  # bytes that the descriptor does not tell of
+        if began and self._pending is not None and self._pending():
+            eventer.current().post(self._read_pending)  # bytes that the descriptor does not tell of
 
     def _finish(self) -> None:
         """All is said; a client that may still be sending is let see the end, or a reset might lose it the answer."""
