@@ -52,6 +52,10 @@ class Connection:
     def __repr__(self) -> str:
         return f"<Connection {self.remote[0]}:{self.remote[1]} of {self.listener!r}>"
 
+    def opset(self) -> eventer.Opset:
+        """The operations on the descriptor for the connection's event."""
+        return _Operations(self)
+
     def recv(self, size: int) -> bytes | None:
         """Up to *size* bytes; empty at the end, None when nothing is there yet.  Raises OSError."""
         try:
@@ -75,6 +79,7 @@ class Connection:
 
         Raises :exc:`runtime.eventer.EventerError` when it has stopped already."""
         self.event = event
+        event.opset = self.opset()
         event.owner = owner
         held = _open.get(owner)
         if held is None:
@@ -97,6 +102,17 @@ class Connection:
             if self.event.owner is not None:
                 _open.get(self.event.owner, set()).discard(self)
         self.sock.close()
+
+
+class _Operations(eventer.Opset):
+    """Those of every descriptor, but for closing: the descriptor is the connection's."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def close(self, fd: int) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 def connections(thread: eventer.LoopThread) -> "list[Connection]":

@@ -61,6 +61,10 @@ class TlsConnection(Connection):
         self.service = service
         self.deadline: eventer.Event | None = None
 
+    def opset(self) -> eventer.Opset:
+        """As of every connection."""
+        return _Operations(self)
+
     def recv(self, size: int) -> bytes | None:
         """As of every connection."""
         try:
@@ -88,6 +92,19 @@ class TlsConnection(Connection):
             eventer.remove(self.deadline)
             self.deadline = None
         super().close()
+
+
+class _Operations(eventer.TlsOpset):
+    """Those of TLS, but for closing: the descriptor is the connection's."""
+
+    def __init__(self, connection: TlsConnection) -> None:
+        assert isinstance(connection.sock, ssl.SSLSocket)
+        super().__init__(connection.sock)
+        self._connection = connection
+
+    def close(self, fd: int) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 def context(config: Mapping[str, str]) -> ssl.SSLContext:

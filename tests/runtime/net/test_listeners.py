@@ -3,13 +3,16 @@
 import errno
 import os
 import socket
+import ssl
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import pytest
+from certificates import Authority
 
 from runtime import conf, eventer, log, net
 from runtime.eventer import READ, Event, Pool
@@ -236,6 +239,48 @@ def test_connections_are_closed_when_their_loop_stops(loops: Pool, served: Any) 
         eventer.stop()
         assert client.recv(100) == b""
         assert connection.closed
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_an_aco_may_serve_and_close_a_connection(loops: Pool, tmp_path: Path, secure: bool) -> None:
+    def shout(event: eventer.AcoEvent) -> None:
+        while data := eventer.aco_read(event, 100):
+            eventer.aco_write(event, data.upper())
+        eventer.aco_close(event)
+
+    eventer.name_callback("shout", eventer.aco_callback(shout))
+    issued = Authority(tmp_path).issue("localhost")
+    (listener,) = net.listen(
+        configuration(
+            f"""<listeners><sslconfig><certificate_file>{issued.certificate}</certificate_file>
+            <key_file>{issued.key}</key_file></sslconfig>
+            <listener type="shout" address="127.0.0.1" port="0" ssl="{"on" if secure else "off"}"/></listeners>"""
+        )
+    )
+    listener.start()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    impl = "SSL" if secure else "POSIX"
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as plain:
+            client = context.wrap_socket(plain) if secure else plain
+            client.sendall(b"hello")
+            assert client.recv(100) == b"HELLO"
+            rows = [each for each in eventer.sockets() if each["callback"].startswith("aco")]
+            assert [each["impl"] for each in rows] == [impl]
+            client.close()
+        assert_soon(lambda: not any(net.connections(thread) for thread in loops.threads))
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as client:
+        assert_soon(lambda: any(net.connections(thread) for thread in loops.threads))
+        eventer.stop()
+        assert client.recv(100) == b""
+
+
+def assert_soon(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def configuration(text: str) -> conf.Conf:
