@@ -30,12 +30,36 @@ class Authority:
         self.name = name
         self.issued = self._issue(name, None, authority=True)
 
-    def issue(self, name: str, *names: str, days: int = 10) -> Issued:
+    def issue(self, name: str, *names: str, days: int = 10, serial: int = 0x1234) -> Issued:
         """A certificate for *name* and the alternative *names*; *days* below 0: expired."""
-        return self._issue(name, self.issued, names, days)
+        return self._issue(name, self.issued, names, days, serial=serial)
+
+    def revoke(self, *issued: Issued) -> Path:
+        """A list of revoked certificates, in a file."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.issued.made.subject)
+            .last_update(now - datetime.timedelta(days=1))
+            .next_update(now + datetime.timedelta(days=1))
+        )
+        for each in issued:
+            revoked = x509.RevokedCertificateBuilder().serial_number(each.made.serial_number).revocation_date(now)
+            builder = builder.add_revoked_certificate(revoked.build())
+        path = self.directory / f"{self.name}.crl".replace(" ", "-")
+        path.write_bytes(
+            builder.sign(self.issued.private_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
+        return path
 
     def _issue(
-        self, name: str, by: Issued | None, names: tuple[str, ...] = (), days: int = 10, authority: bool = False
+        self,
+        name: str,
+        by: Issued | None,
+        names: tuple[str, ...] = (),
+        days: int = 10,
+        authority: bool = False,
+        serial: int = 0x1234,
     ) -> Issued:
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
@@ -51,7 +75,7 @@ class Authority:
             .subject_name(subject)
             .issuer_name(by.made.subject if by else subject)
             .public_key(key.public_key())
-            .serial_number(0x1234 if by else x509.random_serial_number())
+            .serial_number(serial if by else x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=30))
             .not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)

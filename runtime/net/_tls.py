@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runtime import eventer, log
@@ -27,25 +27,24 @@ class Tls:
         self.config = dict(config)
         self._files = [config[key] for key in ("certificate_file", "key_file", "ca_chain", "crl") if config.get(key)]
         self._stamp = self._stamps()
-        self._context = context(self.config)
+        self._wrap = _wrapper(self.config)
 
     def accepted(
         self, sock: socket.socket, peer: Any, listener: "Listener", service: eventer.Callback
     ) -> tuple[Connection, eventer.Callback]:
         """The connection on *sock* and the callback that shakes hands before *service* takes over."""
-        wrapped = self.context().wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return TlsConnection(wrapped, peer, listener, service), _handshake
+        self._look_at_files()
+        return TlsConnection(self._wrap(sock), peer, listener, service), _handshake
 
-    def context(self) -> ssl.SSLContext:
-        """The context; files that changed are read again, and kept out when they cannot be used."""
+    def _look_at_files(self) -> None:
+        """Read files that changed again, and keep them out when they cannot be used."""
         found = self._stamps()
         if found != self._stamp:
             self._stamp = found
             try:
-                self._context = context(self.config)
+                self._wrap = _wrapper(self.config)
             except NetError as mistake:
                 log.error.log(f"TLS keeps its old files: {mistake}\n")
-        return self._context
 
     def _stamps(self) -> list[object]:
         return [stamp(path) for path in self._files]
@@ -56,7 +55,9 @@ class TlsConnection(Connection):
 
     __slots__ = ("deadline", "service")
 
-    def __init__(self, sock: ssl.SSLSocket, peer: Any, listener: "Listener", service: eventer.Callback) -> None:
+    sock: Any  # an ssl.SSLSocket, or what stands in for one
+
+    def __init__(self, sock: Any, peer: Any, listener: "Listener", service: eventer.Callback) -> None:
         super().__init__(sock, peer, listener)
         self.service = service
         self.deadline: eventer.Event | None = None
@@ -68,22 +69,23 @@ class TlsConnection(Connection):
     def recv(self, size: int) -> bytes | None:
         """As of every connection."""
         try:
-            return self.sock.recv(size)
+            received: bytes = self.sock.recv(size)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except ssl.SSLEOFError:
             return b""
+        return received
 
     def send(self, data: bytes | memoryview) -> int:
         """As of every connection."""
         try:
-            return self.sock.send(data)
+            taken: int = self.sock.send(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
+        return taken
 
     def pending(self) -> bool:
         """Whether decrypted bytes wait inside the TLS library."""
-        assert isinstance(self.sock, ssl.SSLSocket)
         return not self.closed and self.sock.pending() > 0
 
     def close(self) -> None:
@@ -98,13 +100,30 @@ class _Operations(eventer.TlsOpset):
     """Those of TLS, but for closing: the descriptor is the connection's."""
 
     def __init__(self, connection: TlsConnection) -> None:
-        assert isinstance(connection.sock, ssl.SSLSocket)
         super().__init__(connection.sock)
         self._connection = connection
 
     def close(self, fd: int) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _wrapper(config: Mapping[str, str]) -> Callable[[socket.socket], Any]:
+    """What makes the TLS side of an accepted socket.  Raises :exc:`NetError` as :func:`context` does."""
+    strict = context(config)
+    try:
+        lenient = parse_boolean(config.get("optional_no_ca", "false"))
+    except ValueError as mistake:
+        raise NetError(f"sslconfig optional_no_ca: {mistake}") from None
+    if lenient:
+        from . import _lenient  # with a library of its own
+
+        try:
+            shared = _lenient.context(strict, config)
+        except ssl.SSLError as bad:
+            raise NetError(f"sslconfig with optional_no_ca: {bad}") from None
+        return lambda sock: _lenient.LenientSocket(shared, sock)
+    return lambda sock: strict.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
 
 def context(config: Mapping[str, str]) -> ssl.SSLContext:
@@ -126,12 +145,6 @@ def context(config: Mapping[str, str]) -> ssl.SSLContext:
             made.set_ciphers(config["ciphers"])
         except ssl.SSLError:
             raise NetError(f"sslconfig ciphers: '{config['ciphers']}' selects no ciphers") from None
-    try:
-        lenient = parse_boolean(config.get("optional_no_ca", "false"))
-    except ValueError as mistake:
-        raise NetError(f"sslconfig optional_no_ca: {mistake}") from None
-    if lenient:
-        raise NetError("sslconfig optional_no_ca: unverified client certificates are not available")
     for key in ("ca_chain", "crl"):
         if config.get(key):
             try:
@@ -151,7 +164,6 @@ def context(config: Mapping[str, str]) -> ssl.SSLContext:
 
 def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now: float) -> int:
     sock = connection.sock
-    assert isinstance(sock, ssl.SSLSocket)
     if connection.deadline is None:
         connection.deadline = eventer.add_in(_too_slow, connection, HANDSHAKE_TIMEOUT)
     try:

@@ -1,0 +1,161 @@
+"""Client certificates: who is let in under which name, strictly and with ``optional_no_ca``."""
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from certificates import Authority, Issued
+
+from runtime import conf, eventer, net
+from runtime.eventer import EXCEPTION, READ, WRITE, Event, Pool
+from runtime.net import Connection
+
+GREETING = b"you are "
+
+
+@pytest.fixture(autouse=True)
+def greeter(loops: Pool) -> Iterator[None]:
+    """The type ``greeter`` tells a client its name, then sends back what it gets."""
+
+    def greet(event: Event, _mask: int, connection: Connection, _now: float) -> int:
+        if connection.closure is None:
+            connection.closure = GREETING + (connection.cn or "nobody").encode() + b"\n"
+        while True:
+            waiting = connection.closure
+            assert isinstance(waiting, bytes)
+            try:
+                connection.closure = waiting[connection.send(waiting) :] if waiting else b""
+                data = None if connection.closure else connection.recv(1 << 16)
+            except OSError:
+                data = b""
+            if data is None:
+                return (READ | WRITE if connection.closure else READ) | EXCEPTION
+            if not data:
+                connection.close()
+                return 0
+            connection.closure += data
+
+    eventer.name_callback("greeter", greet)
+    yield
+    eventer.stop()
+    net.stop_accepting()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "house")
+
+
+def listening(house: Authority, **keys: object) -> int:
+    issued = house.issue("localhost")
+    keys = {
+        "certificate_file": issued.certificate,
+        "key_file": issued.key,
+        "ca_chain": house.issued.certificate,
+        **keys,
+    }
+    elements = "".join(f"<{key}>{value}</{key}>" for key, value in keys.items())
+    text = f"""<app><listeners><sslconfig>{elements}</sslconfig>
+        <listener type="greeter" address="127.0.0.1" port="0" ssl="on"/></listeners></app>"""
+    (listener,) = net.listen(conf.loads(text.encode()))
+    listener.start()
+    return listener.port
+
+
+def client(port: int, shown: Issued | None, **options: Any) -> ssl.SSLSocket:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if shown is not None:
+        context.load_cert_chain(shown.certificate, shown.key)
+    if "alpn" in options:
+        context.set_alpn_protocols(options["alpn"])
+    plain = socket.create_connection(("127.0.0.1", port), timeout=20)
+    return context.wrap_socket(plain, session=options.get("session"))
+
+
+def name(port: int, shown: Issued | None) -> str:
+    """What the listener calls a client; ``refused`` when it does not want it."""
+    try:
+        with client(port, shown) as sock, sock.makefile("rb") as lines:
+            return lines.readline().decode().strip().removeprefix(GREETING.decode()) or "refused"
+    except OSError:
+        return "refused"
+
+
+@pytest.mark.parametrize(("lenient", "stranger_is"), [("false", "refused"), ("true", "nobody")])
+def test_a_client_has_the_name_that_a_known_authority_gave_it(
+    house: Authority, tmp_path: Path, lenient: str, stranger_is: str
+) -> None:
+    revoked = house.issue("revoked", serial=7)
+    port = listening(house, optional_no_ca=lenient, crl=house.revoke(revoked))
+    elsewhere = Authority(tmp_path, "elsewhere")
+    assert name(port, None) == "nobody"
+    assert name(port, house.issue("guest")) == "guest"
+    assert name(port, elsewhere.issue("guest")) == stranger_is
+    assert name(port, elsewhere.issue("guest", days=-1)) == stranger_is
+    assert name(port, elsewhere.issued) == stranger_is  # signed by itself
+    assert name(port, house.issue("late", days=-1)) == "refused"
+    assert name(port, revoked) == "refused"
+
+
+def test_an_impostor_of_the_authority_vouches_for_nobody(house: Authority, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    impostor = Authority(tmp_path / "other", house.name)  # the same subject with another key
+    assert name(listening(house, optional_no_ca="true"), impostor.issue("guest")) != "guest"
+
+
+def test_a_lenient_listener_carries_large_data_and_agrees_on_protocols(house: Authority) -> None:
+    port = listening(house, optional_no_ca="true")
+    content = os.urandom(3_000_000)
+    with client(port, None, alpn=["h2", "http/1.1"]) as sock:
+        assert sock.selected_alpn_protocol() == "h2"
+        expected = GREETING + b"nobody\n"
+        assert sock.recv(len(expected)) == expected
+        for at in range(0, len(content), 50_000):
+            piece = content[at : at + 50_000]
+            sock.sendall(piece)
+            back = b""
+            while len(back) < len(piece):
+                back += sock.recv(1 << 16)
+            assert back == piece
+    with client(listening(house, optional_no_ca="true", npn="none"), None, alpn=["h2", "http/1.1"]) as sock:
+        assert sock.selected_alpn_protocol() == "http/1.1"
+    with client(port, None, alpn=["other"]) as sock:
+        assert sock.selected_alpn_protocol() is None
+
+
+def test_a_stranger_that_comes_back_with_its_session_is_still_nobody(house: Authority, tmp_path: Path) -> None:
+    port = listening(house, optional_no_ca="true")
+    stranger = Authority(tmp_path, "elsewhere").issue("guest")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(stranger.certificate, stranger.key)
+    session = None
+    for _ in range(3):
+        plain = socket.create_connection(("127.0.0.1", port), timeout=20)
+        with context.wrap_socket(plain, session=session) as sock:
+            assert sock.recv(100) == GREETING + b"nobody\n"
+            assert not sock.session_reused
+            session = sock.session
+
+
+@pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(100), b""])
+def test_nonsense_instead_of_a_handshake_does_no_harm(house: Authority, sent: bytes) -> None:
+    port = listening(house, optional_no_ca="true")
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        plain.sendall(sent)
+        plain.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
+            while plain.recv(1000):
+                pass
+    assert name(port, None) == "nobody"
+
+
+def test_what_is_no_truth_value_is_refused(house: Authority) -> None:
+    with pytest.raises(conf.ConfError, match="optional_no_ca"):
+        listening(house, optional_no_ca="perhaps")
