@@ -1,7 +1,8 @@
-"""Lua programs in tests: in this process on real loop threads (`lua`), or as the real program (`luamtev`)."""
+"""Lua programs in tests: in this process on real loop threads (`lua`), or as the real program (`luamtev`, `web`)."""
 
 import dataclasses
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from queue import Empty, Queue
 from typing import Any
 
 import pytest
+from webprogram import Web
 
 from luamtev import state
 from luamtev.state import Options, State
@@ -122,3 +124,14 @@ def luamtev(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]
         )
 
     return run
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    made = Web(tmp_path, port)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.wait()

@@ -1,0 +1,112 @@
+"""The real program with a web module, for tests that ask it."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONFIGURATION = """\
+<cli>
+  <eventer><config><concurrency>{threads}</concurrency>{eventer}</config></eventer>
+  <logs>
+    <console_output><outlet name="stderr"/><log name="error"/></console_output>
+    <log name="http/access" type="file" path="{directory}/access.log"/>
+  </logs>
+  <modules>
+    <generic image="lua_mtev" name="lua_general">
+      <config><directory>{directory}/?.lua;{{package.path}}</directory><lua_module>main</lua_module>
+        <lua_function>main</lua_function></config>
+    </generic>
+    <generic image="lua_mtev" name="lua_web">
+      <config><directory>{directory}/?.lua;{{package.path}}</directory>{web}</config>
+    </generic>
+  </modules>
+  <listeners>
+    <listener type="http_rest_api" address="127.0.0.1" port="{port}" fanout="true">
+      <config><document_root>{directory}/files</document_root><key>of the listener</key></config>
+    </listener>
+  </listeners>
+  <rest><acl><rule type="deny" url="^/denied"/><rule type="allow"/></acl></rest>
+</cli>
+"""
+
+
+@dataclass
+class Reply:
+    status: int
+    reason: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Web:
+    """The program with a web module."""
+
+    directory: Path
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self, source: str, web: str = "", threads: int = 1, eventer: str = "", **modules: str) -> "Web":
+        """Write *source* as module ``web``, mounted at ``/`` for GET and POST, and run the program until it serves."""
+        web = web or "<mount_get>web:GET:/</mount_get><mount_post>web:POST:/</mount_post>"
+        for name, text in {"web": source, "main": "function main() end", **modules}.items():
+            text = "module(..., package.seeall)\n" + textwrap.dedent(text)
+            (self.directory / f"{name}.lua").write_text(text)
+        (self.directory / "web.conf").write_text(
+            CONFIGURATION.format(directory=self.directory, port=self.port, web=web, threads=threads, eventer=eventer)
+        )
+        with (self.directory / "errors").open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "luamtev", "-c", "web.conf", "main.lua"],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+            )
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
+                return self
+            except ConnectionError:
+                assert self.process.poll() is None, self.errors()
+                assert time.monotonic() < deadline, self.errors()
+                time.sleep(0.02)
+
+    def errors(self) -> str:
+        return (self.directory / "errors").read_text()
+
+    def ask(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, {key.replace("_", "-"): value for key, value in headers.items()})
+            answer = connection.getresponse()
+            found = {key.lower(): value for key, value in answer.getheaders()}
+            return Reply(answer.status, answer.reason, found, answer.read())
+        finally:
+            connection.close()
+
+    def text(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> str:
+        return self.ask(path, method, body, **headers).body.decode("latin-1")
+
+    def resident(self) -> int:
+        """Bytes of memory."""
+        assert self.process is not None
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def descriptors(self) -> int:
+        assert self.process is not None
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
