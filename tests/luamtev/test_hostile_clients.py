@@ -78,6 +78,7 @@ def test_clients_that_mean_harm_get_what_they_deserve(web: Web) -> None:
     web.start(HELLO)
     (web.directory / "files").mkdir()
     (web.directory / "secret").write_text("secret")
+    assert web.text("/") == "xxxxx"
     memory, descriptors = web.resident(), web.descriptors()
     refused = {
         "a header line of 1 MB": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 1_000_000 + b"\r\n\r\n", b"431"),
