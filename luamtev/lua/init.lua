@@ -12,7 +12,7 @@ local kernel = load_library("kernel", border, settings)
 local reactor = load_library("reactor", kernel, border, settings, load_library)
 
 -- What a family of functions is built from.
-local home = { border = border, kernel = kernel, reactor = reactor, settings = settings }
+local home = { border = border, kernel = kernel, load_library = load_library, reactor = reactor, settings = settings }
 
 -- Raises what a Python function raised; any other results pass through.
 function home.checked(function_)

@@ -1,0 +1,337 @@
+-- What a web handler holds: the request, and the response as it is gathered, which crosses in one call when the handler
+-- ends it, or when it flushes.  Manual: lua_web.
+
+local home = ...
+
+local bit = require("bit")
+local kernel, border, checked, class = home.kernel, home.border, home.checked, home.class
+local extras = mtev.extras
+local whole = checked(border.web_whole)
+local respond, respond_fd, drain = checked(border.web_respond), checked(border.web_respond_fd), checked(border.web_drain)
+local ask, headers_of, reason_of = checked(border.web_ask), checked(border.web_headers), checked(border.web_reason)
+local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber, error, select, unpack
+local find, concat = string.find, table.concat
+
+local CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
+local WRITABLE, ALIVE = 1, 2
+local MOST_KNOWN = 1000 -- names and values of headers remembered as good
+
+-- Arguments -----------------------------------------------------------------------------------------------------------
+
+local function check_count(n, least, most, name)
+  if n >= least and n <= most then return end
+  local expected = least == most and tostring(least) or least .. " to " .. most
+  error("wrong number of arguments to '" .. name .. "' (" .. expected .. " expected, got " .. n .. ")", 3)
+end
+
+local function check_text(value, position, name)
+  if type(value) == "string" then return value end
+  if type(value) == "number" then return tostring(value) end
+  error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " .. type(value) .. ")", 3)
+end
+
+-- Patterns are slow beside a look into a table, and most headers are always the same.
+local good_names, name_count = {}, 0
+local good_values, value_count = {}, 0
+
+local function check_name(name)
+  if name == "" or find(name, "[^!#$%%&'*+.^_`|~%w-]") then
+    error("bad argument #1 to 'header' (name of a header expected, got '" .. name .. "')", 3)
+  end
+  if name_count >= MOST_KNOWN then good_names, name_count = {}, 0 end
+  good_names[name], name_count = name:lower(), name_count + 1
+end
+
+local function check_value(name, value)
+  if find(value, "[%z\1-\8\10-\31\127]") then
+    error("bad argument #2 to 'header' (control character in the value of " .. name .. ")", 3)
+  end
+  if #value > 100 then return end
+  if value_count >= MOST_KNOWN then good_values, value_count = {}, 0 end
+  good_values[value], value_count = true, value_count + 1
+end
+
+-- Requests ------------------------------------------------------------------------------------------------------------
+
+local request_methods = {}
+
+function request_methods:method() return self.verb end
+
+-- The path, without the query string.
+function request_methods:uri() return self.path end
+
+-- All headers by lower-case name, or one of them.
+function request_methods:headers(...)
+  check_count(select("#", ...), 0, 1, "headers")
+  local headers = self.fields
+  if not headers then
+    headers = headers_of(self.handle)
+    self.fields = headers
+  end
+  local name = ...
+  if name == nil then return headers end
+  return headers[check_text(name, 1, "headers"):lower()]
+end
+
+-- All parameters of the query string, decoded, or one of them.
+function request_methods:querystring(...)
+  check_count(select("#", ...), 0, 1, "querystring")
+  local parameters = self.parameters
+  if not parameters then
+    parameters = ask(self.handle, "querystring")
+    self.parameters = parameters
+  end
+  local name = ...
+  if name == nil then return parameters end
+  return parameters[check_text(name, 1, "querystring")]
+end
+
+-- The whole body; nil when there is none.
+function request_methods:payload() return (ask(self.handle, "payload")) end
+
+function request_methods:cookie(...)
+  check_count(select("#", ...), 0, 1, "cookie")
+  return extras.decode_cookie(self, (...))
+end
+
+function request_methods:form(...)
+  check_count(select("#", ...), 0, 1, "form")
+  return extras.decode_form(self, (...))
+end
+
+-- The options that the client takes: their sum, or whether all of *mask* are among them.
+function request_methods:opts(...)
+  check_count(select("#", ...), 0, 1, "opts")
+  local options = ask(self.handle, "options")
+  local mask = ...
+  if mask == nil then return options end
+  return bit.band(options, tonumber(mask) or error("bad argument #1 to 'opts' (number expected)", 2)) == mask
+end
+
+local new_request = class("mtev.http_request", request_methods)
+
+local usual_reasons, status_lines = {}, {} -- by code
+
+local function usual_reason(code)
+  local reason = usual_reasons[code] or reason_of(code)
+  usual_reasons[code] = reason
+  return reason
+end
+
+-- Responses -----------------------------------------------------------------------------------------------------------
+
+local context_methods = {}
+local CONSTANTS = { CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEFLATE }
+
+function context_methods:request()
+  local asked = self.asked
+  if not asked then
+    asked = new_request({ handle = self.handle, verb = self.verb, path = self.path, fields = false, parameters = false })
+    self.asked = asked
+  end
+  return asked
+end
+
+-- A body is a text, until something follows it: then it is a table of texts.
+local function gathered(context)
+  local body = context.body
+  if context.pieces < 2 then return body end
+  return concat(body, "", 1, context.pieces)
+end
+
+-- Names that say something of the framing, or need more than one line: such responses are put together elsewhere.
+local TELLING = { connection = true, ["content-length"] = true, ["transfer-encoding"] = true, date = true,
+  ["set-cookie"] = true, ["content-encoding"] = true }
+
+
+local function status_line(code, reason)
+  local line = "HTTP/1.1 " .. code .. " " .. (reason or usual_reason(code)) .. "\r\n"
+  if not reason then status_lines[code] = line end
+  return line
+end
+
+-- The whole response as bytes, if it is of the usual kind: nothing flushed, no options, a header or two that say nothing
+-- of the framing.  nil otherwise.
+local function compose(context, content)
+  local date, n, code = context.date, context.count, context.code
+  if not date or n > 2 or context.options ~= 0 or context.started or code == 204 or code == 304 then return nil end
+  local reason = context.reason
+  local first = not reason and status_lines[code] or status_line(code, reason)
+  local length = "Content-Length: " .. #content .. "\r\n\r\n"
+  if n == 0 then return first .. date .. length .. content end
+  local name = context.name
+  local key = good_names[name]
+  if TELLING[key] then return nil end
+  if n == 1 then return first .. date .. name .. ": " .. context.value .. "\r\n" .. length .. content end
+  local lines = context.lines
+  local other = good_names[lines[1]]
+  if other == key or TELLING[other] then return nil end
+  return first .. date .. name .. ": " .. context.value .. "\r\n" .. lines[1] .. ": " .. lines[2] .. "\r\n" .. length .. content
+end
+
+-- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
+local function send(context, ending)
+  local content = gathered(context)
+  local data = ending and compose(context, content)
+  if data then
+    local entry = context.entry
+    if not entry.within then return whole(context.handle, context.code, data) end
+    entry.code, entry.data = context.code, data
+    return WRITABLE + ALIVE
+  end
+  local n = context.count
+  local handle, code, reason, options = context.handle, context.code, context.reason or nil, context.options
+  if n == 0 then return respond(handle, code, reason, options, ending, content) end
+  if n == 1 then return respond(handle, code, reason, options, ending, content, context.name, context.value) end
+  return respond(handle, code, reason, options, ending, content, context.name, context.value, unpack(context.lines, 1, 2 * n - 2))
+end
+
+-- status(code[, reason]): false when it is too late.
+function context_methods:status(...)
+  check_count(select("#", ...), 1, 2, "status")
+  local code, reason = ...
+  local number = tonumber(code)
+  if not number or number < 200 or number > 999 or number % 1 ~= 0 then
+    error("bad argument #1 to 'status' (200 to 999 expected, got " .. tostring(code) .. ")", 2)
+  end
+  if reason ~= nil then
+    reason = check_text(reason, 2, "status")
+    if find(reason, "%c") then error("bad argument #2 to 'status' (control character in the reason)", 2) end
+  end
+  if self.started then return false end
+  if reason == (usual_reasons[number] or usual_reason(number)) then reason = nil end
+  self.code, self.reason = number, reason or false
+  return true
+end
+
+-- header(name, value): false when it is too late.
+function context_methods:header(...)
+  check_count(select("#", ...), 2, 2, "header")
+  local name, value = ...
+  name, value = check_text(name, 1, "header"), check_text(value, 2, "header")
+  if not good_names[name] then check_name(name) end
+  if not good_values[value] then check_value(name, value) end
+  if self.started then return false end
+  local n = self.count
+  if n == 0 then
+    self.name, self.value = name, value
+  else
+    local lines = self.lines
+    if not lines then
+      lines = {}
+      self.lines = lines
+    end
+    lines[2 * n - 1], lines[2 * n] = name, value
+  end
+  self.count = n + 1
+  return true
+end
+
+-- Appends to the body; false when the response has ended or the client is gone.
+function context_methods:write(...)
+  check_count(select("#", ...), 1, 1, "write")
+  local text = check_text((...), 1, "write")
+  if self.ended then return false end
+  local n = self.pieces + 1
+  if n == 1 then
+    self.body = text
+  else
+    if n == 2 then self.body = { self.body } end
+    self.body[n] = text
+  end
+  self.pieces = n
+  return true
+end
+
+-- Sends what there is, and waits while the client does not take it.  False when the response has ended or the client is gone.
+function context_methods:flush()
+  if self.ended then return false end
+  local outcome = send(self, false)
+  self.started, self.body, self.pieces, self.count = true, "", 0, 0
+  if bit.band(outcome, ALIVE) == 0 then
+    self.ended = true
+    return false
+  end
+  if bit.band(outcome, WRITABLE) == 0 then
+    local ticket = kernel.ticket()
+    drain(self.handle, ticket)
+    kernel.await(ticket)
+  end
+  return true
+end
+
+-- Appends *size* bytes of a file, from *offset*; without a size all of it.  False when that cannot be.
+function context_methods:write_fd(...)
+  check_count(select("#", ...), 1, 3, "write_fd")
+  local fd, size, offset = ...
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    if value ~= nil and (type(value) ~= "number" or value < 0 or value % 1 ~= 0) then
+      error("bad argument #" .. i .. " to 'write_fd' (whole number expected, got " .. tostring(value) .. ")", 2)
+    end
+  end
+  if self.ended then return false end
+  local done, failure = respond_fd(self.handle, gathered(self), fd, size, offset)
+  self.body, self.pieces, self.date = "", 0, false -- it is not all here any more
+  if done then return true end
+  return false, failure
+end
+
+-- Ends the response; false when it has ended already or the client is gone.
+function context_methods:flush_end()
+  if self.ended then return false end
+  self.ended = true
+  local outcome = send(self, true)
+  self.started = true
+  self.body, self.pieces, self.count = "", 0, 0
+  return bit.band(outcome, ALIVE) ~= 0
+end
+
+-- option(CHUNKED, CLOSE, GZIP or DEFLATE, or a sum)
+function context_methods:option(...)
+  check_count(select("#", ...), 1, 1, "option")
+  local option = tonumber((...))
+  if not option or option < 0 or option > 15 or option % 1 ~= 0 then
+    error("bad argument #1 to 'option' (CHUNKED, CLOSE, GZIP or DEFLATE expected, got " .. tostring((...)) .. ")", 2)
+  end
+  if self.started then return false end
+  self.options = bit.bor(self.options, option)
+  return true
+end
+
+function context_methods:set_cookie(...)
+  check_count(select("#", ...), 2, 3, "set_cookie")
+  return extras.set_cookie(self, ...)
+end
+
+function context_methods:url_encode(...)
+  check_count(select("#", ...), 1, 1, "url_encode")
+  return extras.url_encode((...))
+end
+
+function context_methods:url_decode(...)
+  check_count(select("#", ...), 1, 1, "url_decode")
+  return extras.url_decode((...))
+end
+
+function context_methods:htmlentities(...)
+  check_count(select("#", ...), 1, 2, "htmlentities")
+  return mtev.utf8tohtml(...)
+end
+
+local make_context = class("mtev.http_ctx", context_methods, CONSTANTS)
+
+-- What a handler says in response to the request *handle*.  *date* is the header's line, or false where a response is put
+-- together elsewhere; a response that is whole before *entry* is left goes there.
+local function new_context(entry, handle, date, method, path)
+  return make_context({
+    entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, reason = false,
+    options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
+    ended = false,
+  })
+end
+
+return {
+  check_count = check_count, check_text = check_text, flush_end = context_methods.flush_end, new_context = new_context,
+  new_request = new_request,
+}

@@ -1,0 +1,94 @@
+-- WebSocket connections of web handlers.
+--
+-- A module that is mounted with the method WS has a table `websocket` of callbacks, all optional: ready(ws, config),
+-- message(ws, opcode, payload), cleanup(ws, code, reason).  For one connection they run one after the other, each in a
+-- coroutine, so they may suspend.  The first two close the connection by returning false.
+
+local home, web = ...
+
+local border, checked, class = home.border, home.checked, home.class
+local check_count, check_text, new_request = web.check_count, web.check_text, web.new_request
+local type, error, select, xpcall = type, error, select, xpcall
+
+local OPCODES = { CONTINUATION = 0, TEXT = 1, BINARY = 2, CONNECTION_CLOSE = 8, PING = 9, PONG = 10 }
+local NORMAL, BUSY, FAILED = 1000, 1013, 1011
+local MOST_WAITING = 67108864 -- bytes of messages that a slow callback leaves
+
+local socket_send, socket_close = checked(border.web_socket_send), checked(border.web_socket_close)
+local socket_methods = {}
+
+-- Sends a message; false when the connection is closed.
+function socket_methods:send(...)
+  check_count(select("#", ...), 1, 2, "send")
+  local opcode, payload = ...
+  if select("#", ...) == 1 then opcode, payload = OPCODES.TEXT, opcode end
+  if type(opcode) ~= "number" then
+    error("bad argument #1 to 'send' (opcode expected, got " .. type(opcode) .. ")", 2)
+  end
+  if opcode == OPCODES.CONNECTION_CLOSE then
+    socket_close(self.handle, NORMAL, "")
+    return true
+  end
+  return (socket_send(self.handle, opcode, check_text(payload, 2, "send")))
+end
+
+-- close([code=1000[, reason]])
+function socket_methods:close(code, reason)
+  if code ~= nil and type(code) ~= "number" then
+    error("bad argument #1 to 'close' (code expected, got " .. type(code) .. ")", 2)
+  end
+  socket_close(self.handle, code or NORMAL, reason ~= nil and check_text(reason, 2, "close") or "")
+end
+
+function socket_methods:request() return self.asked end
+
+-- Whether access control lets this connection be.
+function socket_methods:apply_acl() return (web.acl(self.handle)) end
+
+local new_socket = class("mtev.http_websocket", socket_methods, OPCODES)
+local sockets = {} -- handle -> connection
+
+local function call_back(connection, mount, kind, ...)
+  local callback = web.member_of(mount, "websocket", "table")[kind]
+  if callback and callback(connection.ws, ...) == false and kind ~= "cleanup" then connection.ws:close() end
+end
+
+local function act(connection, mount, kind, ...)
+  local ok, failure = xpcall(call_back, web.describe, connection, mount, kind, ...)
+  if ok then return end
+  border.task_failed(failure.report)
+  if kind ~= "cleanup" then socket_close(connection.ws.handle, FAILED, "") end
+end
+
+local function new_connection(handle, path)
+  local asked = new_request({ handle = handle, verb = "GET", path = path, fields = false, parameters = false })
+  local connection = { ws = new_socket({ handle = handle, asked = asked }), waiting = {}, size = 0, running = false }
+  sockets[handle] = connection
+  return connection
+end
+
+-- An event on the connection *handle*: ready, message or cleanup, with two values.
+return function(handle, mount, kind, first, second)
+  local connection = sockets[handle]
+  if kind == "ready" then
+    connection = new_connection(handle, first)
+    first, second = web.config_of(second), nil
+  elseif kind == "cleanup" then
+    sockets[handle] = nil
+  end
+  if not connection then return end
+  local waiting = connection.waiting
+  waiting[#waiting + 1] = { kind, first, second }
+  if kind == "message" then
+    connection.size = connection.size + #second
+    if connection.size > MOST_WAITING then socket_close(handle, BUSY, "") end
+  end
+  if connection.running then return end
+  connection.running = true
+  while waiting[1] do
+    local event = table.remove(waiting, 1)
+    if event[1] == "message" then connection.size = connection.size - #event[3] end
+    act(connection, mount, event[1], event[2], event[3])
+  end
+  connection.running = false
+end
