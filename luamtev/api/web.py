@@ -89,7 +89,7 @@ class Exchanges:
     def tell(self, *event: Any) -> None:
         """Tell Lua of an *event* on a WebSocket connection, after those before it."""
         self._untold.append(event)
-        if self._state.busy:  # what is sent from Lua may end the connection
+        if not self._state.can_enter():  # what is sent from Lua, or from an aco, may end the connection
             self._state.thread.loop.run_callback(self._tell_all)
         else:
             self._tell_all()

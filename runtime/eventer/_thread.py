@@ -97,6 +97,10 @@ class LoopThread:
                 self._wakeup.send()
         return True
 
+    def is_on_hub(self) -> bool:
+        """Whether the caller is on this thread's hub, as callbacks are, and in no aco or other greenlet."""
+        return gevent.getcurrent() is self.hub
+
     def at_stop(self, function: Callable[[], object]) -> None:
         """Have *function* called on this thread when it stops, last registered first."""
         self._at_stop.append(function)

@@ -208,10 +208,15 @@ class Http1(Framing):
 
     def push(self) -> None:
         """Part of :class:`Sink`."""
-        if not self._advancing:
-            self.advance()
-            if self._on_output is not None:
-                self._on_output()
+        if self._advancing:
+            return
+        owner = self._owner
+        if owner is not None and not owner.is_on_hub():
+            owner.loop.run_callback(self.push)  # the next handler is to be called on the hub, not in this aco
+            return
+        self.advance()
+        if self._on_output is not None:
+            self._on_output()
 
     def on_drain(self, function: Callable[[], object]) -> None:
         """Part of :class:`Sink`."""

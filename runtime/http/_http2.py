@@ -185,10 +185,15 @@ class Http2:
 
     def push(self) -> None:
         """Part of :class:`Sink`, for the streams."""
-        if not self._busy:
-            self.advance()
-            if self._on_output is not None:
-                self._on_output()
+        if self._busy:
+            return
+        owner = self._owner
+        if owner is not None and not owner.is_on_hub():
+            owner.loop.run_callback(self.push)
+            return
+        self.advance()
+        if self._on_output is not None:
+            self._on_output()
 
     def enqueue(self, stream: Stream) -> None:
         """Give *stream* a turn: it has something to send."""

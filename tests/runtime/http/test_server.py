@@ -205,6 +205,25 @@ def test_an_aco_handler_may_wait_while_others_are_served() -> None:
         answers(waiting, 1)
 
 
+def test_a_handler_is_called_on_the_hub_also_behind_one_in_an_aco() -> None:
+    where: Queue[bool] = Queue()
+
+    def waits(_request: Request, response: Response) -> None:
+        eventer.aco_sleep(0.05)
+        hello(_request, response)
+
+    def classic(request: Request, response: Response) -> None:
+        where.put(eventer.current().is_on_hub())
+        hello(request, response)
+
+    http.mount("GET", "/", "^waits$", waits, aco=True)
+    http.mount("GET", "/", "^classic$", classic)
+    with client(server()) as sock:
+        sock.sendall(HELLO.replace(b"/hello", b"/waits") + HELLO.replace(b"/hello", b"/classic"))
+        answers(sock, 2)
+    assert where.get(timeout=10)
+
+
 def test_an_aco_handler_may_have_a_job_queue_work() -> None:
     def works(request: Request, response: Response) -> None:
         assert eventer.in_aco()
