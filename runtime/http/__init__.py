@@ -13,8 +13,9 @@ from ._request import Request
 from ._response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
 from ._rest import admit, client_cert_auth, configure, dispatch, http_rest_api, mount, router, unmount
 from ._route import Mountpoint, Router
-from ._session import Session, drain, ready
+from ._session import Session, ready
 from ._status import reason
+from ._sweeper import drain
 from ._upgrade import BINARY, PING, PONG, TEXT, websocket
 
 __all__ = [

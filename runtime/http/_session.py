@@ -13,6 +13,7 @@ from runtime import eventer, log
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
 from runtime.net import Connection
 
+from . import _sweeper
 from ._frames import PREFACE
 from ._http1 import BODY, HEAD, IDLE, Admit, Http1, Serve
 from ._limits import Limits
@@ -21,10 +22,6 @@ from ._response import Response
 READ_SIZE = 32 << 10
 READING = READ | EXCEPTION
 LINGER = 2.0  # seconds to wait for a client to notice that we are done with it
-POLL = 0.005  # seconds between looks at sessions that are to end
-TICK = 1.0  # seconds between looks at the clocks of sessions, at most
-
-_sweepers: "dict[eventer.LoopThread, Sweeper]" = {}
 
 
 class Conversation(Protocol):
@@ -71,7 +68,8 @@ class Conversation(Protocol):
 class Session:
     """One client's connection.  Made on its loop thread.
 
-    Attributes: ``connection``; ``http``, its protocol; ``remote``, the client's address; ``closure``, for services."""
+    Attributes: ``connection``; ``http``, its protocol; ``remote``, the client's address; ``limits``; ``closure``, for
+    services."""
 
     def __init__(
         self,
@@ -97,7 +95,7 @@ class Session:
         self.http: Conversation = self._http2() if connection.alpn == "h2" else Http1(serve, **self._conversing)
         # What a client of HTTP/2 begins with, as far as it has come; None when that is settled.
         self._opening: bytes | None = b"" if connection.listener.tls is None else None
-        self._limits = limits
+        self.limits = limits
         self._event: Event = connection.event
         layered = connection.listener.tls is not None
         channel: Any = connection if layered else connection.sock  # no need to ask through another hand
@@ -109,7 +107,7 @@ class Session:
         self._eof = self._lingering = self._touched = False
         self._stage: tuple[object, ...] = ()
         self._since = self._quiet = 0.0
-        self._sweeper = _sweeper_here()
+        self._sweeper = _sweeper.here()
         self._sweeper.add(self)
 
     def __repr__(self) -> str:
@@ -197,7 +195,7 @@ class Session:
 
     def expire(self, now: float) -> None:
         """Close the session if what it waits for is overdue; *now* on the clock of :func:`time.monotonic`."""
-        limits, http = self._limits, self.http
+        limits, http = self.limits, self.http
         overall = 0.0
         quiet = limits.idle_timeout
         stage: tuple[object, ...]
@@ -330,75 +328,6 @@ def ready(event: Event, mask: int, session: Session, now: float) -> int:
 def log_timeout(session: Session, stage: str) -> None:
     """Note why a session was closed, in the debug log."""
     log.stream_find("debug/http").log(f"{session.remote}: closed, timeout ({stage})\n")
-
-
-class Sweeper:
-    """The sessions of one loop thread, looked at in turns of a timer."""
-
-    def __init__(self, owner: eventer.LoopThread, clock: Callable[[], float] = time.monotonic) -> None:
-        self.sessions: set[Session] = set()
-        self.tick = TICK
-        self.clock = clock
-        self.finishing = False
-        self._armed = False
-        owner.at_stop(lambda: _sweepers.pop(owner, None))
-
-    def add(self, session: Session) -> None:
-        """Look after *session*."""
-        self.sessions.add(session)
-        if self.finishing:
-            eventer.current().post(session.finish)
-        limits = session._limits
-        for seconds in (limits.header_timeout, limits.body_timeout, limits.idle_timeout):
-            if seconds:
-                self.tick = max(0.05, min(self.tick, seconds / 4))
-        if not self._armed:
-            self._armed = True
-            eventer.add_in(self._turn, None, self.tick)
-
-    def discard(self, session: Session) -> None:
-        """Forget *session*."""
-        self.sessions.discard(session)
-
-    def sweep(self) -> None:
-        """Close what is overdue."""
-        now = self.clock()
-        for session in list(self.sessions):
-            session.expire(now)
-
-    def finish(self) -> None:
-        """Have every session end, those to come too, as soon as what it does is done."""
-        self.finishing = True
-        for session in list(self.sessions):
-            session.finish()
-
-    def _turn(self, *_: object) -> None:
-        self.sweep()
-        self._armed = bool(self.sessions)
-        if self._armed:
-            eventer.add_in(self._turn, None, self.tick)
-
-
-def _sweeper_here() -> Sweeper:
-    owner = eventer.current()
-    found = _sweepers.get(owner)
-    if found is None:
-        found = _sweepers[owner] = Sweeper(owner)
-    return found
-
-
-def drain(timeout: float) -> bool:
-    """Have all sessions finish the requests they have, and none of those to come; not from a loop thread.
-
-    Returns whether all did within *timeout* seconds."""
-    for owner, sweeper in list(_sweepers.items()):
-        owner.post(sweeper.finish)
-    deadline = time.monotonic() + timeout
-    while any(sweeper.sessions for sweeper in list(_sweepers.values())):
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(POLL)
-    return True
 
 
 eventer.name_callback("http", ready)

@@ -23,7 +23,7 @@ from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceive
 from runtime import conf, eventer, http, log, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
-from runtime.http import _session as sessions
+from runtime.http import _sweeper as sweepers
 from runtime.http._frames import PREFACE
 
 ALLOW = b'<app><rest><acl type="allow"/></rest></app>'
@@ -326,7 +326,7 @@ def test_a_client_that_falls_silent_is_closed_when_its_time_is_up(loops: Pool, s
             probe.body(probe.ask("/hello"))
 
         def passes(seconds: float) -> int:
-            sweeper = sessions._sweepers[thread]
+            sweeper = sweepers._sweepers[thread]
             for session in list(sweeper.sessions):
                 session.expire(seconds)
             return len(sweeper.sessions)
@@ -349,7 +349,7 @@ def test_a_client_that_never_reads_bounds_memory(loops: Pool, tmp_path: Path) ->
             client.ask("/large")
 
         def held() -> int:
-            found = list(sessions._sweepers[thread].sessions) if sessions._sweepers else []
+            found = list(sweepers._sweepers[thread].sessions) if sweepers._sweepers else []
             http2: Any = found[0].http if found else None
             if http2 is None or not http2.paused:
                 return 0
@@ -358,7 +358,7 @@ def test_a_client_that_never_reads_bounds_memory(loops: Pool, tmp_path: Path) ->
         while not (size := on(thread, held)):
             pass
         assert size < 50 * 200_000
-        session = on(thread, lambda: next(iter(sessions._sweepers[thread].sessions)))
+        session = on(thread, lambda: next(iter(sweepers._sweepers[thread].sessions)))
         on(thread, lambda: session.expire(0.0))
         on(thread, lambda: session.expire(59.0))
         assert not session.connection.closed

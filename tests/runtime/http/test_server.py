@@ -20,7 +20,7 @@ import pytest
 from runtime import conf, eventer, hooks, http, log, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
-from runtime.http import _session as sessions
+from runtime.http import _sweeper as sweepers
 from runtime.http._rest import AUTH_DENIED
 
 ALLOW = (
@@ -375,7 +375,7 @@ def test_a_client_that_falls_silent_is_closed_when_its_time_is_up(loops: Pool, s
             answers(sock, 1)
 
         def passes(seconds: float) -> int:
-            sweeper = sessions._sweepers[thread]
+            sweeper = sweepers._sweepers[thread]
             for session in list(sweeper.sessions):
                 session.expire(seconds)
             return len(sweeper.sessions)
@@ -394,7 +394,7 @@ def test_a_head_that_trickles_in_is_closed_although_it_never_falls_silent(loops:
         session = None
         while session is None:
             session = on(
-                thread, lambda: next(iter(sessions._sweepers[thread].sessions), None) if sessions._sweepers else None
+                thread, lambda: next(iter(sweepers._sweepers[thread].sessions), None) if sweepers._sweepers else None
             )
         while on(thread, lambda: session.http.phase) != "head":
             pass
@@ -416,13 +416,13 @@ def test_a_client_that_never_reads_bounds_memory_and_is_closed(loops: Pool, tmp_
         sock.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
 
         def backlog() -> int | None:
-            found = [each.http.backlog for each in sessions._sweepers[thread].sessions] if sessions._sweepers else []
+            found = [each.http.backlog for each in sweepers._sweepers[thread].sessions] if sweepers._sweepers else []
             return found[0] if found and found[0] > 0 else None
 
         while (size := on(thread, backlog)) is None:
             pass
         assert size < 1_000_000
-        session = on(thread, lambda: next(iter(sessions._sweepers[thread].sessions)))
+        session = on(thread, lambda: next(iter(sweepers._sweepers[thread].sessions)))
         on(thread, lambda: session.expire(0.0))
         on(thread, lambda: session.expire(59.0))
         assert not session.connection.closed

@@ -26,7 +26,7 @@ from wsproto.events import (
 
 from runtime import conf, eventer, http, log, net
 from runtime.eventer import Pool
-from runtime.http import _session as sessions
+from runtime.http import _sweeper as sweepers
 
 ALLOW = (
     b'<app><rest><acl type="deny"><rule type="deny" url="^/ws/secret"/><rule type="allow" url="^/"/></acl></rest></app>'
@@ -371,7 +371,7 @@ def test_a_connection_on_which_nothing_is_said_is_closed(echo: Echo, loops: Pool
         client.accepted()
         thread = loops.threads[0]
         ws = echo.ready_ones.get(timeout=10)
-        (session,) = on(thread, lambda: list(sessions._sweepers[thread].sessions))
+        (session,) = on(thread, lambda: list(sweepers._sweepers[thread].sessions))
         for second in (0.0, 59.0):
             on(thread, lambda second=second: session.expire(second))
         on(thread, lambda: ws.send(http.TEXT, "a sign of life"))

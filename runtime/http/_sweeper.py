@@ -1,0 +1,88 @@
+"""Looks after the sessions of a loop thread: closes what is overdue, and ends them all when the program does.
+
+One timer a thread instead of one a connection.  When a session is overdue, the session itself knows.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from runtime import eventer
+
+if TYPE_CHECKING:
+    from ._session import Session
+
+POLL = 0.005  # seconds between looks at sessions that are to end
+TICK = 1.0  # seconds between looks at the clocks of sessions, at most
+
+_sweepers: "dict[eventer.LoopThread, Sweeper]" = {}
+
+
+class Sweeper:
+    """The sessions of one loop thread, looked at in turns of a timer."""
+
+    def __init__(self, owner: eventer.LoopThread, clock: Callable[[], float] = time.monotonic) -> None:
+        self.sessions: set[Session] = set()
+        self.tick = TICK
+        self.clock = clock
+        self.finishing = False
+        self._armed = False
+        owner.at_stop(lambda: _sweepers.pop(owner, None))
+
+    def add(self, session: "Session") -> None:
+        """Look after *session*."""
+        self.sessions.add(session)
+        if self.finishing:
+            eventer.current().post(session.finish)
+        limits = session.limits
+        for seconds in (limits.header_timeout, limits.body_timeout, limits.idle_timeout):
+            if seconds:
+                self.tick = max(0.05, min(self.tick, seconds / 4))
+        if not self._armed:
+            self._armed = True
+            eventer.add_in(self._turn, None, self.tick)
+
+    def discard(self, session: "Session") -> None:
+        """Forget *session*."""
+        self.sessions.discard(session)
+
+    def sweep(self) -> None:
+        """Close what is overdue."""
+        now = self.clock()
+        for session in list(self.sessions):
+            session.expire(now)
+
+    def finish(self) -> None:
+        """Have every session end, those to come too, as soon as what it does is done."""
+        self.finishing = True
+        for session in list(self.sessions):
+            session.finish()
+
+    def _turn(self, *_: object) -> None:
+        self.sweep()
+        self._armed = bool(self.sessions)
+        if self._armed:
+            eventer.add_in(self._turn, None, self.tick)
+
+
+def here() -> Sweeper:
+    """The one of this loop thread, made at first use."""
+    owner = eventer.current()
+    found = _sweepers.get(owner)
+    if found is None:
+        found = _sweepers[owner] = Sweeper(owner)
+    return found
+
+
+def drain(timeout: float) -> bool:
+    """Have all sessions finish the requests they have, and none of those to come; not from a loop thread.
+
+    Returns whether all did within *timeout* seconds."""
+    for owner, sweeper in list(_sweepers.items()):
+        owner.post(sweeper.finish)
+    deadline = time.monotonic() + timeout
+    while any(sweeper.sessions for sweeper in list(_sweepers.values())):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL)
+    return True
