@@ -289,6 +289,7 @@ end
 function kernel.start(f, ...)
   slice_end = false
   kernel.spawn(f, ...)
+  collect()
   if heap_count == 0 and ready_count == 0 and turn_at >= turn_count then return -1 end
   return delay()
 end

@@ -633,6 +633,21 @@ def test_a_module_without_callbacks_closes_the_connection(web: Web) -> None:
     assert "module 'web' has no table 'websocket'" in web.errors()
 
 
+def test_requests_count_as_visits_for_the_collector(web: Web) -> None:
+    web.start(
+        """
+        collectgarbage("stop") -- nothing but a full collection is left
+        local weak = setmetatable({ {} }, { __mode = "v" })
+        function handler(rest)
+          rest:http():write(tostring(weak[1] == nil))
+          rest:http():flush_end()
+        end
+        """,
+        web="<mount_get>web:GET:/</mount_get><gc_full>5</gc_full>",
+    )
+    assert [web.text("/") for _ in range(7)] == ["false"] * 5 + ["true"] * 2
+
+
 def test_memory_stays_flat_over_many_requests(web: Web) -> None:
     web.start(
         """
