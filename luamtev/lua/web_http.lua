@@ -157,16 +157,18 @@ local function compose(context, content)
   if not date or n > 2 or context.options ~= 0 or context.started or code == 204 or code == 304 then return nil end
   local reason = context.reason
   local first = not reason and status_lines[code] or status_line(code, reason)
-  local length = "Content-Length: " .. #content .. "\r\n\r\n"
-  if n == 0 then return first .. date .. length .. content end
-  local name = context.name
+  if n == 0 then return first .. date .. "Content-Length: " .. #content .. "\r\n\r\n" .. content end
+  local name, value = context.name, context.value
   local key = good_names[name]
   if TELLING[key] then return nil end
-  if n == 1 then return first .. date .. name .. ": " .. context.value .. "\r\n" .. length .. content end
+  if n == 1 then
+    return first .. date .. name .. ": " .. value .. "\r\nContent-Length: " .. #content .. "\r\n\r\n" .. content
+  end
   local lines = context.lines
   local other = good_names[lines[1]]
   if other == key or TELLING[other] then return nil end
-  return first .. date .. name .. ": " .. context.value .. "\r\n" .. lines[1] .. ": " .. lines[2] .. "\r\n" .. length .. content
+  return first .. date .. name .. ": " .. value .. "\r\n" .. lines[1] .. ": " .. lines[2]
+    .. "\r\nContent-Length: " .. #content .. "\r\n\r\n" .. content
 end
 
 -- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.

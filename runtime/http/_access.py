@@ -8,25 +8,26 @@ _ESCAPES = str.maketrans({chr(code): f"\\x{code:02x}" for code in (*range(32), 3
 
 _MOST_KNOWN = 1024
 
-_date: tuple[int, str] = (0, "")
 _known: dict[tuple[bytes, bytes, bytes], str] = {}  # what requests were, as the log shows it
 
 
-def line(response: Response, now: float) -> str:
-    """The line of a response that was complete at *now*, epoch seconds."""
-    global _date
-    second, date = _date
-    if int(now) != second:
-        date = log_date(now)
-        _date = (int(now), date)
-    request, code, written = response.request, response.code, response.written
-    session, received = request.session, request.received
-    key = (request.method, request.uri, request.protocol)
-    what = _known.get(key) or _what(request, key)
-    remote = "-" if session is None else session.remote or "-"
-    user = "-" if request.user is None else _shown(request.user)
-    elapsed = (now - received) * 1000 if 0.0 < received < now else 0.0
-    return f'{remote} - {user} [{date}] "{what}" {code} {written}|{len(request.payload)} {elapsed:.3f}\n'
+def lines(entries: list[tuple[Response, float]]) -> list[str]:
+    """The lines of responses with the epoch seconds that they were complete at."""
+    made = []
+    second, date = 0, ""
+    for response, now in entries:
+        if int(now) != second:
+            second, date = int(now), log_date(now)
+        request = response.request
+        session, received = request.session, request.received
+        key = (request.method, request.uri, request.protocol)
+        what = _known.get(key) or _what(request, key)
+        remote = "-" if session is None else session.remote or "-"
+        user = "-" if request.user is None else _shown(request.user)
+        elapsed = (now - received) * 1000 if 0.0 < received < now else 0.0
+        counts = f"{response.code} {response.written}|{len(request.payload)}"
+        made.append(f'{remote} - {user} [{date}] "{what}" {counts} {elapsed:.3f}\n')
+    return made
 
 
 def pairs(response: Response, now: float) -> dict[str, int | float | str]:

@@ -5,7 +5,7 @@ All those of one turn of a loop at once, at its end: nobody's response waits for
 
 import time
 import traceback
-from collections import deque
+from threading import Lock
 
 from runtime import eventer, hooks, log
 
@@ -20,9 +20,11 @@ REQUEST_COMPLETE = hooks.declare("http_request_complete")
 REQUEST_LOG = hooks.declare("http_request_log")
 """``callback(request, response)``: the access log is about to be written; anything but CONTINUE keeps it from that."""
 
-Entries = deque[tuple[Response, float]]
+Entry = tuple[Response, float]
+"""A response, and when it was complete in epoch seconds."""
 
-_entries: dict[eventer.LoopThread, Entries] = {}
+_entries: dict[eventer.LoopThread, list[Entry]] = {}
+_taking = Lock()
 
 
 def completed(response: Response) -> None:
@@ -30,11 +32,11 @@ def completed(response: Response) -> None:
     entry = (response, time.time())
     owner = response.owner
     if owner is None:
-        _settle(deque((entry,)))
+        _settle([entry])
         return
     entries = _entries.get(owner)
     if entries is None:
-        entries = _entries[owner] = deque()
+        entries = _entries[owner] = []
         owner.at_stop(lambda: _settle(_entries.pop(owner)))
     if not entries:
         owner.loop.run_callback(_settle, entries)
@@ -47,19 +49,21 @@ def settle_all() -> None:
         _settle(entries)
 
 
-def _settle(entries: Entries) -> None:
-    stream = log.stream_find("http/access")
-    enabled = stream.enabled
-    bare = enabled and stream.is_bare
-    asked = REQUEST_LOG.exists()
-    told = [each for each in (RESPONSE_SENT, REQUEST_COMPLETE) if each.exists()]
-    lines: list[str] = []
+def _settle(entries: list[Entry]) -> None:
+    with _taking:  # a process that ends takes them too
+        taken = entries[:]
+        entries.clear()
+    _count(taken)
+    _write(taken)
+    for hook in (RESPONSE_SENT, REQUEST_COMPLETE):
+        if hook.exists():
+            for response, _ in taken:
+                _tell(hook, response)
+
+
+def _count(entries: list[Entry]) -> None:
     latencies: dict[Mountpoint, list[float]] = {}
-    while True:
-        try:
-            response, now = entries.popleft()
-        except IndexError:  # asked like this since a process that ends takes them too
-            break
+    for response, now in entries:
         request = response.request
         route = request.route
         if route is not None and request.received:
@@ -67,18 +71,25 @@ def _settle(entries: Entries) -> None:
                 latencies[route].append(now - request.received)
             else:
                 latencies[route] = [now - request.received]
-        if enabled and (not asked or _tell(REQUEST_LOG, response) == hooks.CONTINUE):
-            if bare:
-                lines.append(_access.line(response, now))
-            else:
-                pairs = _access.pairs(response, now) if stream.wants_pairs else None
-                stream.log(_access.line(response, now), file=__file__, line=1, pairs=pairs)
-        for hook in told:
-            _tell(hook, response)
-    if lines:
-        stream.log("".join(lines), file=__file__, line=1)
     for route, values in latencies.items():
         route.latency.add_all(values)
+
+
+def _write(entries: list[Entry]) -> None:
+    stream = log.stream_find("http/access")
+    if not stream.enabled:
+        return
+    if REQUEST_LOG.exists():
+        entries = [each for each in entries if _tell(REQUEST_LOG, each[0]) == hooks.CONTINUE]
+    lines = _access.lines(entries)
+    if stream.is_bare:
+        if lines:
+            stream.log("".join(lines), file=__file__, line=1)
+        return
+    wanted = stream.wants_pairs
+    for (response, now), line in zip(entries, lines, strict=True):
+        pairs = _access.pairs(response, now) if wanted else None
+        stream.log(line, file=__file__, line=1, pairs=pairs)
 
 
 def _tell(hook: hooks.Hook, response: Response) -> int:
