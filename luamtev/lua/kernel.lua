@@ -53,6 +53,8 @@ local resumable, resumable_count = {}, 0 -- the same while they are being resume
 local heap_at, heap_task, heap_count = {}, {}, 0
 local slice_end, breaths = 0, 0 -- the end is false where nobody has looked at the clock yet
 local visits = 0
+local collection_due = false -- or "step", or "full"
+local gc_full, gc_step = settings.gc_full, settings.gc_step
 
 local function monotonic()
   C.luamtev_clock_gettime(CLOCK_MONOTONIC, timespec)
@@ -238,16 +240,26 @@ end
 
 -- Seconds until pump has something to do: 0 at once, -1 not before somebody wakes a task.
 local function delay()
-  if ready_count > 0 or turn_at < turn_count then return 0 end
+  if collection_due or ready_count > 0 or turn_at < turn_count then return 0 end
   if heap_count == 0 then return -1 end
   local rest = heap_at[1] - monotonic()
   return rest > 0 and rest or 0
 end
 
-local function collect()
+-- Whoever calls in for an answer gets it first: only pump collects.
+local function count_visit()
   visits = visits + 1
-  if settings.gc_full > 0 and visits % settings.gc_full == 0 then collectgarbage("collect") end
-  if settings.gc_step > 0 then collectgarbage("step", settings.gc_step) end
+  if gc_full > 0 and visits % gc_full == 0 then
+    collection_due = "full"
+  elseif gc_step > 0 then
+    collection_due = collection_due or "step"
+  end
+end
+
+local function collect()
+  if collection_due == "full" then collectgarbage("collect") end
+  if gc_step > 0 then collectgarbage("step", gc_step) end
+  collection_due = false
 end
 
 -- Replaced by the reactor: moves tasks whose descriptors are ready into the ready queue.
@@ -268,7 +280,8 @@ function kernel.pump()
     run_turn(stop)
     now = monotonic()
   until now >= stop
-  collect()
+  count_visit()
+  if collection_due then collect() end
   return delay()
 end
 
@@ -280,7 +293,7 @@ function kernel.wake(ticket, ...)
     slice_end = false
     run(task, ...)
     if gave_way_count > 0 then catch_up() end
-    collect()
+    count_visit()
   end
   return delay()
 end
@@ -289,8 +302,7 @@ end
 function kernel.start(f, ...)
   slice_end = false
   kernel.spawn(f, ...)
-  collect()
-  if heap_count == 0 and ready_count == 0 and turn_at >= turn_count then return -1 end
+  count_visit()
   return delay()
 end
 
