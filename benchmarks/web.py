@@ -1,6 +1,6 @@
 """A Lua web service under load: ``python benchmarks/web.py [SECONDS]``, with wrk, and beside nginx where that is.
 
-Rows are ``name value``: requests a second of one loop thread and 32 connections, the access log on, and of two; the
+Rows are ``name value``: requests a second of one loop thread and 32 connections, the access log on, and of more; the
 99th percentile in milliseconds; resident memory after the run.
 """
 
@@ -140,9 +140,10 @@ def main() -> None:
         print(f"json-echo {measured('/json', seconds, script=POST.format())[0]:.0f}", flush=True)
         print(f"resident-MB {resident(process.pid):.1f}", flush=True)
         stop(process)
-        process = luamtev(directory, 2)
-        print(f"hello-two-threads {measured('/hello', seconds)[0]:.0f}", flush=True)
-        stop(process)
+        for threads in (2, 4, 8):
+            process = luamtev(directory, threads)
+            print(f"hello-{threads}-threads {measured('/hello', seconds)[0]:.0f}", flush=True)
+            stop(process)
         nginx(directory, seconds)
 
 
