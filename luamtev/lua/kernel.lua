@@ -35,6 +35,7 @@ local timespec = ffi.new("luamtev_timespec")
 local SLICE = 0.001 -- seconds of turns before the event loop gets a look at everything else
 local GLANCE = 64 -- tasks between two looks at the clock inside a turn
 local BREATHS = 32 -- calls of breathe between two looks at the clock
+local REST = 19 -- a full collection is followed by so many times as long without one, however many visits that is
 local SWITCH_DEPTH = 100 -- resumes on the C stack before notify and spawn take turns instead of nesting
 local STACK_DEPTH = 4000 -- resumes on the C stack before user code gets an error instead of a crash
 
@@ -54,6 +55,7 @@ local heap_at, heap_task, heap_count = {}, {}, 0
 local slice_end, breaths = 0, 0 -- the end is false where nobody has looked at the clock yet
 local visits = 0
 local collection_due = false -- or "step", or "full"
+local next_full_collection = 0 -- not before then
 local gc_full, gc_step = settings.gc_full, settings.gc_step
 
 local function monotonic()
@@ -257,7 +259,14 @@ local function count_visit()
 end
 
 local function collect()
-  if collection_due == "full" then collectgarbage("collect") end
+  if collection_due == "full" then
+    local began = monotonic()
+    if began >= next_full_collection then
+      collectgarbage("collect")
+      local now = monotonic()
+      next_full_collection = now + (now - began) * REST
+    end
+  end
   if gc_step > 0 then collectgarbage("step", gc_step) end
   collection_due = false
 end

@@ -264,6 +264,25 @@ def test_gc_full_collects_after_so_many_visits(lua: Any) -> None:
     assert lua(program, gc_full=5) == "false\ntrue\n"
 
 
+def test_a_large_heap_is_not_collected_all_the_time(lua: Any) -> None:
+    program = """
+        function main()
+          collectgarbage("setpause", 100000) -- nothing but full collections is left
+          heap = {}
+          for i = 1, 1000000 do heap[i] = { i } end
+          local count, probe = 0, setmetatable({}, { __mode = "v" })
+          for _ = 1, 100 do
+            probe[1] = probe[1] or {}
+            mtev.sleep(0.0001) -- a visit each
+            if probe[1] == nil then count = count + 1 end
+          end
+          print(count < 50)
+          os.exit(0)
+        end
+    """
+    assert lua(program, gc_full=1) == "true\n"
+
+
 def test_gc_pause_and_stepmul_are_set(lua: Any) -> None:
     program = """
         function main()
