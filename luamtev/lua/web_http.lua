@@ -198,10 +198,13 @@ function context_methods:status(...)
   end
   if reason ~= nil then
     reason = check_text(reason, 2, "status")
-    if find(reason, "%c") then error("bad argument #2 to 'status' (control character in the reason)", 2) end
+    if reason == (usual_reasons[number] or usual_reason(number)) then -- first, for a pattern keeps this from being compiled
+      reason = nil
+    elseif find(reason, "%c") then
+      error("bad argument #2 to 'status' (control character in the reason)", 2)
+    end
   end
   if self.started then return false end
-  if reason == (usual_reasons[number] or usual_reason(number)) then reason = nil end
   self.code, self.reason = number, reason or false
   return true
 end
