@@ -1,8 +1,11 @@
 """Pools: named sets of loop threads, from the ``<eventer>`` element of the configuration.  Manual: Eventer."""
 
+import atexit
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from runtime import log
 
 from . import _settings
 from ._errors import EventerError
@@ -20,6 +23,7 @@ FILES = 1048576
 
 _pools: "dict[str, Pool]" = {}
 _before_stop: list[Callable[[], None]] = []
+_started_by = 0  # the process whose loops run
 
 
 class Pool:
@@ -129,7 +133,13 @@ def loop_concurrency(name: str = DEFAULT) -> int:
 
 
 def start() -> None:
-    """Start the loop threads of every pool; returns when all of them take work."""
+    """Start the loop threads of every pool; returns when all of them take work.
+
+    A process that ends while they run stops them, as :func:`stop` does, before the interpreter goes."""
+    global _started_by
+    if not _started_by:
+        atexit.register(_stop_at_exit)
+    _started_by = os.getpid()
     for each in pools():
         for thread in each.threads:
             thread.start()
@@ -148,6 +158,16 @@ def stop(timeout: float = 10.0) -> None:
     for thread in threads:
         thread.stop()
     join_all(threads, timeout)
+
+
+def _stop_at_exit() -> None:
+    """No loop may call into an interpreter that is being taken down; a fork has none of its parent's threads."""
+    if _started_by != os.getpid() or not _pools:
+        return
+    try:
+        stop()
+    except EventerError as stuck:
+        log.error.log(f"{stuck}\n")
 
 
 def before_stop(function: Callable[[], None]) -> None:

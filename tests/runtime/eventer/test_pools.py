@@ -1,7 +1,10 @@
 """Pools from the configuration, their threads, and how they start, drain and stop."""
 
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
@@ -155,3 +158,50 @@ def test_names_are_taken_once(loops: Pool) -> None:
 def test_before_it_is_initialised_there_is_no_owner_to_choose() -> None:
     with pytest.raises(EventerError, match="not initialised"):
         eventer.choose_owner(0)
+
+
+LEFT_RUNNING = """\
+import os, sys, threading, time
+from runtime import eventer, log, net
+
+eventer.pool_create("default", 2)
+eventer.start()
+thread = eventer.pool().threads[0]
+thread.at_stop(lambda: os.write(1, b"stopped\\n"))
+turned, worked = threading.Event(), threading.Event()
+eventer.add(eventer.alloc_recurrent(lambda *_: turned.set() or eventer.RECURRENT, None))
+eventer.name_callback("echo", lambda *_: 0)
+net.open_listener("echo", sys.argv[1]).start()
+net.open_listener("echo", "127.0.0.1", accept_thread=True).start()
+
+
+def job(event, mask, closure, now):
+    worked.set()
+    while mask == eventer.ASYNCH_WORK:
+        time.sleep(0.001)
+
+
+queue = eventer.jobq_create("disk", 4, floor=4)
+for _ in range(8):
+    eventer.add_asynch(queue, eventer.alloc_asynch(job, None))
+turned.wait()
+worked.wait()
+{end}
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("", 0), ("sys.exit(3)", 3), ("os.fork() or sys.exit(0); os.wait()", 0), ("raise KeyError('mistake')", 1)],
+)
+def test_a_program_that_ends_without_stopping_has_its_loops_stopped(tmp_path: Path, end: str, status: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_RUNNING.replace("{end}", end), str(tmp_path / "socket")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (status, "stopped\n")
+    assert done.stderr == "" or status == 1
+    assert not (tmp_path / "socket").exists()  # what each part does when its loop stops was done
