@@ -14,7 +14,7 @@ from luamtev.bridge import LuaError
 if TYPE_CHECKING:
     from luamtev.state import State
     from runtime.http import Request, Response
-    from runtime.http._websocket import WebSocket
+    from runtime.http.protocol.websocket import WebSocket
 
 WRITABLE, ALIVE = 1, 2
 """What Lua learns when it has said something: the client takes more at once; the client is there."""

@@ -4,19 +4,21 @@ A handler is ``handler(request, response)``, mounted with :func:`mount` and call
 it may not block.  It ends the response then, or later by :meth:`Response.resume` from anywhere.
 """
 
-from ._acl import Acls, Subject
-from ._files import serve_file, simple_file_handler
-from ._http1 import Http1
-from ._ledger import completed, settle_all
-from ._limits import Limits
-from ._request import Request
-from ._response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
-from ._rest import admit, client_cert_auth, configure, dispatch, http_rest_api, mount, router, unmount
-from ._route import Mountpoint, Router
-from ._session import Session, ready
-from ._status import reason
-from ._sweeper import drain
-from ._upgrade import BINARY, PING, PONG, TEXT, websocket
+from .ledger.settle import completed, settle_all
+from .message.limits import Limits
+from .message.request import Request
+from .message.response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
+from .message.status import reason
+from .protocol.http1 import Http1
+from .protocol.opcodes import BINARY, PING, PONG, TEXT
+from .rest.acl import Acls, Subject
+from .rest.dispatch import admit, client_cert_auth, configure, dispatch, mount, router, unmount
+from .rest.files import serve_file, simple_file_handler
+from .rest.table import Mountpoint, Router
+from .rest.upgrade import websocket
+from .serve.listener import http_rest_api
+from .serve.session import Session, ready
+from .serve.sweeper import drain
 
 __all__ = [
     "BINARY",

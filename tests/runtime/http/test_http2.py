@@ -24,8 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.http import CHUNKED, CLOSE, GZIP, Limits, Request, Response
-from runtime.http._frames import PREFACE, Frames
-from runtime.http._http2 import MAX_STREAMS, Http2
+from runtime.http.protocol.frames import PREFACE, Frames
+from runtime.http.protocol.http2 import MAX_STREAMS, Http2
 
 Handler = Callable[[Request, Response], object]
 Headers = list[tuple[str, str]]

@@ -23,8 +23,8 @@ from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceive
 from runtime import conf, eventer, http, log, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
-from runtime.http import _sweeper as sweepers
-from runtime.http._frames import PREFACE
+from runtime.http.protocol.frames import PREFACE
+from runtime.http.serve import sweeper as sweepers
 
 ALLOW = b'<app><rest><acl type="allow"/></rest></app>'
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from runtime import conf, http
 from runtime.http import Request, Response, Router, Subject
-from runtime.http import _acl as acl
-from runtime.http._paths import normal
-from runtime.http._route import Mountpoint
+from runtime.http.rest import acl
+from runtime.http.rest.paths import normal
+from runtime.http.rest.table import Mountpoint
 
 
 def nothing(_request: Request, _response: Response) -> None:
@@ -73,7 +73,7 @@ PATH = st.lists(SEGMENT, max_size=4).map(lambda parts: b"/" + b"/".join(parts))
 def test_the_router_finds_what_a_search_of_all_rules_finds(
     wanted: list[tuple[str, bytes]], path: bytes, method: bytes
 ) -> None:
-    rules = [rule(each, http._route.base_of(base).decode(), "^a?") for each, base in wanted]
+    rules = [rule(each, http.rest.table.base_of(base).decode(), "^a?") for each, base in wanted]
     matching = [each for each in rules if each.method == method and path.startswith(each.base)]
     best = max(matching, key=lambda each: len(each.base), default=None)  # max takes the first of equals
     routes = router(*rules)

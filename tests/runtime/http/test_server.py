@@ -20,8 +20,8 @@ import pytest
 from runtime import conf, eventer, hooks, http, log, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
-from runtime.http import _sweeper as sweepers
-from runtime.http._rest import AUTH_DENIED
+from runtime.http.rest.dispatch import AUTH_DENIED
+from runtime.http.serve import sweeper as sweepers
 
 ALLOW = (
     b'<app><rest><acl type="deny"><rule type="deny" url="^/secret"/><rule type="allow" url="^/"/></acl></rest></app>'

@@ -26,7 +26,7 @@ from wsproto.events import (
 
 from runtime import conf, eventer, http, log, net
 from runtime.eventer import Pool
-from runtime.http import _sweeper as sweepers
+from runtime.http.serve import sweeper as sweepers
 
 ALLOW = (
     b'<app><rest><acl type="deny"><rule type="deny" url="^/ws/secret"/><rule type="allow" url="^/"/></acl></rest></app>'

@@ -13,11 +13,11 @@ from typing import Any
 import httptools
 
 from runtime import eventer, log
+from runtime.http.message.limits import HIGH_WATER, Limits
+from runtime.http.message.request import Request
+from runtime.http.message.response import CLOSE, Response
 
-from ._framing import Framing
-from ._limits import HIGH_WATER, Limits
-from ._request import Request
-from ._response import CLOSE, Response
+from .framing import Framing
 
 IDLE, HEAD, BODY = "idle", "head", "body"
 """What is being read: nothing yet, the head of a request, its body."""

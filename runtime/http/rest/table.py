@@ -9,9 +9,8 @@ from threading import Lock
 from typing import Any
 
 from runtime import stats
-
-from ._request import Request
-from ._response import Response
+from runtime.http.message.request import Request
+from runtime.http.message.response import Response
 
 Handler = Callable[[Request, Response], object]
 Auth = Callable[[Request], bool]

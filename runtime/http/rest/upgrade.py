@@ -8,14 +8,12 @@ import binascii
 import hashlib
 from typing import Any
 
-from ._http1 import Http1
-from ._request import Request
-from ._response import Response
-from ._rest import mount
-from ._route import Auth, Mountpoint
+from runtime.http.message.request import Request
+from runtime.http.message.response import Response
+from runtime.http.protocol.http1 import Http1
 
-TEXT, BINARY, PING, PONG = 1, 2, 9, 10
-"""Opcodes of messages and of control frames."""
+from .dispatch import mount
+from .table import Auth, Mountpoint
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -64,7 +62,7 @@ def _upgrade(request: Request, response: Response, handler: Any, protocols: tupl
 def _switch(
     request: Request, response: Response, http: Http1, session: Any, handler: Any, protocol: str | None
 ) -> None:
-    from ._websocket import WebSocket  # with its library, for those who need it
+    from runtime.http.protocol.websocket import WebSocket  # with its library, for those who need it
 
     accept = base64.b64encode(hashlib.sha1(request.headers[b"sec-websocket-key"] + _GUID).digest())
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

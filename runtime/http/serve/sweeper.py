@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runtime import eventer
 
 if TYPE_CHECKING:
-    from ._session import Session
+    from .session import Session
 
 POLL = 0.005  # seconds between looks at sessions that are to end
 TICK = 1.0  # seconds between looks at the clocks of sessions, at most

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from runtime import eventer, hooks
 
-from . import _encoding
-from ._request import Request
-from ._status import date_line
-from ._status import reason as usual_reason
+from . import encoding as _encoding
+from .request import Request
+from .status import date_line
+from .status import reason as usual_reason
 
 CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
 """Options: chunks even where the length is known, no further request, compressed when the client accepts it."""

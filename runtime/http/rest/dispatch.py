@@ -1,23 +1,18 @@
-"""REST: mounted handlers behind access control, and the listener type that serves them.  Manual: REST.
+"""REST: mounted handlers behind access control.  Manual: REST.
 
-The types are named when this room is imported; handlers may be mounted at any time, from any thread.
+Handlers may be mounted at any time, from any thread.
 """
 
 import traceback
 
 from runtime import conf, eventer, hooks, log
-from runtime.eventer import EXCEPTION, READ, Event
-from runtime.net import Connection, check_config, set_fallback
+from runtime.http.message.request import Request
+from runtime.http.message.response import Response
 
-from . import _acl
-from ._files import simple_file_handler
-from ._ledger import completed
-from ._limits import Limits, from_config
-from ._paths import normal
-from ._request import Request
-from ._response import Response
-from ._route import Auth, Handler, Mountpoint, Router, base_of
-from ._session import Session, ready
+from . import acl as _acl
+from .files import simple_file_handler
+from .paths import normal
+from .table import Auth, Handler, Mountpoint, Router, base_of
 
 AUTH_DENIED = hooks.declare("rest_auth_denied")
 """``callback(request, response)``: may answer a request that access control denied, and returns DONE then."""
@@ -34,7 +29,6 @@ _hooked: tuple[hooks.Hook, ...] = ()  # those of them that somebody is registere
 router = Router()
 
 _acls = _acl.Acls([])
-_limits: dict[int, tuple[Limits, object]] = {}
 
 
 def configure(c: "conf.Conf | None") -> None:
@@ -133,28 +127,6 @@ def admit(request: Request) -> int | None:
     return None if rule.auth is not client_cert_auth or client_cert_auth(request) else 403
 
 
-def http_rest_api(event: Event, _mask: int, connection: Connection, _now: float) -> int:
-    """The listener type: takes a new connection over."""
-    connection.closure = Session(connection, dispatch, _limits_of(connection), admit, completed)
-    event.callback = ready
-    event.closure = connection.closure
-    return READ | EXCEPTION
-
-
-def http_after_word(event: Event, connection: Connection, word: bytes, now: float) -> int:
-    """Take over a connection of which *word* was read already."""
-    http_rest_api(event, 0, connection, now)
-    session = connection.closure
-    assert isinstance(session, Session)
-    session.begin(word, now)
-    return event.mask
-
-
-def wire_rest_api(event: Event, mask: int, connection: Connection, now: float) -> int:
-    """The same under the name that connections made the other way round have."""
-    return http_rest_api(event, mask, connection, now)
-
-
 def _run(handler: Handler, request: Request, response: Response) -> None:
     try:
         handler(request, response)
@@ -189,13 +161,6 @@ def _document_root(request: Request) -> str | None:
     return None if request.session is None else request.session.connection.config.get("document_root") or None
 
 
-def _limits_of(connection: Connection) -> Limits:
-    known = _limits.get(id(connection.config))
-    if known is None:  # held together, so that the id stays its own
-        known = _limits[id(connection.config)] = (from_config(connection.config), connection.config)
-    return known[0]
-
-
 def _bytes(text: bytes | str) -> bytes:
     return text.encode() if isinstance(text, str) else bytes(text)
 
@@ -203,8 +168,3 @@ def _bytes(text: bytes | str) -> bytes:
 for _hook in _BEFORE:
     _hook.changed = _hooks_changed
 _hooks_changed()
-for _name, _function in (("http_rest_api", http_rest_api), ("mtev_wire_rest_api/1.0", wire_rest_api)):
-    eventer.name_callback(_name, _function)
-    check_config(_name, from_config)
-check_config("control_dispatch", from_config)
-set_fallback(http_after_word)

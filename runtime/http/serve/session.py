@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 from runtime import eventer, log
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
+from runtime.http.message.limits import Limits
+from runtime.http.message.response import Response
+from runtime.http.protocol.frames import PREFACE
+from runtime.http.protocol.http1 import BODY, HEAD, IDLE, Admit, Http1, Serve
 from runtime.net import Connection
 
-from . import _sweeper
-from ._frames import PREFACE
-from ._http1 import BODY, HEAD, IDLE, Admit, Http1, Serve
-from ._limits import Limits
-from ._response import Response
+from . import sweeper as _sweeper
 
 READ_SIZE = 32 << 10
 READING = READ | EXCEPTION
@@ -227,7 +227,7 @@ class Session:
         self._opening = None
 
     def _http2(self) -> Conversation:
-        from ._http2 import Http2  # with its library, for those who need it
+        from runtime.http.protocol.http2 import Http2  # with its library, for those who need it
 
         return Http2(self._serve, **self._conversing)
 

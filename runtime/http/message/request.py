@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
-    from ._session import Session
+    from runtime.http.serve.session import Session
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -8,10 +8,10 @@ import traceback
 from threading import Lock
 
 from runtime import eventer, hooks, log
+from runtime.http.message.response import Response
+from runtime.http.rest.table import Mountpoint
 
-from . import _access
-from ._response import Response
-from ._route import Mountpoint
+from . import access as _access
 
 RESPONSE_SENT = hooks.declare("http_response_send")
 """``callback(request, response)``: a response has been handed to the network."""

@@ -3,8 +3,8 @@
 The half of the protocol that writes.  What a response consists of, and when its parts are sent, the response knows.
 """
 
-from ._response import CLOSE, Response
-from ._status import date_line, status_line
+from runtime.http.message.response import CLOSE, Response
+from runtime.http.message.status import date_line, status_line
 
 
 class Framing:

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote_from_bytes
 
-from ._paths import normal
-from ._request import Request
-from ._response import Response
-from ._status import http_date
+from runtime.http.message.request import Request
+from runtime.http.message.response import Response
+from runtime.http.message.status import http_date
+
+from .paths import normal
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY  # a pipe must not block the loop
 _SMALL = 64 << 10

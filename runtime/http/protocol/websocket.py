@@ -13,14 +13,14 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.utilities import LocalProtocolError
 
 from runtime import log
+from runtime.http.message.limits import HIGH_WATER
+from runtime.http.message.request import Request
 
-from ._http1 import IDLE, Http1
-from ._limits import HIGH_WATER
-from ._request import Request
-from ._upgrade import BINARY, PING, PONG, TEXT
+from .http1 import IDLE, Http1
+from .opcodes import BINARY, PING, PONG, TEXT
 
 if TYPE_CHECKING:
-    from ._session import Session
+    from runtime.http.serve.session import Session
 
 NORMAL, GOING_AWAY, ABNORMAL, TOO_BIG, FAILED = 1000, 1001, 1006, 1009, 1011
 """Codes of closing."""

@@ -18,14 +18,14 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from runtime import eventer, log
+from runtime.http.message.limits import HIGH_WATER, Limits
+from runtime.http.message.request import Request
+from runtime.http.message.response import CLOSE, Response
 
-from . import _frames
-from ._frames import Allowance, Frame, FrameError, Frames
-from ._http1 import BODY, HEAD, IDLE, Admit, Serve
-from ._limits import HIGH_WATER, Limits
-from ._request import Request
-from ._response import CLOSE, Response
-from ._stream import Stream
+from . import frames as _frames
+from .frames import Allowance, Frame, FrameError, Frames
+from .http1 import BODY, HEAD, IDLE, Admit, Serve
+from .stream import Stream
 
 MAX_STREAMS = 100  # at a time
 STREAM_WINDOW = 256 << 10  # bytes of a body that may be on their way

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from ._request import Request
-from ._response import Response
-from ._status import date_line
+from runtime.http.message.request import Request
+from runtime.http.message.response import Response
+from runtime.http.message.status import date_line
 
 if TYPE_CHECKING:
-    from ._http2 import Http2
+    from .http2 import Http2
 
 HIGH_WATER = 64 << 10
 """Bytes that wait on one stream above which its handler should make no more."""

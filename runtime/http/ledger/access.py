@@ -1,8 +1,8 @@
 """Lines of the access log, ``http/access``: one a response.  Manual: Logging (http/access)."""
 
-from ._request import Request
-from ._response import Response
-from ._status import log_date
+from runtime.http.message.request import Request
+from runtime.http.message.response import Response
+from runtime.http.message.status import log_date
 
 _ESCAPES = str.maketrans({chr(code): f"\\x{code:02x}" for code in (*range(32), 34, 92, *range(127, 256))})
 

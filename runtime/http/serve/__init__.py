@@ -1,0 +1,1 @@
+"""Connections: their bytes, their time, their end, and the listener types."""
