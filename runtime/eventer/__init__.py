@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         jobq_retrieve,
         jobqs,
     )
+    from ._slices import Slice, in_slices
 
 _LAZY = {
     "Aco": "_aco",
@@ -100,6 +101,7 @@ _LAZY = {
     "JobQueue": "_jobq",
     "Opset": "_opset",
     "Outcome": "_asynch",
+    "Slice": "_slices",
     "TlsOpset": "_opset",
     "accept": "_opset",
     "aco_accept": "_aco_io",
@@ -125,6 +127,7 @@ _LAZY = {
     "foreach_timedevent": "_inspect",
     "get_context": "_contexts",
     "in_aco": "_aco",
+    "in_slices": "_slices",
     "jobq_create": "_queues",
     "jobq_create_backq": "_queues",
     "jobq_destroy": "_queues",
@@ -183,6 +186,7 @@ __all__ = [
     "Opset",
     "Outcome",
     "Pool",
+    "Slice",
     "TlsOpset",
     "accept",
     "aco_accept",
@@ -222,6 +226,7 @@ __all__ = [
     "get_context",
     "get_pool_for_event",
     "in_aco",
+    "in_slices",
     "init",
     "is_loop_thread",
     "jobq_create",

@@ -8,10 +8,8 @@ from collections import deque
 from time import monotonic
 
 from ._job import Job
+from ._slices import Slice
 from ._thread import LoopThread
-
-BATCH = 256
-"""Jobs that report in one go; then the loop sees to its other work."""
 
 _making = threading.Lock()
 
@@ -42,14 +40,15 @@ class BackQueue:
     def _drain(self) -> None:
         self._scheduled = False  # before the queue is read: what comes from now on has the loop look again
         waiting, owner = self._waiting, self.owner
-        batch = min(len(waiting), BATCH)
-        if not batch:
+        if not waiting:
             return
-        began = monotonic()
+        mine = Slice()
+        batch, began = 0, monotonic()
         waited = began - waiting[0].waiting_since
         self._reporting = 1
-        for _ in range(batch):
+        for _ in range(len(waiting)):
             job = waiting.popleft()
+            batch += 1
             self._begun += 1
             try:
                 job.report()
@@ -57,6 +56,8 @@ class BackQueue:
                 owner.failed(job.name())
             if job.dependent:
                 job.completed()
+            if mine.is_over():
+                break
         self._reporting = 0
         self._batches += 1
         weight = max(0.1, 1.0 / self._batches)

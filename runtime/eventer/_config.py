@@ -46,6 +46,8 @@ def parse(keys: Mapping[str, str], implementation: str | None = None) -> Setting
         value = text.strip()
         if key == "debugging":
             found.debugging = value != "0"
+        elif key == "turn_budget":
+            found.turn_budget = _budget(value, key)
         elif key == "show_loop_callbacks_threshold":
             found.loop_threshold = _threshold(value, key)
         elif key == "show_jobq_callbacks_threshold":
@@ -110,6 +112,16 @@ def _count(text: str, key: str, what: str, least: int = 0) -> int:
     if number < least:
         raise EventerError(f"eventer {key}: '{text}' is no {what}" + (f" of at least {least}" if least else ""))
     return number
+
+
+def _budget(text: str, key: str) -> float:
+    try:
+        milliseconds = float(text)
+    except ValueError:
+        milliseconds = 0.0
+    if not 0.0 < milliseconds < float("inf"):
+        raise EventerError(f"eventer {key}: '{text}' is no time in milliseconds above 0")
+    return milliseconds / 1e3
 
 
 def _threshold(text: str, key: str) -> float | None:

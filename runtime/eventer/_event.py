@@ -59,6 +59,8 @@ class Event:
 
     deferred: ClassVar[bool] = False
     """Whether the callback may only run right from the loop, below nobody else's frame."""
+    prompt: ClassVar[bool] = False
+    """Whether it runs, as a timer, in the turn it is due in, whatever else was due."""
 
     def __init__(self, callback: Callback, closure: object, mask: int, fd: int = -1, whence: float = 0.0) -> None:
         self.callback = callback
@@ -124,6 +126,14 @@ class Event:
                 here.took(name_for_callback(callback, self), perf_counter() - began)
 
 
+class Prompt(Event):
+    """A timer that no other one delays."""
+
+    __slots__ = ()
+
+    prompt = True
+
+
 class Place:
     """An event on the loop of *home*.  All but :meth:`take` is for that thread only."""
 
@@ -153,7 +163,7 @@ class Place:
             self.watcher.start(self._ready, pass_events=True)
         elif mask & TIMER:
             self.watcher = loop.timer(max(0.0, event.whence - time()))
-            self.watcher.start(self._due, update=True)
+            self.watcher.start(self._run_out if event.prompt else self._due, update=True)
         else:
             self.watcher = loop.prepare()
             self.watcher.start(self._turn)
@@ -217,6 +227,9 @@ class Place:
             self._follow(following)
 
     def _due(self) -> None:
+        self.home.due(self._run_out)
+
+    def _run_out(self) -> None:
         event = self.event
         taken = self.take()
         self.close()

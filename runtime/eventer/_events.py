@@ -7,7 +7,7 @@ import time
 
 from . import _event
 from ._errors import EventerError
-from ._event import ACTIVITY, ASYNCH, RECURRENT, TIMER, Callback, Event
+from ._event import ACTIVITY, ASYNCH, RECURRENT, TIMER, Callback, Event, Prompt
 from ._pools import choose_owner
 from ._thread import LoopThread, current, current_or_none
 
@@ -75,9 +75,15 @@ def add_at(callback: Callback, closure: object, whence: float) -> Event:
     return event
 
 
-def add_in(callback: Callback, closure: object, delay: float) -> Event:
-    """Schedule *callback* once, *delay* seconds from now.  Manual: Timed Events."""
-    return add_at(callback, closure, time.time() + delay)
+def add_in(callback: Callback, closure: object, delay: float, *, prompt: bool = False) -> Event:
+    """Schedule *callback* once, *delay* seconds from now; *prompt*, whatever else is due then.
+
+    Manual: Timed Events."""
+    if not prompt:
+        return add_at(callback, closure, time.time() + delay)
+    event = Prompt(callback, closure, TIMER, whence=time.time() + delay)
+    add(event)
+    return event
 
 
 def add_timer_next_opportunity(callback: Callback, closure: object, owner: LoopThread) -> Event:

@@ -16,10 +16,8 @@ from ._callbacks import name_for_callback
 from ._errors import EventerError
 from ._event import ACTIVITY, TIMER, Event, allocated
 from ._events import add_in, remove
+from ._slices import Slice
 from ._thread import LoopThread, current, is_loop_thread
-
-BATCH = 100
-"""Events that a loop describes in one go."""
 
 TIMEOUT = 5.0
 """Seconds after which a loop thread that does not answer is left out."""
@@ -195,10 +193,14 @@ def _walk(
 ) -> None:
     if places is None:
         places = [place for place in thread.events if place.event is not None and place.event.mask & mask]
-    for place in places[:BATCH]:
+    mine, done = Slice(), 0
+    for place in places:
+        done += 1
         if place in thread.events and place.event is not None:
             thread.guarded(function, place.event)
-    rest = places[BATCH:]
+            if mine.is_over():
+                break
+    rest = places[done:]
     if not (rest and thread.post(_walk, thread, mask, function, finished, rest)) and finished is not None:
         finished(thread)
 

@@ -57,6 +57,9 @@ class LoopThread:
         self.has_acos = False  # or had
         self.back: BackQueue | None = None  # made when a job first reports here
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._overdue: deque[Callable[[], object]] = deque()  # due in a turn that had taken its time
+        self._turn = -1  # in which something was due last
+        self._turn_ends = 0.0
         self._gate = threading.Lock()  # so that nothing slips into the inbox of a loop that has stopped
         self._woken = False
         self._accepting = False
@@ -96,6 +99,19 @@ class LoopThread:
                 self._woken = True
                 self._wakeup.send()
         return True
+
+    def due(self, function: Callable[[], object]) -> None:
+        """Call *function*, whose time has come: now, or in one of the next turns, behind those that were due before it,
+        when they have used up what there is for them in this one.  On this thread."""
+        turn, now = self.loop.iteration, time.perf_counter()
+        if turn != self._turn:
+            self._turn, self._turn_ends = turn, now + _settings.current.turn_budget
+        if self._overdue or now >= self._turn_ends:
+            self._overdue.append(function)
+            if len(self._overdue) == 1:
+                self.post(self._catch_up)
+        else:
+            function()
 
     def is_on_hub(self) -> bool:
         """Whether the caller is on this thread's hub, as callbacks are, and in no aco or other greenlet."""
@@ -169,9 +185,26 @@ class LoopThread:
     def _drain(self) -> None:
         self._woken = False  # before the inbox is read: what is posted from now on wakes the loop again
         inbox = self._inbox
+        end = time.perf_counter() + _settings.current.turn_budget
         for _ in range(len(inbox)):
             function, args = inbox.popleft()
             self.guarded(function, *args)
+            if time.perf_counter() >= end:
+                break
+        with self._gate:
+            if inbox and not self._woken:
+                self._woken = True
+                self._wakeup.send()
+
+    def _catch_up(self) -> None:
+        overdue = self._overdue
+        end = time.perf_counter() + _settings.current.turn_budget
+        while overdue:
+            self.guarded(overdue.popleft())
+            if time.perf_counter() >= end:
+                break
+        if overdue:
+            self.post(self._catch_up)
 
     def _finish(self) -> None:
         with self._gate:

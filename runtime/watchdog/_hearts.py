@@ -159,7 +159,7 @@ def _begin(heart: Heart) -> None:
 
 def _beat(heart: Heart, *_: object) -> None:
     heart.beat()
-    eventer.add_in(lambda *_: _beat(heart), None, min(1.0, heart.timeout / 8))
+    eventer.add_in(lambda *_: _beat(heart), None, min(1.0, heart.timeout / 8), prompt=True)
 
 
 def _fields(at: int) -> tuple[float, float, bool, str]:

@@ -140,10 +140,11 @@ def test_without_loops_there_is_nothing_to_list() -> None:
     assert eventer.timers() == []
 
 
-def test_many_events_are_described_in_batches(loops: Pool) -> None:
-    for _ in range(3 * _inspect.BATCH + 1):
+def test_many_events_are_described_in_slices(loops: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventer.settings(), "turn_budget", 1e-9)
+    for _ in range(301):
         eventer.add_in(ignore, None, 600)
-    assert len(eventer.timers()) == 3 * _inspect.BATCH + 1
+    assert len(eventer.timers()) == 301
 
 
 def test_each_event_is_visited_on_its_own_thread(loops: Pool, opened: list[Any], seen: Seen) -> None:
