@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime import eventer, log
+from runtime import eventer
 from runtime.eventer import READ, Event, Pool
 
 MANY = 20
@@ -104,8 +104,6 @@ def test_in_slices_goes_through_all_and_lets_others_in_between(loops: Pool) -> N
 
 
 def test_in_slices_goes_on_after_a_failure(loops: Pool) -> None:
-    errors = log.stream_create("kept", "memory", "100,100000")
-    log.error.add_outlet(errors)
     order: Queue[object] = Queue()
 
     def work(number: int) -> None:
