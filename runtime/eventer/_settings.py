@@ -12,9 +12,9 @@ class Settings:
     """What the configuration asks for.  Times are in seconds.
 
     Attributes: ``debugging``; ``turn_budget``, what one party may take of a turn of a loop; ``loop_threshold`` and
-    ``jobq_threshold``, from which callbacks are logged as slow, or None for never; ``rlim_nofiles``, or None when not given; ``default_queue_threads``; ``concurrency`` (0 for one a
-    processor); ``loops``; ``jobqs``; ``lifo``, the default order; ``default_ca_chain``, a path;
-    ``ssl_ctx_cache_expiry``; ``dhparam_files``, paths by key."""
+    ``jobq_threshold``, from which callbacks are logged as slow, or None for never; ``rlim_nofiles``, or None when not
+    given; ``default_queue_threads``; ``concurrency`` (0 for one a processor); ``loops``; ``jobqs``; ``lifo``, the
+    default order; ``default_ca_chain``, a path; ``ssl_ctx_cache_expiry``; ``dhparam_files``, paths by key."""
 
     def __init__(self) -> None:
         self.debugging = False
