@@ -47,7 +47,6 @@ def _crossing(value: Any) -> Any:
 
 
 def _request(request: Any) -> dict[str, Any]:
-    session = request.session
     return {
         "method": request.method,
         "uri": request.path,
@@ -55,7 +54,7 @@ def _request(request: Any) -> dict[str, Any]:
         "protocol": request.protocol,
         "user": request.user,
         "headers": request.headers,
-        "remote": None if session is None else session.remote,
+        "remote": request.peer.remote,
     }
 
 

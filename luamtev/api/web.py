@@ -4,7 +4,6 @@ A request is known to Lua by a number until its handler has returned.  Lua may r
 request's (lua_web's loop_assign): then what it says is posted there.  Manual: lua_web.
 """
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,13 @@ from luamtev.bridge import LuaError
 if TYPE_CHECKING:
     from luamtev.state import State
     from runtime.http import Request, Response
+    from runtime.http.message.peer import Peer
     from runtime.http.protocol.websocket import WebSocket
 
 WRITABLE, ALIVE = 1, 2
 """What Lua learns when it has said something: the client takes more at once; the client is there."""
 
-_config_ids: dict[int, tuple[int, Mapping[str, str]]] = {}
-_configs: dict[int, Mapping[str, str]] = {0: {}}
-_next_config = itertools.count(1)
+_configs: dict[int, Mapping[str, str]] = {}  # by the number of the listener
 
 
 class LuaSockets:
@@ -35,9 +33,7 @@ class LuaSockets:
         """A connection is open."""
         exchanges = self._exchanges()
         ws.closure = (exchanges, exchanges.add_socket(ws))
-        session = ws.request.session
-        config = 0 if session is None else config_id(session.connection.config)
-        exchanges.tell(ws.closure[1], self._mount, b"ready", ws.request.path, config)
+        exchanges.tell(ws.closure[1], self._mount, b"ready", ws.request.path, config_id(ws.request.peer))
 
     def message(self, ws: "WebSocket", opcode: int, payload: bytes) -> None:
         """A message came."""
@@ -71,8 +67,7 @@ class Exchanges:
         self._last = handle = self._last + 1
         self.open[handle] = response
         request = response.request
-        session = request.session
-        config = 0 if session is None else config_id(session.connection.config)
+        config = config_id(request.peer)
         date = response.date_if_plain() if response.owner is state.thread else None
         over, code, data = state.serve(handle, mount, request.method, request.path, config, date)
         if over:
@@ -102,13 +97,10 @@ class Exchanges:
                 self.sockets.pop(event[0], None)
 
 
-def config_id(config: Mapping[str, str]) -> int:
-    """A number for a listener's configuration, the same for the same one."""
-    known = _config_ids.get(id(config))
-    if known is None:
-        known = _config_ids[id(config)] = (next(_next_config), config)  # held, so that its id stays its own
-        _configs[known[0]] = config
-    return known[0]
+def config_id(peer: "Peer") -> int:
+    """The number by which Lua asks for the configuration of the listener that *peer* came to."""
+    _configs.setdefault(peer.listener, peer.config)
+    return peer.listener
 
 
 def functions(state: "State") -> "dict[str, Callable[..., Any]]":

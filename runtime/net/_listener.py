@@ -5,6 +5,7 @@ blocks, stops for a moment when the process runs out of descriptors, and goes on
 """
 
 import errno
+import itertools
 import os
 import select
 import socket
@@ -32,6 +33,7 @@ PAUSE = 0.2  # seconds without accepting when descriptors or memory ran out
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 _listeners: "list[Listener]" = []
+_numbers = itertools.count(1)
 _accepting: dict[str, eventer.Callback] = {}
 _checks: dict[str, Callable[[Mapping[str, str]], object]] = {}
 
@@ -39,7 +41,8 @@ _checks: dict[str, Callable[[Mapping[str, str]], object]] = {}
 class Listener:
     """One listening socket.  Made by :func:`open_listener`.
 
-    Attributes: ``type``, the name of the callback; ``address``, as given; ``local``, address and chosen port;
+    Attributes: ``number``, above 0, which no other listener of the process ever has;
+    ``type``, the name of the callback; ``address``, as given; ``local``, address and chosen port;
     ``config``, for the service; ``fanout`` and ``fanout_pool``; ``no_delay``; ``accept_thread``; ``tls`` or None;
     ``event``, which no loop has when a thread accepts."""
 
@@ -56,6 +59,7 @@ class Listener:
         accept_thread: bool = False,
         tls: "Tls | None" = None,
     ) -> None:
+        self.number = next(_numbers)
         self.sock = sock
         self.type = type
         self.address = address

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runtime import hooks, log
+from runtime.http.message.peer import Peer
 
 HOOK = hooks.declare("test_lua_hook")
 
@@ -118,7 +119,7 @@ def test_requests_and_sections_cross_as_tables(lua: Any) -> None:
 
     register(lua)
     request = Request(
-        method=b"GET", path=b"/p", query=b"a=b", protocol=b"HTTP/1.1", user=None, headers={b"host": b"h"}, session=None
+        method=b"GET", path=b"/p", query=b"a=b", protocol=b"HTTP/1.1", user=None, headers={b"host": b"h"}, peer=Peer()
     )
     element = etree.fromstring("<a><b c='d'/></a>")[0]
     lua(

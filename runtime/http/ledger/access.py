@@ -19,10 +19,10 @@ def lines(entries: list[tuple[Response, float]]) -> list[str]:
         if int(now) != second:
             second, date = int(now), log_date(now)
         request = response.request
-        session, received = request.session, request.received
+        received = request.received
         key = (request.method, request.uri, request.protocol)
         what = _known.get(key) or _what(request, key)
-        remote = "-" if session is None else session.remote or "-"
+        remote = request.peer.remote or "-"
         user = "-" if request.user is None else _shown(request.user)
         elapsed = (now - received) * 1000 if 0.0 < received < now else 0.0
         counts = f"{response.code} {response.written}|{len(request.payload)}"
@@ -34,7 +34,7 @@ def pairs(response: Response, now: float) -> dict[str, int | float | str]:
     """The parts of that line by name, for logs that keep them apart."""
     request = response.request
     return {
-        "ip": "" if request.session is None else request.session.remote,
+        "ip": request.peer.remote,
         "user": "" if request.user is None else request.user.decode("utf-8", "replace"),
         "method": request.method.decode("latin-1"),
         "protocol": request.protocol.decode("latin-1"),

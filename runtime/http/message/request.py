@@ -1,10 +1,9 @@
 """A request, read whole: what handlers are given.  Bytes as they came; nothing is decoded that nobody asked for."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
-if TYPE_CHECKING:
-    from runtime.http.serve.session import Session
+from .peer import NOBODY, Peer
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -15,7 +14,7 @@ class Request:
     Attributes: ``method``; ``uri``, path and query as sent; ``protocol``, ``HTTP/1.1`` or ``HTTP/1.0``; ``fields``, the
     headers in order with lower-case names; ``trailers``, likewise; ``payload``, the whole body; ``received``, epoch
     seconds; ``captures``, what the route's expression caught; ``user``, who authenticated, or None, and ``auth``, how;
-    ``session``, the connection it came on, None in tests; ``closure``, for whoever serves it."""
+    ``peer``, who asks; ``closure``, for whoever serves it."""
 
     __slots__ = (
         "_headers",
@@ -27,16 +26,16 @@ class Request:
         "keep_alive",
         "method",
         "payload",
+        "peer",
         "protocol",
         "received",
         "route",
-        "session",
         "trailers",
         "uri",
         "user",
     )
 
-    def __init__(self, session: "Session | None" = None) -> None:
+    def __init__(self, peer: Peer = NOBODY) -> None:
         self.method = b""
         self.uri = b""
         self.protocol = b"HTTP/1.1"
@@ -48,7 +47,7 @@ class Request:
         self.captures: tuple[bytes | None, ...] = ()
         self.user: bytes | None = None
         self.auth: bytes | None = None
-        self.session = session
+        self.peer = peer
         self.closure: Any = None
         self.route: Any = None
         self._headers: dict[bytes, bytes] | None = None

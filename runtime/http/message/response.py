@@ -78,7 +78,8 @@ class Response:
 
     Attributes: ``request``; ``code``; ``started``, the head is on its way; ``complete``, nothing more can be said, or
     the client is gone; ``written``, bytes on the wire so far; ``on_close``, None or called once when complete;
-    ``reason``, the one that was given, or None; ``options``, those set so far."""
+    ``reason``, the one that was given, or None; ``options``, those set so far;
+    ``sink``, the protocol that it leaves by."""
 
     __slots__ = (
         "_body",
@@ -88,7 +89,6 @@ class Response:
         "_left",
         "_mute",
         "_plain",
-        "_sink",
         "_waiting",
         "code",
         "complete",
@@ -97,6 +97,7 @@ class Response:
         "owner",
         "reason",
         "request",
+        "sink",
         "started",
         "written",
     )
@@ -111,7 +112,7 @@ class Response:
         self.on_close: Callable[[], object] | None = None
         self.options = 0
         self.reason: bytes | None = None
-        self._sink = sink
+        self.sink = sink
         self._headers: dict[bytes, bytes] = {}
         self._body: deque[bytes | _Slice] = deque()
         self._ending = False
@@ -181,8 +182,8 @@ class Response:
         if not self.complete and not self._ending:
             self._start(None)
             self._pump()
-            self._sink.push()
-        return self._sink.writable
+            self.sink.push()
+        return self.sink.writable
 
     def flush_end(self) -> None:
         """End the response.  Ending twice does no harm."""
@@ -198,11 +199,11 @@ class Response:
                 self._finish_plainly()
         else:
             self._pump()
-        self._sink.push()
+        self.sink.push()
 
     def date_if_plain(self) -> bytes | None:
         """The Date line for :meth:`end_whole`; None where the response needs more care than that gives it."""
-        if self._plain and self._sink.raw is not None and not (self.started or self._ending or STARTING.exists()):
+        if self._plain and self.sink.raw is not None and not (self.started or self._ending or STARTING.exists()):
             return date_line(self.request.received)
         return None
 
@@ -211,21 +212,21 @@ class Response:
 
         Only where :meth:`date_if_plain` gave a date."""
         if not self.complete:
-            raw = self._sink.raw
+            raw = self.sink.raw
             assert raw is not None
             self._ending = self.started = self.complete = True
             self.code = code
             raw(self, data)
             if self.on_close is not None:
                 self._notify()
-            self._sink.push()
+            self.sink.push()
 
     def on_drain(self, function: Callable[[], object]) -> None:
         """Have *function* called once when the client has caught up, or at once when it has."""
-        if self._sink.writable or self.complete:
+        if self.sink.writable or self.complete:
             function()
         else:
-            self._sink.on_drain(function)
+            self.sink.on_drain(function)
 
     def resume(self, function: Callable[..., object], *args: object) -> None:
         """Have ``function(*args)`` called on the request's loop thread; from any thread.
@@ -245,7 +246,7 @@ class Response:
         if self.started:
             self._close_files()
             self._done(cut=True)
-            self._sink.push()
+            self.sink.push()
             return
         self._close_files()
         self.reason = None
@@ -276,7 +277,7 @@ class Response:
         content: Any = body[0] if body else b""
         body.clear()
         self.started = self.complete = True
-        self._sink.whole(self, headers, content)
+        self.sink.whole(self, headers, content)
         if self.on_close is not None:
             self._notify()
 
@@ -313,7 +314,7 @@ class Response:
             headers[b"content-length"] = b"Content-Length: %d\r\n" % length
         elif not empty:
             headers.pop(b"content-length", None)
-        self._sink.head(self, headers, empty or self._left is not None, self._mute)
+        self.sink.head(self, headers, empty or self._left is not None, self._mute)
 
     def _pump(self) -> None:
         """Send the body as far as it is there and the client takes it; finish when the handler has."""
@@ -327,9 +328,9 @@ class Response:
                     os.close(piece.fd)
                     body.popleft()
                     continue
-                if not self._sink.writable:
+                if not self.sink.writable:
                     self._waiting = True
-                    self._sink.on_drain(self._drained)
+                    self.sink.on_drain(self._drained)
                     return
                 data = os.pread(piece.fd, min(FILE_CHUNK, piece.left), piece.offset)
                 piece.offset += len(data)
@@ -356,7 +357,7 @@ class Response:
         self._waiting = False
         if not self.complete:
             self._pump()
-            self._sink.push()
+            self.sink.push()
 
     def _send_body(self, data: bytes) -> None:
         if not self._mute:
@@ -367,12 +368,12 @@ class Response:
             data = data[: self._left]  # more than was announced would be taken for the next response
             self._left -= len(data)
         if data:
-            self._sink.data(self, data)
+            self.sink.data(self, data)
 
     def _done(self, cut: bool = False) -> None:
         self.complete = self._ending = True
         short = bool(self._left) and not self._mute
-        self._sink.ended(self, cut or short)
+        self.sink.ended(self, cut or short)
         self._notify()
 
     def _notify(self) -> None:

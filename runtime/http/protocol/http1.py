@@ -8,22 +8,17 @@ Host, one way to tell the length, limits.
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 import httptools
 
 from runtime import eventer, log
 from runtime.http.message.limits import HIGH_WATER, Limits
+from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import CLOSE, Response
 
+from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
 from .framing import Framing
-
-IDLE, HEAD, BODY = "idle", "head", "body"
-"""What is being read: nothing yet, the head of a request, its body."""
-
-Serve = Callable[[Request, Response], object]
-Admit = Callable[[Request], int | None]
 
 _TELLING = {b"host", b"content-length", b"transfer-encoding", b"expect", b"connection", b"upgrade"}
 
@@ -34,7 +29,8 @@ class Http1(Framing):
     Attributes: ``output``, bytes to be sent, and ``backlog``, how many bytes are not sent yet, which whoever sends them
     reduces; ``writable``, whether a handler should make more; ``phase`` and ``begun``, what is being read and how many
     requests were begun, for timeouts; ``active``, the response under way; ``closing``, to be closed once all is sent;
-    ``lingering``, the client may still be sending then; ``now``, epoch seconds, for the requests."""
+    ``lingering``, the client may still be sending then; ``now``, epoch seconds, for the requests;
+    ``carrier``, the connection, or None."""
 
     def __init__(
         self,
@@ -44,7 +40,8 @@ class Http1(Framing):
         admit: Admit | None = None,
         on_output: Callable[[], object] | None = None,
         on_complete: Callable[[Response], object] | None = None,
-        session: Any = None,
+        peer: Peer = NOBODY,
+        carrier: Carrier | None = None,
         owner: eventer.LoopThread | None = None,
     ) -> None:
         """Args: *serve* gets each request and its response; *admit* sees a request whose body is still to come and
@@ -65,7 +62,8 @@ class Http1(Framing):
         self._admit = admit
         self._on_output = on_output
         self._on_complete = on_complete
-        self._session = session
+        self.carrier = carrier
+        self._peer = peer
         self._owner = owner
         self._queue: deque[Request] = deque()
         self._waiting: list[Callable[[], object]] = []
@@ -240,7 +238,7 @@ class Http1(Framing):
         """Of httptools."""
         if self._skip_head:
             return
-        request = self._request = Request(self._session)
+        request = self._request = Request(self._peer)
         request.received = self.now
         self.phase = HEAD
         self.begun += 1
@@ -380,7 +378,7 @@ class Http1(Framing):
 
     def _fail(self) -> None:
         """Answer what could not be read, and be done."""
-        request = Request(self._session) if self.phase is IDLE else self._request
+        request = Request(self._peer) if self.phase is IDLE else self._request
         request.keep_alive = False
         self.lingering = True
         self.active = response = Response(request, self, self._owner)

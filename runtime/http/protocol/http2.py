@@ -19,12 +19,13 @@ from h2.settings import SettingCodes, Settings
 
 from runtime import eventer, log
 from runtime.http.message.limits import HIGH_WATER, Limits
+from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import CLOSE, Response
 
 from . import frames as _frames
+from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
 from .frames import Allowance, Frame, FrameError, Frames
-from .http1 import BODY, HEAD, IDLE, Admit, Serve
 from .stream import Stream
 
 MAX_STREAMS = 100  # at a time
@@ -50,7 +51,8 @@ class Http2:
         admit: Admit | None = None,
         on_output: Callable[[], object] | None = None,
         on_complete: Callable[[Response], object] | None = None,
-        session: Any = None,
+        peer: Peer = NOBODY,
+        carrier: Carrier | None = None,
         owner: eventer.LoopThread | None = None,
     ) -> None:
         """Args as of :class:`Http1`."""
@@ -65,7 +67,8 @@ class Http2:
         self._admit = admit
         self._on_output = on_output
         self._on_complete = on_complete
-        self._session = session
+        self._peer = peer
+        self._carrier = carrier
         self._owner = owner
         self._streams: dict[int, Stream] = {}
         self._uploads: dict[int, Stream] = {}
@@ -129,7 +132,7 @@ class Http2:
         except ProtocolError:
             self._fail(None)  # h2 has said so
         except Exception:
-            log.error.log(f"HTTP/2 failed on {self._session!r}\n{traceback.format_exc()}")
+            log.error.log(f"HTTP/2 failed on {self._carrier!r}\n{traceback.format_exc()}")
             self._fail(_frames.INTERNAL_ERROR)
         finally:
             self._busy = False
@@ -149,10 +152,10 @@ class Http2:
                 try:
                     function()
                 except Exception:
-                    log.error.log(f"a handler on {self._session!r} failed\n{traceback.format_exc()}")
+                    log.error.log(f"a handler on {self._carrier!r} failed\n{traceback.format_exc()}")
                 self._send()
         except Exception:
-            log.error.log(f"HTTP/2 failed on {self._session!r}\n{traceback.format_exc()}")
+            log.error.log(f"HTTP/2 failed on {self._carrier!r}\n{traceback.format_exc()}")
             self._fail(_frames.INTERNAL_ERROR)
         finally:
             self._busy = False
@@ -221,7 +224,7 @@ class Http2:
                 receiver(event)
 
     def _request(self, event: Any) -> None:
-        request = Request(self._session)
+        request = Request(self._peer)
         request.received = self.now
         request.protocol = b"HTTP/2.0"
         stream = self._streams[event.stream_id] = Stream(self, event.stream_id, request)

@@ -6,21 +6,19 @@ for ever.  Imported when the first such connection comes.
 
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wsproto import events
 from wsproto.connection import Connection, ConnectionType
 from wsproto.utilities import LocalProtocolError
 
-from runtime import log
+from runtime import eventer, log
 from runtime.http.message.limits import HIGH_WATER
 from runtime.http.message.request import Request
 
-from .http1 import IDLE, Http1
+from .conversation import IDLE, Carrier
+from .http1 import Http1
 from .opcodes import BINARY, PING, PONG, TEXT
-
-if TYPE_CHECKING:
-    from runtime.http.serve.session import Session
 
 NORMAL, GOING_AWAY, ABNORMAL, TOO_BIG, FAILED = 1000, 1001, 1006, 1009, 1011
 """Codes of closing."""
@@ -33,7 +31,15 @@ class WebSocket:
     ``code`` and ``reason`` (bytes), why it was closed, 1006 when nobody said; ``closure``, for the handler;
     ``backlog``, bytes that the client has not taken yet.  The rest is as of :class:`Http1`, for the session."""
 
-    def __init__(self, session: "Session", request: Request, handler: Any, protocol: str | None, before: Http1) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        request: Request,
+        handler: Any,
+        protocol: str | None,
+        before: Http1,
+        owner: eventer.LoopThread | None,
+    ) -> None:
         """Args: *before*, the protocol up to now, whose output is taken over."""
         self.request = request
         self.protocol = protocol
@@ -50,8 +56,8 @@ class WebSocket:
         self.phase = IDLE
         self.begun = 0
         self._limits = before.limits
-        self._session = session
-        self._owner = session.connection.event.owner if session.connection.event is not None else None
+        self._carrier = carrier
+        self._owner = owner
         self._handler = handler
         self._wire = Connection(ConnectionType.SERVER)
         self._pieces: list[bytes] = []
@@ -60,7 +66,7 @@ class WebSocket:
         self._drained: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
-        return f"<WebSocket {self.request.uri.decode('latin-1')} of {self._session!r}>"
+        return f"<WebSocket {self.request.uri.decode('latin-1')} of {self._carrier!r}>"
 
     def send(self, opcode: int, payload: bytes | str = b"") -> bool:
         """Send a message, TEXT or BINARY, or a PING or PONG of 125 bytes at most.
@@ -83,7 +89,7 @@ class WebSocket:
             return False
         if self.backlog > self._limits.max_backlog:
             log.debug.log(f"{self!r}: closed, the client does not read\n")
-            self._session.close()
+            self._carrier.close()
             return False
         self.begun += 1  # a sign of life
         self._say(event)
@@ -187,7 +193,7 @@ class WebSocket:
         self.output.append(data)
         self.backlog += len(data)
         if not self._busy:
-            self._session.push()
+            self._carrier.push()
 
     def _end(self, code: int, reason: str) -> None:
         """Say that it ends, or agree that it does."""

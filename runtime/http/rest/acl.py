@@ -49,7 +49,7 @@ class Acls:
 
     def __init__(self, acls: list[_Acl]) -> None:
         self._acls = acls
-        self._cache: dict[tuple[int, Subject], tuple[bool, Mapping[str, str]]] = {}
+        self._cache: dict[tuple[int, Subject], bool] = {}
         first = acls[0] if acls else None
         self._constant: bool | None = None
         if first is None:
@@ -64,18 +64,20 @@ class Acls:
         """The answer to everybody, if there is only one."""
         return self._constant
 
-    def allows(self, subject: Subject, listener: Mapping[str, str]) -> bool:
-        """Whether *subject* may, on a listener with this configuration.  Manual: REST."""
+    def allows(self, subject: Subject, listener: Mapping[str, str], number: int = 0) -> bool:
+        """Whether *subject* may, on a listener with this configuration and *number*, 0 for none.  Manual: REST."""
         if self._constant is not None:
             return self._constant
-        key = (id(listener), subject)
+        if not number:
+            return self._decide(subject, listener)
+        key = (number, subject)
         known = self._cache.get(key)
         if known is None:
-            known = (self._decide(subject, listener), listener)  # held, so that its id stays its own
+            known = self._decide(subject, listener)
             if len(self._cache) >= _CACHE:
                 self._cache.clear()
             self._cache[key] = known
-        return known[0]
+        return known
 
     def _decide(self, subject: Subject, listener: Mapping[str, str]) -> bool:
         for acl in self._acls:

@@ -69,15 +69,15 @@ def client_cert_auth(request: Request) -> bool:
     acls = _acls
     if acls.constant is not None:
         return acls.constant
-    connection = None if request.session is None else request.session.connection
+    peer = request.peer
     subject = _acl.Subject(
         normal(request.path),
-        None if connection is None else connection.remote[0],
-        None if connection is None or connection.cn is None else connection.cn.encode(),
+        peer.remote or None,
+        None if peer.cn is None else peer.cn.encode(),
         request.user,
         request.auth,
     )
-    return acls.allows(subject, {} if connection is None else connection.config)
+    return acls.allows(subject, peer.config, peer.listener)
 
 
 def dispatch(request: Request, response: Response) -> None:
@@ -158,7 +158,7 @@ def _denied(request: Request, response: Response) -> None:
 
 
 def _document_root(request: Request) -> str | None:
-    return None if request.session is None else request.session.connection.config.get("document_root") or None
+    return request.peer.config.get("document_root") or None
 
 
 def _bytes(text: bytes | str) -> bytes:

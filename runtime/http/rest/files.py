@@ -30,7 +30,7 @@ _RANGE = re.compile(rb"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
 
 def simple_file_handler(request: Request, response: Response) -> None:
     """Serve the file that the request's path names.  Manual: ``mtev_rest_simple_file_handler``."""
-    config = request.session.connection.config if request.session is not None else {}
+    config = request.peer.config
     root = config.get("document_root")
     if not root:
         response.error(404)

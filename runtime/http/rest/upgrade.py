@@ -40,8 +40,7 @@ def websocket(
 
 
 def _upgrade(request: Request, response: Response, handler: Any, protocols: tuple[str, ...]) -> None:
-    session = request.session
-    http = None if session is None else session.http
+    http = response.sink
     key = request.header(b"sec-websocket-key") or b""
     if request.method != b"GET" or not isinstance(http, Http1) or b"websocket" not in _tokens(request, b"upgrade"):
         response.status(426)
@@ -55,13 +54,10 @@ def _upgrade(request: Request, response: Response, handler: Any, protocols: tupl
     elif b"upgrade" not in _tokens(request, b"connection") or not _is_key(key) or not http.switchable:
         response.error(400)
     else:
-        assert session is not None
-        _switch(request, response, http, session, handler, _chosen(request, protocols))
+        _switch(request, response, http, handler, _chosen(request, protocols))
 
 
-def _switch(
-    request: Request, response: Response, http: Http1, session: Any, handler: Any, protocol: str | None
-) -> None:
+def _switch(request: Request, response: Response, http: Http1, handler: Any, protocol: str | None) -> None:
     from runtime.http.protocol.websocket import WebSocket  # with its library, for those who need it
 
     accept = base64.b64encode(hashlib.sha1(request.headers[b"sec-websocket-key"] + _GUID).digest())
@@ -69,9 +65,11 @@ def _switch(
     head += b"Sec-WebSocket-Accept: %b\r\n" % accept
     if protocol is not None:
         head += b"Sec-WebSocket-Protocol: %b\r\n" % protocol.encode("latin-1")
+    carrier = http.carrier
+    assert carrier is not None  # or the request was read from no connection
     early = http.switch(response, head + b"\r\n")
-    ws = WebSocket(session, request, handler, protocol, http)
-    session.converse(ws)
+    ws = WebSocket(carrier, request, handler, protocol, http, response.owner)
+    carrier.converse(ws)
     ws.start(early)
 
 

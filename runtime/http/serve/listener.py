@@ -9,7 +9,7 @@ from runtime.net import Connection, check_config, set_fallback
 
 from .session import Session, ready
 
-_limits: dict[int, tuple[Limits, object]] = {}
+_limits: dict[int, Limits] = {}  # by the number of the listener
 
 
 def http_rest_api(event: Event, _mask: int, connection: Connection, _now: float) -> int:
@@ -35,10 +35,11 @@ def wire_rest_api(event: Event, mask: int, connection: Connection, now: float) -
 
 
 def _limits_of(connection: Connection) -> Limits:
-    known = _limits.get(id(connection.config))
-    if known is None:  # held together, so that the id stays its own
-        known = _limits[id(connection.config)] = (from_config(connection.config), connection.config)
-    return known[0]
+    number = connection.listener.number
+    known = _limits.get(number)
+    if known is None:
+        known = _limits[number] = from_config(connection.config)
+    return known
 
 
 for _name, _function in (("http_rest_api", http_rest_api), ("mtev_wire_rest_api/1.0", wire_rest_api)):

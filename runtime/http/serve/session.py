@@ -7,14 +7,16 @@ protocol's to know.
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from runtime import eventer, log
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
 from runtime.http.message.limits import Limits
+from runtime.http.message.peer import Peer
 from runtime.http.message.response import Response
+from runtime.http.protocol.conversation import BODY, HEAD, IDLE, Admit, Conversation, Serve
 from runtime.http.protocol.frames import PREFACE
-from runtime.http.protocol.http1 import BODY, HEAD, IDLE, Admit, Http1, Serve
+from runtime.http.protocol.http1 import Http1
 from runtime.net import Connection
 
 from . import sweeper as _sweeper
@@ -24,51 +26,10 @@ READING = READ | EXCEPTION
 LINGER = 2.0  # seconds to wait for a client to notice that we are done with it
 
 
-class Conversation(Protocol):
-    """A protocol as its session sees it; :class:`Http1` says what the members mean."""
-
-    output: list[bytes]
-    backlog: int
-    closing: bool
-    lingering: bool
-    now: float
-
-    @property
-    def active(self) -> object:
-        """None unless a handler is at work."""
-
-    @property
-    def phase(self) -> str:
-        """What is being read."""
-
-    @property
-    def begun(self) -> int:
-        """Which one of those."""
-
-    @property
-    def paused(self) -> bool:
-        """Whether to leave further bytes to the network."""
-
-    def feed(self, data: bytes) -> None:
-        """Take *data* from the client."""
-
-    def sent(self, size: int) -> None:
-        """*size* bytes of the output were taken by the network."""
-
-    def finish(self) -> None:
-        """Be done with what was begun, and take no more."""
-
-    def farewell(self) -> bytes:
-        """The last words when the connection is closed at once."""
-
-    def disconnect(self) -> None:
-        """The client is gone."""
-
-
 class Session:
     """One client's connection.  Made on its loop thread.
 
-    Attributes: ``connection``; ``http``, its protocol; ``remote``, the client's address; ``limits``; ``closure``, for
+    Attributes: ``connection``; ``http``, its protocol; ``peer``, its other side; ``limits``; ``closure``, for
     services."""
 
     def __init__(
@@ -81,14 +42,23 @@ class Session:
     ) -> None:
         assert connection.event is not None
         self.connection = connection
-        self.remote = connection.remote[0]
+        self.peer = Peer(
+            *connection.remote,
+            connection.local,
+            connection.cn,
+            connection.alpn,
+            connection.listener.tls is not None,
+            connection.listener.number,
+            connection.config,
+        )
         self.closure: Any = None
         self._conversing: dict[str, Any] = {
             "limits": limits,
             "admit": admit,
             "on_output": self.push,
             "on_complete": on_complete,
-            "session": self,
+            "peer": self.peer,
+            "carrier": self,
             "owner": connection.event.owner,
         }
         self._serve = serve
@@ -327,7 +297,7 @@ def ready(event: Event, mask: int, session: Session, now: float) -> int:
 
 def log_timeout(session: Session, stage: str) -> None:
     """Note why a session was closed, in the debug log."""
-    log.stream_find("debug/http").log(f"{session.remote}: closed, timeout ({stage})\n")
+    log.stream_find("debug/http").log(f"{session.peer.remote}: closed, timeout ({stage})\n")
 
 
 eventer.name_callback("http", ready)

@@ -1,0 +1,67 @@
+"""What a protocol and the connection that carries it are to each other.  Neither knows more of the other than this."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from runtime.http.message.request import Request
+from runtime.http.message.response import Response
+
+IDLE, HEAD, BODY = "idle", "head", "body"
+"""What is being read: nothing yet, the head of a request, its body."""
+
+Serve = Callable[[Request, Response], object]
+Admit = Callable[[Request], int | None]
+
+
+class Conversation(Protocol):
+    """A protocol as its connection sees it; :class:`Http1` says what the members mean."""
+
+    output: list[bytes]
+    backlog: int
+    closing: bool
+    lingering: bool
+    now: float
+
+    @property
+    def active(self) -> object:
+        """None unless a handler is at work."""
+
+    @property
+    def phase(self) -> str:
+        """What is being read."""
+
+    @property
+    def begun(self) -> int:
+        """Which one of those."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether to leave further bytes to the network."""
+
+    def feed(self, data: bytes) -> None:
+        """Take *data* from the client."""
+
+    def sent(self, size: int) -> None:
+        """*size* bytes of the output were taken by the network."""
+
+    def finish(self) -> None:
+        """Be done with what was begun, and take no more."""
+
+    def farewell(self) -> bytes:
+        """The last words when the connection is closed at once."""
+
+    def disconnect(self) -> None:
+        """The client is gone."""
+
+
+class Carrier(Protocol):
+    """A connection as its protocol sees it."""
+
+    def push(self) -> None:
+        """Output came outside of :meth:`Conversation.feed`: send it."""
+
+    def close(self) -> None:
+        """Close the connection now."""
+
+    def converse(self, http: Conversation) -> None:
+        """Go on in another protocol; what the one before has still to say must have been taken over."""
