@@ -54,7 +54,7 @@ def _request(request: Any) -> dict[str, Any]:
         "protocol": request.protocol,
         "user": request.user,
         "headers": request.headers,
-        "remote": request.peer.remote,
+        "remote": request.peer.remote or None,
     }
 
 
