@@ -1,8 +1,11 @@
-"""Lines of the access log, ``http/access``: one a response.  Manual: Logging (http/access)."""
+"""Lines of the access log, ``http/access``: one an answer.  Manual: Logging (http/access)."""
 
-from runtime.http.message.request import Request
-from runtime.http.message.response import Response
+from collections.abc import Iterable
+
+from runtime.http.message.request import path_of, query_of
 from runtime.http.message.status import log_date
+
+from .entry import Entry
 
 _ESCAPES = str.maketrans({chr(code): f"\\x{code:02x}" for code in (*range(32), 34, 92, *range(127, 256))})
 
@@ -11,52 +14,47 @@ _MOST_KNOWN = 1024
 _known: dict[tuple[bytes, bytes, bytes], str] = {}  # what requests were, as the log shows it
 
 
-def lines(entries: list[tuple[Response, float]]) -> list[str]:
-    """The lines of responses with the epoch seconds that they were complete at."""
+def lines(entries: Iterable[Entry]) -> list[str]:
+    """The lines of *entries*."""
     made = []
     second, date = 0, ""
-    for response, now in entries:
-        if int(now) != second:
-            second, date = int(now), log_date(now)
-        request = response.request
-        received = request.received
-        key = (request.method, request.uri, request.protocol)
-        what = _known.get(key) or _what(request, key)
-        remote = request.peer.remote or "-"
-        user = "-" if request.user is None else _shown(request.user)
-        elapsed = (now - received) * 1000 if 0.0 < received < now else 0.0
-        counts = f"{response.code} {response.written}|{len(request.payload)}"
-        made.append(f'{remote} - {user} [{date}] "{what}" {counts} {elapsed:.3f}\n')
+    for peer, method, uri, protocol, user, received, finished, code, written, read, _, _ in entries:
+        if int(finished) != second:
+            second, date = int(finished), log_date(finished)
+        what = _known.get((method, uri, protocol)) or shown(method, uri, protocol)
+        who = "-" if user is None else _plain(user)
+        elapsed = (finished - received) * 1000 if 0.0 < received < finished else 0.0
+        made.append(f'{peer.remote or "-"} - {who} [{date}] "{what}" {code} {written}|{read} {elapsed:.3f}\n')
     return made
 
 
-def pairs(response: Response, now: float) -> dict[str, int | float | str]:
+def pairs(entry: Entry) -> dict[str, int | float | str]:
     """The parts of that line by name, for logs that keep them apart."""
-    request = response.request
     return {
-        "ip": request.peer.remote,
-        "user": "" if request.user is None else request.user.decode("utf-8", "replace"),
-        "method": request.method.decode("latin-1"),
-        "protocol": request.protocol.decode("latin-1"),
-        "uri": request.path.decode("utf-8", "replace"),
-        "querystring": request.query.decode("utf-8", "replace"),
-        "status": response.code,
-        "latency": now - request.received if 0.0 < request.received < now else 0.0,
-        "bytes_written": response.written,
-        "bytes_read": len(request.payload),
+        "ip": entry.peer.remote,
+        "user": "" if entry.user is None else entry.user.decode("utf-8", "replace"),
+        "method": entry.method.decode("latin-1"),
+        "protocol": entry.protocol.decode("latin-1"),
+        "uri": path_of(entry.uri).decode("utf-8", "replace"),
+        "querystring": query_of(entry.uri).decode("utf-8", "replace"),
+        "status": entry.code,
+        "latency": entry.finished - entry.received if 0.0 < entry.received < entry.finished else 0.0,
+        "bytes_written": entry.written,
+        "bytes_read": entry.read,
     }
 
 
-def _what(request: Request, key: tuple[bytes, bytes, bytes]) -> str:
-    what = f"{_shown(request.method)} {_shown(request.uri)} {request.protocol.decode()}"
-    if len(request.uri) < 256:
+def shown(method: bytes, uri: bytes, protocol: bytes) -> str:
+    """A request as the log shows it."""
+    what = f"{_plain(method)} {_plain(uri)} {protocol.decode()}"
+    if len(uri) < 256:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        _known[key] = what
+        _known[method, uri, protocol] = what
     return what
 
 
-def _shown(raw: bytes) -> str:
+def _plain(raw: bytes) -> str:
     """*raw* with quotes, backslashes and control characters escaped, so that nobody forges a line."""
     text = raw.decode("latin-1")
     plain = text.isascii() and text.isprintable() and '"' not in text and "\\" not in text

@@ -61,19 +61,13 @@ class Request:
         """The path of the URI as sent, without the query string, and without the host of a proxy's request."""
         path = self._path
         if path is None:
-            path = self.uri
-            if not path.startswith(b"/") and b"://" in path:
-                path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
-            for end in (b"?", b"#"):
-                if end in path:
-                    path = path[: path.index(end)]
-            self._path = path
+            path = self._path = path_of(self.uri)
         return path
 
     @property
     def query(self) -> bytes:
         """What follows the first question mark of the URI, as sent."""
-        return self.uri.partition(b"?")[2].partition(b"#")[0]
+        return query_of(self.uri)
 
     @property
     def headers(self) -> dict[bytes, bytes]:
@@ -103,6 +97,21 @@ class Request:
         if key is None:
             return found
         return found.get(key.encode() if isinstance(key, str) else key)
+
+
+def path_of(uri: bytes) -> bytes:
+    """The path in *uri* as sent, as of :attr:`Request.path`."""
+    if not uri.startswith(b"/") and b"://" in uri:
+        uri = b"/" + uri.partition(b"://")[2].partition(b"/")[2]
+    for end in (b"?", b"#"):
+        if end in uri:
+            uri = uri[: uri.index(end)]
+    return uri
+
+
+def query_of(uri: bytes) -> bytes:
+    """The query string in *uri* as sent, as of :attr:`Request.query`."""
+    return uri.partition(b"?")[2].partition(b"#")[0]
 
 
 def _decoded(text: bytes) -> bytes:
