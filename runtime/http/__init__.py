@@ -4,19 +4,23 @@ A handler is ``handler(request, response)``, mounted with :func:`mount` and call
 it may not block.  It ends the response then, or later by :meth:`Response.resume` from anywhere.
 """
 
-from .ledger.settle import completed, settle_all
+from .ledger.entry import Entry
+from .ledger.settle import completed, settle, settle_all
 from .message.limits import Limits
+from .message.peer import NOBODY, Peer
 from .message.request import Request
 from .message.response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
 from .message.status import reason
 from .protocol.http1 import Http1
 from .protocol.opcodes import BINARY, PING, PONG, TEXT
+from .rest import generation
 from .rest.acl import Acls, Subject
-from .rest.dispatch import admit, client_cert_auth, configure, dispatch, mount, router, unmount
+from .rest.dispatch import admit, allows, client_cert_auth, configure, decide, dispatch, mount, router, unmount
 from .rest.files import serve_file, simple_file_handler
 from .rest.table import Mountpoint, Router
 from .rest.upgrade import websocket
-from .serve.listener import http_rest_api
+from .serve.guests import Guest, is_hooked, receive
+from .serve.listener import adopt, http_rest_api
 from .serve.session import Session, ready
 from .serve.sweeper import drain
 
@@ -26,30 +30,41 @@ __all__ = [
     "CLOSE",
     "DEFLATE",
     "GZIP",
+    "NOBODY",
     "PING",
     "PONG",
     "TEXT",
     "Acls",
+    "Entry",
+    "Guest",
     "Http1",
     "Limits",
     "Mountpoint",
+    "Peer",
     "Request",
     "Response",
     "Router",
     "Session",
     "Subject",
     "admit",
+    "adopt",
+    "allows",
     "client_cert_auth",
     "completed",
     "configure",
+    "decide",
     "dispatch",
     "drain",
+    "generation",
     "http_rest_api",
+    "is_hooked",
     "mount",
     "ready",
     "reason",
+    "receive",
     "router",
     "serve_file",
+    "settle",
     "settle_all",
     "simple_file_handler",
     "unmount",

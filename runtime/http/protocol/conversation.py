@@ -55,7 +55,11 @@ class Conversation(Protocol):
 
 
 class Carrier(Protocol):
-    """A connection as its protocol sees it."""
+    """A connection as its protocol sees it.
+
+    ``leaving`` set, it goes to another engine of the thread, if there is one, once it is between two requests."""
+
+    leaving: bool
 
     def push(self) -> None:
         """Output came outside of :meth:`Conversation.feed`: send it."""

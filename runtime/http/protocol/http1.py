@@ -157,6 +157,11 @@ class Http1(Framing):
         elif self._is_idle():
             self._last = self.closing = True
 
+    @property
+    def is_between(self) -> bool:
+        """Whether everything that came was answered, and nothing is begun."""
+        return self._is_idle() and self.active is None and not (self._failure or self._last or self._finishing)
+
     def _is_idle(self) -> bool:
         return self.phase is IDLE and not self._queue
 

@@ -6,10 +6,12 @@ Handlers may be mounted at any time, from any thread.
 import traceback
 
 from runtime import conf, eventer, hooks, log
+from runtime.http.message.peer import Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
 
 from . import acl as _acl
+from . import generation
 from .files import simple_file_handler
 from .paths import normal
 from .table import Auth, Handler, Mountpoint, Router, base_of
@@ -23,7 +25,8 @@ HTTP1_REQUEST_READ = hooks.declare("http1_post_request")
 GET_HANDLER = hooks.declare("mtev_rest_get_handler")
 """The same, after them, when a handler is about to be looked for."""
 
-_BEFORE = (HTTP1_REQUEST_READ, REQUEST_READ, GET_HANDLER)
+BEFORE = (HTTP1_REQUEST_READ, REQUEST_READ, GET_HANDLER)
+"""Hooks that see a request before it is routed."""
 _hooked: tuple[hooks.Hook, ...] = ()  # those of them that somebody is registered for
 
 router = Router()
@@ -37,6 +40,7 @@ def configure(c: "conf.Conf | None") -> None:
     Raises :exc:`runtime.conf.ConfError` with file and line, and leaves what was.  Manual: REST."""
     global _acls
     _acls = _acl.Acls([]) if c is None else _acl.read(c)
+    generation.advance()
 
 
 def mount(
@@ -56,28 +60,47 @@ def mount(
     Raises ValueError for a base without a slash or a bad expression.  Manual: ``mtev_http_rest_new_rule``."""
     rule = Mountpoint(_bytes(method), base_of(_bytes(base)), _bytes(expression), handler, auth or client_cert_auth, aco)
     router.add(rule)
+    generation.advance()
     return rule
 
 
 def unmount(rule: Mountpoint) -> bool:
     """Take *rule* out; False when it is not mounted."""
-    return router.remove(rule)
+    removed = router.remove(rule)
+    generation.advance()
+    return removed
 
 
 def client_cert_auth(request: Request) -> bool:
     """What ``<rest><acl>`` says of *request*.  Manual: ``mtev_http_rest_client_cert_auth``."""
+    return allows(request.peer, request.path, request.user, request.auth)
+
+
+def allows(peer: Peer, path: bytes, user: bytes | None = None, auth: bytes | None = None) -> bool:
+    """What ``<rest><acl>`` says of *peer* and *path*, as sent; *user* and *auth*, who authenticated, and how."""
     acls = _acls
     if acls.constant is not None:
         return acls.constant
-    peer = request.peer
-    subject = _acl.Subject(
-        normal(request.path),
-        peer.remote or None,
-        None if peer.cn is None else peer.cn.encode(),
-        request.user,
-        request.auth,
-    )
-    return acls.allows(subject, peer.config, peer.listener)
+    cn = None if peer.cn is None else peer.cn.encode()
+    return acls.allows(_acl.Subject(normal(path), peer.remote or None, cn, user, auth), peer.config, peer.listener)
+
+
+def decide(peer: Peer, method: bytes, path: bytes) -> tuple[Mountpoint | None, int]:
+    """Who serves *method* on *path*, as sent, for *peer*: a rule, or none and the status that refuses it.
+
+    A rule with an ``auth`` other than :func:`client_cert_auth` wants that asked of the request besides.  A status of 0
+    without a rule: a file below the listener's document_root may be there.  The answer holds for as long as
+    :func:`generation.current` stays what it was before the question."""
+    rule, _, others = router.find(method, path)
+    if rule is None:
+        if others:
+            return None, 405
+        if not peer.config.get("document_root"):
+            return None, 404
+        return None, 0 if allows(peer, path) else 403
+    if rule.auth is client_cert_auth and not allows(peer, path):
+        return None, 403
+    return rule, 0
 
 
 def dispatch(request: Request, response: Response) -> None:
@@ -103,7 +126,8 @@ def dispatch(request: Request, response: Response) -> None:
 
 def _hooks_changed() -> None:
     global _hooked
-    _hooked = tuple(each for each in _BEFORE if each.exists())
+    _hooked = tuple(each for each in BEFORE if each.exists())
+    generation.advance()
 
 
 def _told_before(request: Request, response: Response) -> bool:
@@ -120,11 +144,8 @@ def _told_before(request: Request, response: Response) -> bool:
 
 def admit(request: Request) -> int | None:
     """The status to refuse a request with before its body is read, or None."""
-    rule, _, others = router.find(request.method, request.path)
-    if rule is None:
-        known = others or (_document_root(request) is not None and client_cert_auth(request))
-        return 405 if known else 404
-    return None if rule.auth is not client_cert_auth or client_cert_auth(request) else 403
+    rule, status = decide(request.peer, request.method, request.path)
+    return None if rule is not None else status or 405
 
 
 def _run(handler: Handler, request: Request, response: Response) -> None:
@@ -165,6 +186,6 @@ def _bytes(text: bytes | str) -> bytes:
     return text.encode() if isinstance(text, str) else bytes(text)
 
 
-for _hook in _BEFORE:
+for _hook in BEFORE:
     _hook.changed = _hooks_changed
 _hooks_changed()

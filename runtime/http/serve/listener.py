@@ -1,37 +1,78 @@
-"""The listener types that speak HTTP.  Manual: REST, Listeners."""
+"""The listener types that speak HTTP, and how a connection comes to a session.  Manual: REST, Listeners."""
+
+import time
 
 from runtime import eventer
 from runtime.eventer import EXCEPTION, READ, Event
 from runtime.http.ledger.settle import completed
 from runtime.http.message.limits import Limits, from_config
+from runtime.http.message.peer import Peer
 from runtime.http.rest.dispatch import admit, dispatch
 from runtime.net import Connection, check_config, set_fallback
 
+from . import guests
 from .session import Session, ready
 
 _limits: dict[int, Limits] = {}  # by the number of the listener
 
 
 def http_rest_api(event: Event, _mask: int, connection: Connection, _now: float) -> int:
-    """The listener type: takes a new connection over."""
-    connection.closure = Session(connection, dispatch, _limits_of(connection), admit, completed)
-    event.callback = ready
-    event.closure = connection.closure
+    """The listener type: takes a new connection over, or the guest of its loop thread does."""
+    peer, limits = peer_of(connection), _limits_of(connection)
+    guest = guests.here()
+    mask = None if guest is None or peer.alpn == "h2" else guest.take(connection, peer, limits)
+    if mask is not None:
+        return mask
+    _begin(event, connection, peer, limits)
     return READ | EXCEPTION
 
 
 def http_after_word(event: Event, connection: Connection, word: bytes, now: float) -> int:
     """Take over a connection of which *word* was read already."""
-    http_rest_api(event, 0, connection, now)
-    session = connection.closure
-    assert isinstance(session, Session)
+    session = _begin(event, connection, peer_of(connection), _limits_of(connection))
     session.begin(word, now)
     return event.mask
 
 
 def wire_rest_api(event: Event, mask: int, connection: Connection, now: float) -> int:
-    """The same under the name that connections made the other way round have."""
+    """The same as :func:`http_rest_api` under the name that connections made the other way round have."""
     return http_rest_api(event, mask, connection, now)
+
+
+def adopt(connection: Connection, peer: Peer, limits: Limits, data: bytes, *, leaving: bool = False) -> None:
+    """Take back a connection that a guest had, with *data* that it read and did not answer; on its loop thread.
+
+    With *leaving* the guest gets it again once those requests are answered."""
+    event = connection.event
+    if connection.closed or event is None:
+        return
+    session = _begin(event, connection, peer, limits)
+    session.leaving = leaving
+    event.mask = READ | EXCEPTION
+    if not event.active:
+        eventer.add(event)
+    session.begin(data, time.time())
+
+
+def peer_of(connection: Connection) -> Peer:
+    """Who is on the other side of *connection*."""
+    listener = connection.listener
+    return Peer(
+        *connection.remote,
+        connection.local,
+        connection.cn,
+        connection.alpn,
+        listener.tls is not None,
+        listener.number,
+        connection.config,
+    )
+
+
+def _begin(event: Event, connection: Connection, peer: Peer, limits: Limits) -> Session:
+    session = Session(connection, peer, dispatch, limits, admit, completed)
+    connection.closure = event.closure = session
+    event.callback = ready
+    return session
 
 
 def _limits_of(connection: Connection) -> Limits:

@@ -19,6 +19,7 @@ from runtime.http.protocol.frames import PREFACE
 from runtime.http.protocol.http1 import Http1
 from runtime.net import Connection
 
+from . import guests
 from . import sweeper as _sweeper
 
 READ_SIZE = 32 << 10
@@ -29,12 +30,14 @@ LINGER = 2.0  # seconds to wait for a client to notice that we are done with it
 class Session:
     """One client's connection.  Made on its loop thread.
 
-    Attributes: ``connection``; ``http``, its protocol; ``peer``, its other side; ``limits``; ``closure``, for
+    Attributes: ``connection``; ``http``, its protocol; ``peer``, its other side; ``leaving``, it goes to this
+    thread's guest once it is idle; ``limits``; ``closure``, for
     services."""
 
     def __init__(
         self,
         connection: Connection,
+        peer: Peer,
         serve: Serve,
         limits: Limits,
         admit: Admit | None = None,
@@ -42,15 +45,8 @@ class Session:
     ) -> None:
         assert connection.event is not None
         self.connection = connection
-        self.peer = Peer(
-            *connection.remote,
-            connection.local,
-            connection.cn,
-            connection.alpn,
-            connection.listener.tls is not None,
-            connection.listener.number,
-            connection.config,
-        )
+        self.peer = peer
+        self.leaving = False
         self.closure: Any = None
         self._conversing: dict[str, Any] = {
             "limits": limits,
@@ -245,9 +241,27 @@ class Session:
             self._finish()
             return
         else:
+            if self.leaving and not self._eof and self._leave():
+                return
             wanted = 0 if self._eof or http.paused else READING
         if wanted != self._wanted:
             self._watch(wanted)
+
+    def _leave(self) -> bool:
+        """Hand the connection to the guest of this thread, if it stands between two requests."""
+        http, guest = self.http, guests.here()
+        if not isinstance(http, Http1) or not http.is_between or guest is None or self._opening:
+            return False
+        eventer.remove(self._event)
+        mask = guest.take(self.connection, self.peer, self.limits)
+        if mask is None:
+            return False
+        self._sweeper.discard(self)
+        self._wanted = mask
+        if mask:
+            self._event.mask = mask
+            eventer.add(self._event)
+        return True
 
     def _watch(self, wanted: int) -> None:
         self._wanted = wanted

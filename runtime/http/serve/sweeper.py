@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from runtime import eventer
 
+from . import guests
+
 if TYPE_CHECKING:
     from .session import Session
 
@@ -80,8 +82,12 @@ def drain(timeout: float) -> bool:
     Returns whether all did within *timeout* seconds."""
     for owner, sweeper in list(_sweepers.items()):
         owner.post(sweeper.finish)
+    for owner, guest in guests.everywhere():
+        owner.post(guest.finish)
     deadline = time.monotonic() + timeout
-    while any(sweeper.sessions for sweeper in list(_sweepers.values())):
+    while any(sweeper.sessions for sweeper in list(_sweepers.values())) or any(
+        guest.count for _, guest in guests.everywhere()
+    ):
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL)

@@ -1,12 +1,13 @@
 """Routing and access control, without connections."""
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import conf, http
+from runtime import conf, hooks, http
 from runtime.http import Request, Response, Router, Subject
 from runtime.http.rest import acl
 from runtime.http.rest.paths import normal
@@ -201,3 +202,56 @@ def nobody_allowed() -> Iterator[None]:
     http.configure(None)
     for each in http.router.mountpoints:
         http.unmount(each)
+
+
+numbers = itertools.count(1000)
+
+
+@pytest.fixture
+def configured() -> Iterator[None]:
+    text = '<app><rest><acl><rule type="allow" ip="10.0.0.0/8"/></acl></rest></app>'
+    http.configure(conf.loads(text.encode(), "app.conf"))
+    yield
+    http.configure(None)
+
+
+def peer(address: str = "10.0.0.1", **config: str) -> http.Peer:
+    return http.Peer(remote=address, listener=next(numbers), config=config)
+
+
+@pytest.mark.usefixtures("configured")
+def test_decide_names_the_rule_or_the_status() -> None:
+    rule = http.mount("GET", "/decided/", "^a$", nothing)
+    try:
+        assert http.decide(peer(), b"GET", b"/decided/a") == (rule, 0)
+        assert http.decide(peer(), b"HEAD", b"/decided/a") == (rule, 0)
+        assert http.decide(peer("11.0.0.1"), b"GET", b"/decided/a") == (None, 403)
+        assert http.decide(peer(), b"POST", b"/decided/a") == (None, 405)
+        assert http.decide(peer(), b"GET", b"/decided/b") == (None, 404)
+        assert http.decide(peer(document_root="/tmp"), b"GET", b"/decided/b") == (None, 0)
+        assert http.decide(peer("11.0.0.1", document_root="/tmp"), b"GET", b"/decided/b") == (None, 403)
+    finally:
+        http.unmount(rule)
+
+
+def test_answers_are_old_once_rules_access_control_or_hooks_change() -> None:
+    seen = [http.generation.current()]
+
+    def is_new() -> bool:
+        seen.append(http.generation.current())
+        return seen[-1] != seen[-2]
+
+    rule = http.mount("GET", "/old/", "^a$", nothing)
+    assert is_new()
+    http.unmount(rule)
+    assert is_new()
+    http.configure(None)
+    assert is_new()
+    for name in ("http_request_complete", "http_request_log", "http1_post_request", "http_response_starting"):
+        hook = hooks.find(name)
+        assert hook is not None
+        hook.register("one", lambda *_: hooks.CONTINUE)
+        assert is_new()
+        hook.unregister("one")
+        assert is_new()
+    assert not is_new()

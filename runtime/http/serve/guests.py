@@ -1,0 +1,63 @@
+"""Engines that serve connections in place of sessions, one a loop thread, and the way from one to the other.
+
+A guest takes connections of HTTP/1 and hands back those that it does not understand, with the bytes that it has read.
+What is promised of requests holds whoever serves them: a guest asks :func:`runtime.http.decide` who may have what,
+keeps the listener's :class:`Limits`, and settles its entries in the ledger.
+"""
+
+from typing import Protocol
+
+from runtime import eventer
+from runtime.http.ledger.settle import REQUEST_COMPLETE, REQUEST_LOG, RESPONSE_SENT
+from runtime.http.message.limits import Limits
+from runtime.http.message.peer import Peer
+from runtime.http.message.response import STARTING
+from runtime.http.rest import generation
+from runtime.http.rest.dispatch import AUTH_DENIED, BEFORE
+from runtime.net import Connection
+
+_guests: "dict[eventer.LoopThread, Guest]" = {}
+_HOOKS = (*BEFORE, STARTING, AUTH_DENIED, RESPONSE_SENT, REQUEST_COMPLETE, REQUEST_LOG)
+
+
+class Guest(Protocol):
+    """An engine on one loop thread.  All methods are called there."""
+
+    def take(self, connection: Connection, peer: Peer, limits: Limits) -> int | None:
+        """Serve *connection*, at the beginning of a request.
+
+        Returns the mask that its event goes on with, 0 when the event is not needed, None for one not wanted."""
+
+    def finish(self) -> None:
+        """Be done with what was begun, and take no more requests."""
+
+    @property
+    def count(self) -> int:
+        """How many connections there are.  From any thread."""
+
+
+def receive(guest: Guest) -> None:
+    """Let *guest* serve connections of this loop thread from now on, until the thread stops."""
+    owner = eventer.current()
+    _guests[owner] = guest
+    owner.at_stop(lambda: _guests.pop(owner, None))
+
+
+def here() -> Guest | None:
+    """The guest of this loop thread, if it has one."""
+    return _guests.get(eventer.current())
+
+
+def everywhere() -> list[tuple[eventer.LoopThread, Guest]]:
+    """The guests of all loop threads."""
+    return list(_guests.items())
+
+
+def is_hooked() -> bool:
+    """Whether somebody wants to see requests and responses as objects, which a guest does not make."""
+    return any(hook.exists() for hook in _HOOKS)
+
+
+for _hook in _HOOKS:
+    if _hook.changed is None:
+        _hook.changed = generation.advance
