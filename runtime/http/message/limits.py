@@ -18,14 +18,15 @@ class Limits:
     max_upload: int = 10 << 20
     max_message: int = 1 << 20
     max_backlog: int = 4 << 20
+    max_waiting: int = 256 << 10
     header_timeout: float = 30.0
     body_timeout: float = 300.0
     idle_timeout: float = 60.0
 
 
 def from_config(config: Mapping[str, str]) -> Limits:
-    """The limits in *config*: ``max_header``, ``max_uri``, ``max_upload``, ``max_message``, ``max_backlog`` in bytes;
-    ``header_timeout``, ``body_timeout``, ``idle_timeout`` in milliseconds.
+    """The limits in *config*: ``max_header``, ``max_uri``, ``max_upload``, ``max_message``, ``max_backlog``,
+    ``max_waiting`` in bytes; ``header_timeout``, ``body_timeout``, ``idle_timeout`` in milliseconds.
 
     Raises ValueError naming a key that is no such number."""
     values: dict[str, float] = {}

@@ -38,8 +38,15 @@ class Conversation(Protocol):
     def paused(self) -> bool:
         """Whether to leave further bytes to the network."""
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether :meth:`advance` is to be called again, after everybody else had a turn."""
+
     def feed(self, data: bytes) -> None:
         """Take *data* from the client."""
+
+    def advance(self) -> None:
+        """Go on where it stopped."""
 
     def sent(self, size: int) -> None:
         """*size* bytes of the output were taken by the network."""

@@ -8,6 +8,8 @@ Host, one way to tell the length, limits.
 import traceback
 from collections import deque
 from collections.abc import Callable
+from math import inf
+from time import perf_counter
 
 import httptools
 
@@ -28,9 +30,10 @@ class Http1(Framing):
 
     Attributes: ``output``, bytes to be sent, and ``backlog``, how many bytes are not sent yet, which whoever sends them
     reduces; ``writable``, whether a handler should make more; ``phase`` and ``begun``, what is being read and how many
-    requests were begun, for timeouts; ``active``, the response under way; ``closing``, to be closed once all is sent;
-    ``lingering``, the client may still be sending then; ``now``, epoch seconds, for the requests;
-    ``carrier``, the connection, or None."""
+    requests were begun, for timeouts; ``active``, the response under way; ``unfinished``, requests wait only because
+    those before them took their time: :meth:`advance` is to be called again, after everybody else had a turn;
+    ``closing``, to be closed once all is sent; ``lingering``, the client may still be sending then; ``now``, epoch
+    seconds, for the requests; ``carrier``, the connection, or None; ``budget``, as given."""
 
     def __init__(
         self,
@@ -43,10 +46,11 @@ class Http1(Framing):
         peer: Peer = NOBODY,
         carrier: Carrier | None = None,
         owner: eventer.LoopThread | None = None,
+        budget: float = inf,
     ) -> None:
         """Args: *serve* gets each request and its response; *admit* sees a request whose body is still to come and
         returns None or the status that refuses it; *on_output* is called for output made outside of :meth:`feed`;
-        *on_complete* for each response that has gone out."""
+        *on_complete* for each response that has gone out; *budget*, seconds that requests may be served in one go."""
         super().__init__()
         self.limits = limits or Limits()
         self.output: list[bytes] = []
@@ -55,6 +59,7 @@ class Http1(Framing):
         self.phase = IDLE
         self.begun = 0
         self.active: Response | None = None
+        self.unfinished = False
         self.closing = False
         self.lingering = False
         self.now = 0.0
@@ -65,6 +70,7 @@ class Http1(Framing):
         self.carrier = carrier
         self._peer = peer
         self._owner = owner
+        self.budget = budget
         self._queue: deque[Request] = deque()
         self._waiting: list[Callable[[], object]] = []
         self._failure = 0  # the status that ends the connection
@@ -116,6 +122,8 @@ class Http1(Framing):
         if self._advancing:
             return
         self._advancing = True
+        self.unfinished = False
+        end = perf_counter() + self.budget if len(self._queue) > 1 else inf
         try:
             while True:
                 if self.backlog <= HIGH_WATER:
@@ -126,6 +134,9 @@ class Http1(Framing):
                 if self.active is not None or self.closing or not self.writable:
                     break
                 if self._queue:
+                    if end is not inf and perf_counter() >= end:
+                        self.unfinished = True
+                        break
                     request = self._queue.popleft()
                     self.active = response = Response(request, self, self._owner)
                     try:

@@ -9,6 +9,7 @@ import re
 import traceback
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from h2 import events
@@ -54,12 +55,14 @@ class Http2:
         peer: Peer = NOBODY,
         carrier: Carrier | None = None,
         owner: eventer.LoopThread | None = None,
+        budget: float = inf,
     ) -> None:
         """Args as of :class:`Http1`."""
         self.limits = limits = limits or Limits()
         self.output: list[bytes] = []
         self.backlog = 0
         self.closing = False
+        self.unfinished = False
         self.lingering = True
         self.now = 0.0
         self.lagging: dict[int, Stream] = {}
@@ -70,6 +73,7 @@ class Http2:
         self._peer = peer
         self._carrier = carrier
         self._owner = owner
+        self._budget = budget
         self._streams: dict[int, Stream] = {}
         self._uploads: dict[int, Stream] = {}
         self._turns: deque[Stream] = deque()

@@ -1,15 +1,19 @@
 """A WebSocket connection: the protocol that follows the handshake, and what its handler holds.  RFC 6455.
 
-wsproto knows the frames.  Messages are put together here, within limits, and what a client does not read is not kept
-for ever.  Imported when the first such connection comes.
+wsproto knows the frames.  Messages are put together here, within limits; what a client does not read, and what its
+handler has no time for, is not kept for ever.  Imported when the first such connection comes.
 """
 
 import traceback
+from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from wsproto import events
 from wsproto.connection import Connection, ConnectionType
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import CloseReason, FrameDecoder, Opcode, RsvBits
 from wsproto.utilities import LocalProtocolError
 
 from runtime import eventer, log
@@ -23,13 +27,48 @@ from .opcodes import BINARY, PING, PONG, TEXT
 NORMAL, GOING_AWAY, ABNORMAL, TOO_BIG, FAILED = 1000, 1001, 1006, 1009, 1011
 """Codes of closing."""
 
+OVERHEAD = 64
+"""Bytes that a waiting message counts besides its payload."""
+
+Waiting = tuple[int, bytes]
+"""The opcode and payload of a message; or a farewell: its code, negative, and its reason."""
+
+
+class _Most(Extension):
+    """Refuses a frame by its head when it makes a message too long."""
+
+    name = "at most"
+
+    def offer(self) -> bool:
+        """Of wsproto: nothing is negotiated."""
+        return False
+
+    def enabled(self) -> bool:
+        """Of wsproto."""
+        return True
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._announced = 0  # bytes of the message under way
+
+    def frame_inbound_header(
+        self, _decoder: FrameDecoder | Any, opcode: Opcode, _rsv: RsvBits, payload_length: int
+    ) -> CloseReason | RsvBits:
+        """Of wsproto."""
+        if not opcode.iscontrol():
+            self._announced = payload_length + (self._announced if opcode is Opcode.CONTINUATION else 0)
+            if self._announced > self._most:
+                return CloseReason.MESSAGE_TOO_BIG
+        return RsvBits(False, False, False)
+
 
 class WebSocket:
     """One connection.  All methods belong on its loop thread, :meth:`resume` excepted; it may be kept.
 
     Attributes: ``request``, which asked for it; ``protocol``, the subprotocol agreed on, or None; ``is_open``;
     ``code`` and ``reason`` (bytes), why it was closed, 1006 when nobody said; ``closure``, for the handler;
-    ``backlog``, bytes that the client has not taken yet.  The rest is as of :class:`Http1`, for the session."""
+    ``backlog``, bytes that the client has not taken yet.  The rest is as of :class:`Http1`, for the session: ``active``
+    while the handler is held, ``unfinished`` while messages wait for their turn."""
 
     def __init__(
         self,
@@ -52,17 +91,19 @@ class WebSocket:
         self.closing = False
         self.lingering = True
         self.now = before.now
-        self.active = None
+        self.unfinished = False
         self.phase = IDLE
         self.begun = 0
         self._limits = before.limits
         self._carrier = carrier
         self._owner = owner
+        self._budget = before.budget
         self._handler = handler
-        self._wire = Connection(ConnectionType.SERVER)
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._busy = False
+        self._wire = Connection(ConnectionType.SERVER, [_Most(before.limits.max_message)])
+        self._message = bytearray()
+        self._waiting: deque[Waiting] = deque()
+        self._size = 0  # of what waits
+        self._held = self._busy = False
         self._drained: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
@@ -112,6 +153,20 @@ class WebSocket:
         else:
             function()
 
+    def hold(self) -> None:
+        """Have further messages wait until :meth:`release`; for a handler that is not done with one when it returns.
+
+        What waits is bounded by ``max_waiting`` of the listener; then no more is read."""
+        self._held = True
+
+    def release(self) -> None:
+        """The handler takes messages again."""
+        if self._held:
+            self._held = False
+            if not self._busy and self._waiting:
+                self.unfinished = True
+                self._carrier.push()
+
     def resume(self, function: Callable[..., object], *args: object) -> None:
         """Have ``function(*args)`` called on the connection's loop thread; from any thread."""
         if self._owner is None:
@@ -122,9 +177,14 @@ class WebSocket:
     # What the session calls
 
     @property
+    def active(self) -> object:
+        """The handler, while it is at work on a message."""
+        return self._handler if self._held else None
+
+    @property
     def paused(self) -> bool:
-        """Whether to leave further bytes to the network: the client does not read."""
-        return self.backlog > HIGH_WATER
+        """Whether to leave further bytes to the network: the client does not read, or too much waits."""
+        return self.unfinished or self.backlog > HIGH_WATER or self._size > self._limits.max_waiting
 
     def start(self, early: bytes) -> None:
         """The handshake is done; *early* are bytes that came behind it."""
@@ -137,14 +197,22 @@ class WebSocket:
 
     def feed(self, data: bytes) -> None:
         """Take *data* from the client and give its messages to the handler."""
-        if self.closing or not data:
+        if not self.closing and data:
+            self._wire.receive_data(data)
+            self.advance()
+
+    def advance(self) -> None:
+        """Go on with what came, for a turn's budget."""
+        if self._busy:
             return
         self._busy = True
+        self.unfinished = False
+        end = perf_counter() + self._budget
         try:
-            self._wire.receive_data(data)
+            if not self._deliver(end):
+                return
             for event in self._wire.events():
-                self._receive(event)
-                if not self.is_open:
+                if not self._receive(event, end) or not self.is_open:
                     break
         finally:
             self._busy = False
@@ -164,29 +232,53 @@ class WebSocket:
         return bytes(self._wire.send(events.CloseConnection(GOING_AWAY))) if self.is_open else b""
 
     def disconnect(self) -> None:
-        """The client is gone."""
+        """The client is gone; messages that wait are for nobody."""
         self.closing = True
         self.output.clear()
-        self._over(ABNORMAL, b"")
+        opcode, reason = self._waiting[-1] if self._waiting else (0, b"")
+        if opcode < 0:  # it said so before
+            self._over(-opcode, reason)
+        else:
+            self._over(ABNORMAL, b"")
 
-    def _receive(self, event: events.Event) -> None:
+    def _deliver(self, end: float) -> bool:
+        """Give the handler what waits, until it holds; False when its time in this turn is over before that."""
+        waiting = self._waiting
+        while waiting and not self._held:
+            opcode, payload = waiting.popleft()
+            self._size -= len(payload) + OVERHEAD
+            if opcode < 0:
+                self._end(-opcode, payload.decode())
+            else:
+                self._call("message", opcode, payload)
+            if not self._has_time(end):
+                return False
+        return True
+
+    def _has_time(self, end: float) -> bool:
+        self.unfinished = self.is_open and perf_counter() >= end
+        return not self.unfinished
+
+    def _receive(self, event: events.Event, end: float) -> bool:
         if isinstance(event, events.Message):
-            piece = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
-            self._size += len(piece)
-            if self._size > self._limits.max_message:
-                self._end(TOO_BIG, f"a message may have {self._limits.max_message} bytes")
-                return
-            if piece:
-                self._pieces.append(piece)
+            self._message += event.data.encode() if isinstance(event.data, str) else event.data
             if event.message_finished:
-                payload = b"".join(self._pieces)
-                self._pieces.clear()
-                self._size = 0
-                self._call("message", TEXT if isinstance(event, events.TextMessage) else BINARY, payload)
+                payload = bytes(self._message)
+                self._message.clear()
+                return self._put(TEXT if isinstance(event, events.TextMessage) else BINARY, payload, end)
         elif isinstance(event, events.Ping):
             self._say(event.response())
         elif isinstance(event, events.CloseConnection):
-            self._end(int(event.code), event.reason or "")
+            reason = event.reason or ""
+            if event.code == TOO_BIG:
+                reason = f"a message may have {self._limits.max_message} bytes"
+            return self._put(-int(event.code), reason.encode(), end)
+        return self._has_time(end)
+
+    def _put(self, opcode: int, payload: bytes, end: float) -> bool:
+        self._waiting.append((opcode, payload))
+        self._size += len(payload) + OVERHEAD
+        return self._deliver(end) and self._has_time(end)
 
     def _say(self, event: events.Event) -> None:
         data = bytes(self._wire.send(event))
@@ -210,7 +302,10 @@ class WebSocket:
         if self.code:
             return
         self.code, self.reason = code, reason
-        self._pieces.clear()
+        self.unfinished = self._held = False
+        self._message.clear()
+        self._waiting.clear()
+        self._size = 0
         self._drained.clear()
         self._call("closed")
 

@@ -56,6 +56,7 @@ class Session:
             "peer": self.peer,
             "carrier": self,
             "owner": connection.event.owner,
+            "budget": eventer.settings().turn_budget,
         }
         self._serve = serve
         self.http: Conversation = self._http2() if connection.alpn == "h2" else Http1(serve, **self._conversing)
@@ -70,7 +71,7 @@ class Session:
         self._pending = connection.pending if layered else None
         self._unsent: memoryview | None = None
         self._wanted: int | None = None  # what the event waits for, once this has had a say in it
-        self._eof = self._lingering = self._touched = False
+        self._eof = self._lingering = self._touched = self._going_on = False
         self._stage: tuple[object, ...] = ()
         self._since = self._quiet = 0.0
         self._sweeper = _sweeper.here()
@@ -169,7 +170,7 @@ class Session:
             stage, overall = ("linger",), LINGER
         elif self._unsent is not None:
             stage = ("write",)
-        elif http.active is not None:
+        elif http.active is not None or http.unfinished:
             stage, quiet = ("handler",), 0.0
         elif http.phase is HEAD:
             stage, overall, quiet = (HEAD, http.begun), limits.header_timeout, 0.0
@@ -218,6 +219,12 @@ class Session:
             self.write()
         self._settle()
 
+    def _go_on(self) -> None:
+        self._going_on = False
+        if not self.connection.closed:
+            self.http.advance()
+            self.push()
+
     def _read_pending(self) -> None:
         if not self.connection.closed and not self.http.paused:
             self.readable(time.time())
@@ -235,6 +242,8 @@ class Session:
         http = self.http
         if self.connection.closed:
             return
+        if http.unfinished and not self._going_on:
+            self._going_on = eventer.current().post(self._go_on)
         if self._unsent is not None:
             wanted = WRITE | EXCEPTION if http.paused or self._eof else READ | WRITE | EXCEPTION
         elif http.closing or (self._eof and http.active is None and not http.paused):

@@ -316,6 +316,9 @@ def test_a_handshake_that_is_none_is_refused(echo: Echo, before: bytes, after: b
         (1009, frame(0x82, bytes(1001))),
         (1009, (frame(0x02, bytes(400)) + frame(0x00, bytes(400)) + frame(0x00, bytes(400)))),
         (1009, b"\x82\xff" + struct.pack("!Q", 1 << 40) + bytes(4) + bytes(2000)),
+        (1009, b"\x82\xff" + struct.pack("!Q", 1 << 40)),  # by its head alone
+        (1009, b"\x82\xfe" + struct.pack("!H", 1001)),
+        (1009, frame(0x02, bytes(900)) + b"\x80\xfe" + struct.pack("!H", 200)),
     ],
 )
 def test_frames_that_cannot_be_close_with_their_code(echo: Echo, code: int, data: bytes) -> None:
