@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import NoReturn
 
-from runtime import conf, daemon, eventer, log, modules, services
+from runtime import conf, daemon, eventer, log, memory, modules, services
 from runtime.conf import logs
 
 EXIT_CONFIGURATION = 2
@@ -96,6 +96,7 @@ def _lock_only(configuration: conf.Conf, operation: daemon.LockOp) -> None:
 
 def _serve(configuration: conf.Conf, user: str | None, group: str | None) -> int:
     """The server itself, from its loops to its end."""
+    memory.watch()
     eventer.init(configuration)
     loaded = modules.load(configuration)
     services.open_listeners(configuration)
@@ -119,7 +120,7 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None) -> int
     try:
         eventer.stop()
     except eventer.EventerError as stuck:
-        log.error.log(f"{stuck}\n")
+        log.facility("error/eventer").log(f"{stuck}\n")
     if configuration.unwritten:
         configuration.save_quietly()
     return _TERMINATING[signal.Signals(received)]
@@ -127,6 +128,7 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None) -> int
 
 def _maintain(configuration: conf.Conf) -> None:
     log.maintain(time.time())
+    memory.tell()
     configuration.tick()
 
 

@@ -6,8 +6,8 @@ Few programs listen, so what it takes is imported only for those that do.
 import importlib
 import sys
 
+from runtime import log
 from runtime.conf import Conf, ConfError
-from runtime.log import stream_find
 
 _mounting: list[str] = []
 
@@ -59,4 +59,4 @@ def stop() -> None:
 
     net.stop_accepting()
     if not http.drain(PATIENCE):
-        stream_find("error/http").log(f"requests still in flight after {PATIENCE:g} s are dropped\n")
+        log.facility("error/rest").log(f"requests still in flight after {PATIENCE:g} s are dropped\n")

@@ -44,6 +44,8 @@ made: "Callable[[Event], None] | None" = None
 """Called with each new event; set by ``_contexts`` once there are any."""
 running: "Callable[[Event, int, float], int | None] | None" = None
 """Called instead of a callback; likewise."""
+told: "Callable[[str, Event], None] | None" = None
+"""Called with what is done to an event and that event; set by ``_debugging`` while somebody wants to know."""
 copied: "Callable[[Event, Event], None] | None" = None
 """Called with each copy and its source; likewise."""
 
@@ -92,6 +94,8 @@ class Event:
         assert owner is not None
         self.place = place = Place(self, owner)
         owner.events.add(place)
+        if told is not None:
+            told("added", self)
         if owner is here:
             place.attach()
         elif not owner.post(place.attach):
@@ -207,6 +211,8 @@ class Place:
     def _move(self, event: Event, mask: int) -> None:
         following = Place(event, event.owner or self.home)
         following.home.events.add(following)
+        if told is not None:
+            told("moved", event)
         event.place = following  # from here on it is removed there
         taken = self.take()
         self.close()

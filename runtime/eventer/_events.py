@@ -102,6 +102,8 @@ def remove(event: Event) -> Event | None:
     place = event.place
     while place is not None:
         if place.take():
+            if _event.told is not None:
+                _event.told("removed", event)
             if place.home is current_or_none():
                 place.close()
             else:

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections import deque
 from time import monotonic
+from typing import Final
 
 from runtime import log
 
@@ -23,6 +24,8 @@ from . import _settings
 from ._errors import EventerError
 from ._job import Job, here
 from ._thread import start_thread
+
+_errors: Final = log.facility("error/eventer")
 
 LINGER = 5.0
 """Seconds for which a thread above the floor waits for work before it ends."""
@@ -160,7 +163,7 @@ class JobQueue:
             with self._gate:
                 self._threads -= 1
                 alone = not self._threads
-            log.error.log(f"job queue {self.name}: no thread: {refused}\n")
+            _errors.log(f"job queue {self.name}: no thread: {refused}\n")
             if alone:
                 raise EventerError(f"job queue {self.name} has no thread: {refused}") from None
 
@@ -224,7 +227,7 @@ class JobQueue:
             self._failed(job)
 
     def _failed(self, job: Job) -> None:
-        log.error.log(f"job {job.name()} failed on {self.name}\n{traceback.format_exc()}")
+        _errors.log(f"job {job.name()} failed on {self.name}\n{traceback.format_exc()}")
 
     def _kept(self) -> int:
         return 0 if self.stopped else min(self._floor, self._desired)

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from runtime import log
 
@@ -18,6 +18,8 @@ from ._errors import EventerError
 from ._event import EXCEPTION, READ, WRITE, Event
 from ._events import remove
 from ._thread import start_thread
+
+_errors: Final = log.facility("error/eventer")
 
 if TYPE_CHECKING:
     import ssl
@@ -163,4 +165,4 @@ def _run(event: Event, mask: int) -> None:
             mask = event.callback(event, mask, event.closure, time.time()) or 0
     except Exception:
         name = name_for_callback(event.callback, event)
-        log.error.log(f"callback {name} failed on a thread of its own\n{traceback.format_exc()}")
+        _errors.log(f"callback {name} failed on a thread of its own\n{traceback.format_exc()}")

@@ -2,8 +2,9 @@
 
 import atexit
 import os
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runtime import log
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from runtime.conf import Conf
 
     from ._event import Event
+
+_errors: Final = log.facility("error/eventer")
+_debug: Final = log.facility("debug/eventer")
 
 DEFAULT = "default"
 
@@ -64,7 +68,7 @@ def init(conf: "Conf | None" = None) -> None:
         from ._config import parse
 
         wanted = parse(keys, implementation)
-    _settings.use(wanted)
+    _use(wanted)
     setrlimit()
     concurrency = wanted.concurrency or os.cpu_count() or 1
     loops = {DEFAULT: (concurrency, 0.0)} | wanted.loops
@@ -74,6 +78,14 @@ def init(conf: "Conf | None" = None) -> None:
         from . import _queues
 
         _queues.configure()
+
+
+def _use(wanted: _settings.Settings) -> None:
+    _settings.use(wanted)
+    if wanted.debugging or "runtime.eventer._debugging" in sys.modules:
+        from . import _debugging
+
+        _debugging.use(wanted.debugging)
 
 
 def settings() -> _settings.Settings:
@@ -113,6 +125,8 @@ def pool_create(name: str, concurrency: int, timeout: float = 0.0) -> Pool:
     if concurrency < 1:
         raise EventerError(f"loop '{name}' needs at least one thread, not {concurrency}")
     _pools[name] = created = Pool(name, concurrency, timeout)
+    if _debug.enabled:
+        _debug.log(f"loop {name}: {concurrency} threads\n")
     return created
 
 
@@ -154,7 +168,7 @@ def stop(timeout: float = 10.0) -> None:
         before()
     threads = [thread for each in pools() for thread in each.threads]
     _pools.clear()
-    _settings.use(_settings.Settings())
+    _use(_settings.Settings())
     for thread in threads:
         thread.stop()
     join_all(threads, timeout)
@@ -167,7 +181,7 @@ def _stop_at_exit() -> None:
     try:
         stop()
     except EventerError as stuck:
-        log.error.log(f"{stuck}\n")
+        _errors.log(f"{stuck}\n")
 
 
 def before_stop(function: Callable[[], None]) -> None:

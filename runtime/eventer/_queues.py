@@ -1,6 +1,9 @@
 """The job queues there are, by name.  Manual: ``eventer_jobq_create`` and the like; Eventer, ``jobq_NAME``."""
 
 import threading
+from typing import Final
+
+from runtime import log
 
 from . import _pools, _settings
 from ._backq import BackQueue
@@ -8,6 +11,8 @@ from ._config import SAFETIES
 from ._errors import EventerError
 from ._jobq import JobQueue
 from ._thread import LoopThread, current
+
+_debug: Final = log.facility("debug/eventer")
 
 _registering = threading.RLock()
 _queues: dict[str, JobQueue] = {}
@@ -45,6 +50,8 @@ def jobq_create(
         created.set_max_backlog(max_backlog)
         created.set_floor(floor)
         _queues[name] = created
+        if _debug.enabled:
+            _debug.log(f"job queue {name}: concurrency {concurrency}\n")
         return created
 
 

@@ -4,12 +4,13 @@ This file knows threads and hubs; what an event is, it does not know.  Whatever 
 call; it is guarded so that a failure is logged with the callback's name and the loop goes on.
 """
 
+import os
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 from gevent._config import config as gevent_config
@@ -29,6 +30,10 @@ STACK_SIZE = 16 << 20  # bytes; the same everywhere, since some platforms give t
 
 # Imported by gevent when the first hub is made, which may be too late: after privileges were dropped.
 gevent_config.loop, gevent_config.threadpool, gevent_config.resolver, gevent_config.format_context  # noqa: B018
+
+_errors: Final = log.facility("error/eventer")
+_debug: Final = log.facility("debug/eventer")
+_time: Final = log.facility("debug/time")
 
 _here = threading.local()
 _starting = threading.Lock()
@@ -142,7 +147,7 @@ class LoopThread:
 
     def failed(self, name: str) -> None:
         """Log the exception being handled: callback *name* raised it."""
-        log.error.log(f"callback {name} failed on {self.name}\n{traceback.format_exc()}")
+        _errors.log(f"callback {name} failed on {self.name}\n{traceback.format_exc()}")
 
     def took(self, name: str, seconds: float) -> None:
         """Log that callback *name* took so long, if that counts as slow."""
@@ -175,6 +180,10 @@ class LoopThread:
             return
         finally:
             self._started.set()
+        if _debug.enabled:
+            _debug.log(f"{self.name} runs as thread {self.tid}\n")
+        if _time.enabled:
+            _time.log(f"{self.name} (thread {self.tid}) may run on processors {_processors()}\n")
         try:
             self._done.get()  # the hub runs until _finish
         finally:
@@ -214,10 +223,19 @@ class LoopThread:
             self.guarded(function, *args)
         while self._at_stop:
             self.guarded(self._at_stop.pop())
+        if _debug.enabled:
+            _debug.log(f"{self.name} stops and lets go of {len(self.events)} events\n")
         for place in list(self.events):
             place.close()
         self.events.clear()
         self._done.switch(None)
+
+
+def _processors() -> str:
+    """Those that the system lets this thread run on."""
+    if not hasattr(os, "sched_getaffinity"):
+        return "of the system's choice"
+    return ",".join(map(str, sorted(os.sched_getaffinity(0))))
 
 
 def start_thread(thread: threading.Thread) -> None:

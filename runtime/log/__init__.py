@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from ._base import DEBUG, ENABLED, FACILITY, TIMESTAMPS, LogError
+from ._facilities import NAMES as FACILITIES
 from ._filter import Filter
 from ._formats import FORMATS, Formatter
 from ._line import Line, Value
@@ -15,6 +16,7 @@ from ._registry import (
     close_all,
     debug,
     error,
+    facility,
     fatal,
     go_asynch,
     go_synch,
@@ -36,6 +38,7 @@ from ._types import LogType, register_type
 __all__ = [
     "DEBUG",
     "ENABLED",
+    "FACILITIES",
     "FACILITY",
     "FORMATS",
     "TIMESTAMPS",
@@ -52,6 +55,7 @@ __all__ = [
     "direct_address",
     "enabled_address",
     "error",
+    "facility",
     "fatal",
     "go_asynch",
     "go_synch",

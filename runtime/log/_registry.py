@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NoReturn
 
 from ._base import ENABLED, LogError
+from ._facilities import NAMES
 from ._file import STDERR, File
 from ._memory import Memory
 from ._stream import LogStream, graph_lock
@@ -34,6 +35,7 @@ error: Final = LogStream("error")
 notice: Final = LogStream("notice")
 debug: Final = LogStream("debug")
 
+_facilities: Final = {name: LogStream(name) for name in NAMES}
 _streams: dict[str, LogStream] = {}
 
 FATAL_PATIENCE: Final = 10.0
@@ -43,8 +45,8 @@ FATAL_PATIENCE: Final = 10.0
 def init(debug_on: bool = False) -> None:
     """Start afresh: close every file, forget every stream, and set up those that are built in.
 
-    The objects `stderr`, `error`, `notice` and `debug` stay the same; others that were handed out write nothing any
-    more.  *debug_on* enables `debug`.  Manual: ``mtev_log_init``."""
+    The objects `stderr`, `error`, `notice`, `debug` and every :func:`facility` stay the same; others that were handed
+    out write nothing any more.  *debug_on* enables `debug`.  Manual: ``mtev_log_init``."""
     with graph_lock:
         for stream in [*_streams.values()]:
             stream.reset()
@@ -55,11 +57,24 @@ def init(debug_on: bool = False) -> None:
         stderr.set_type("file", fd=STDERR)
         for stream in (error, notice, debug):
             stream.add_outlet(stderr)
+        for name, stream in _facilities.items():
+            _streams[name] = stream
+            stream.set_flags(ENABLED)
+            parent = _streams.get(name.rpartition("/")[0])
+            if parent is not None:
+                stream.add_outlet(parent)
 
 
 def reset() -> None:
     """The same as :func:`init`: what is left is what a process starts with."""
     init()
+
+
+def facility(name: str) -> LogStream:
+    """The stream *name* of the stack itself, the same object for ever.  Manual: Built-in logging facilities.
+
+    Raises KeyError for a name that is none of :data:`runtime.log.FACILITIES`."""
+    return _facilities[name]
 
 
 def stream_find(name: str) -> LogStream:

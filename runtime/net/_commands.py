@@ -4,11 +4,15 @@ They are a registered command, or the beginning of HTTP.  Manual: Listeners, con
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from runtime import eventer, log
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
 
 from ._connection import Connection
+
+_errors: Final = log.facility("error/listener")
+_debug: Final = log.facility("debug/listener")
 
 SIZE = 4
 Command = Callable[[Connection], bytes | None]
@@ -55,6 +59,8 @@ def control_dispatch(event: Event, _mask: int, connection: Connection, now: floa
         connection.closure = word
         return READ | EXCEPTION
     connection.closure = None
+    if _debug.enabled:
+        _debug.log(f"{connection!r} begins with {word!r}\n")
     known = _commands.get(word)
     if known is not None:
         return _run(event, connection, *known)
@@ -68,7 +74,7 @@ def _run(event: Event, connection: Connection, name: str, command: Command) -> i
     try:
         reply = command(connection)
     except Exception as failure:
-        log.error.log(f"command {name} of {connection.remote[0]} failed: {failure!r}\n")
+        _errors.log(f"command {name} of {connection.remote[0]} failed: {failure!r}\n")
         connection.close()
         return 0
     if reply is None:

@@ -1,10 +1,14 @@
 """Listeners as configured: every ``<listener>`` below ``<listeners>``.  Manual: Listeners."""
 
-from runtime import eventer
+from typing import Final
+
+from runtime import eventer, log
 from runtime.conf import Conf, Section, parse_boolean, parse_integer
 
 from ._errors import NetError
 from ._listener import BACKLOG, Listener, open_listener
+
+_debug: Final = log.facility("debug/listener")
 
 
 def listen(c: Conf) -> list[Listener]:
@@ -17,6 +21,9 @@ def listen(c: Conf) -> list[Listener]:
     opened: list[Listener] = []
     for section in c.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener"):
         if c.env_off(section):
+            if _debug.enabled:
+                where = f"{c.inherited(section, 'address') or '*'}:{c.inherited(section, 'port') or ''}"
+                _debug.log(f"listener {where} environmentally disabled\n")
             continue
         try:
             opened.append(_open(c, section))

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runtime import eventer, log
 from runtime.eventer import EXCEPTION, READ, WRITE
@@ -24,6 +24,9 @@ from ._errors import NetError
 
 if TYPE_CHECKING:
     from ._tls import Tls
+
+_errors: Final = log.facility("error/listener")
+_debug: Final = log.facility("debug/listener")
 
 BACKLOG = 1024
 ACCEPT_BATCH = 64  # connections a turn of the loop, so that a flood leaves room for others
@@ -109,12 +112,16 @@ class Listener:
             threading.Thread(target=self._accept_blocking, name=f"accept/{self.port}", daemon=True).start()
         else:
             eventer.add(self.event)
+        if _debug.enabled:
+            _debug.log(f"listener on {self} accepts connections for {self.type}\n")
 
     def close(self) -> None:
         """Stop accepting and close the socket; connections accepted before live on.  From any thread."""
         if self._closed:
             return
         self._closed = True
+        if _debug.enabled:
+            _debug.log(f"listener on {self} closes\n")
         if self in _listeners:
             _listeners.remove(self)
         event = self.event
@@ -156,7 +163,7 @@ class Listener:
                 continue  # gone before we looked
             except OSError as failure:
                 if not self._complained:
-                    log.error.log(f"listener on {self}: cannot accept: {failure.strerror}\n")
+                    _errors.log(f"listener on {self}: cannot accept: {failure.strerror}\n")
                 self._complained = True
                 return failure.errno not in _EXHAUSTED
             self._complained = False
@@ -185,8 +192,12 @@ class Listener:
                 connection, service = self.tls.accepted(sock, peer, self, self._service)
             event = eventer.alloc_fd(service, connection, connection.sock.fileno(), READ | WRITE | EXCEPTION)
             connection.attach(event, owner)
+            if _debug.enabled:
+                _debug.log(
+                    f"listener on {self}: connection {event.fd} from {connection.remote[0] or 'a local process'}\n"
+                )
         except (OSError, eventer.EventerError) as failure:
-            log.debug.log(f"listener on {self}: dropped a connection: {failure}\n")
+            _debug.log(f"listener on {self}: dropped a connection: {failure}\n")
             sock.close()
 
     def _owner(self) -> eventer.LoopThread:

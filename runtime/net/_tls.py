@@ -1,9 +1,10 @@
 """TLS on listeners: ``<sslconfig>`` in, a context and a handshake on the event loop out.  Manual: sslconfig."""
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from runtime import eventer, log
 from runtime.conf import parse_boolean
@@ -16,7 +17,11 @@ from ._errors import NetError
 if TYPE_CHECKING:
     from ._listener import Listener
 
+_errors: Final = log.facility("error/listener")
+_debug: Final = log.facility("debug/listener")
+
 HANDSHAKE_TIMEOUT = 30.0  # seconds
+_WHERE = re.compile(r"^\[SSL: \w+\] | \(_ssl\.c:\d+\)$")  # what Python adds to the library's reason
 
 
 class Tls:
@@ -44,7 +49,7 @@ class Tls:
             try:
                 self._wrap = _wrapper(self.config)
             except NetError as mistake:
-                log.error.log(f"TLS keeps its old files: {mistake}\n")
+                _errors.log(f"TLS keeps its old files: {mistake}\n")
 
     def _stamps(self) -> list[object]:
         return [stamp(path) for path in self._files]
@@ -173,8 +178,7 @@ def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now:
     except ssl.SSLWantWriteError:
         return WRITE | EXCEPTION
     except (OSError, ValueError) as failure:
-        log.debug.log(f"TLS handshake with {connection.remote[0]} failed: {failure}\n")
-        connection.close()
+        _refused(connection, failure)
         return 0
     eventer.remove(connection.deadline)
     connection.deadline = None
@@ -186,7 +190,22 @@ def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now:
 
 def _too_slow(_event: eventer.Event, _mask: int, connection: TlsConnection, _now: float) -> None:
     connection.deadline = None
+    _errors.log(f"SSL accept failed from {_peer(connection)}: not done within {HANDSHAKE_TIMEOUT:g} s\n")
     connection.close()
+
+
+def _refused(connection: TlsConnection, failure: Exception) -> None:
+    """Close a connection whose handshake came to nothing, and say why, loudly unless the peer just went."""
+    if isinstance(failure, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        _debug.log(f"SSL accept failed from {_peer(connection)}: connection closed\n")
+    else:
+        why = _WHERE.sub("", str(failure.args[-1] if failure.args else failure))
+        _errors.log(f"SSL accept failed from {_peer(connection)}: {why}\n")
+    connection.close()
+
+
+def _peer(connection: TlsConnection) -> str:
+    return connection.remote[0] or "a local process"
 
 
 def _common_name(certificate: Any) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from hearing import hear, wait_for
 from wsproto import ConnectionType, WSConnection, events
 
 
@@ -199,3 +200,13 @@ def test_wrong_arguments_are_named(lua: Any) -> None:
         "false\tbad argument #6 to 'websocket_client_connect' (table expected, got boolean)",
         "false\tfalse",
     ]
+
+
+def test_debug_websocket_client_tells_of_a_connection(lua: Any) -> None:
+    heard, errors = hear("debug/websocket_client"), hear("error/websocket_client")
+    with serving(lambda peer: converse(peer, echo)) as port:
+        lua(TALK.replace("PORT", str(port)).replace("SSL", ""))
+    url = rf"^ws://127\.0\.0\.1:{port}/path: "
+    for what in ("connected", "ready", "closed by the peer", "ended"):
+        wait_for(heard, url + what)
+    assert errors() == []

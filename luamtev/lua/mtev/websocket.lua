@@ -84,6 +84,7 @@ end
 local new_client = home.class("mtev.websocket_client", methods)
 
 local function complain(client, what) mtev.log("error/websocket_client", "%s: %s\n", client.url, what) end
+local function tell(client, what) mtev.log("debug/websocket_client", "%s: %s\n", client.url, what) end
 
 -- What a callback returns; an error it raises is logged and ends the connection.
 local function callback(client, name, ...)
@@ -116,12 +117,14 @@ local function act(client, happened)
     local kind, payload = happened[i], happened[i + 1]
     if kind == READY then
       client.open = true
+      tell(client, "ready")
       if callback(client, "ready") == false then client:close() end
     elseif kind == REFUSED then
       complain(client, "refused: " .. payload)
       return false
     elseif kind == CLOSED then
       client.open = false
+      tell(client, "closed by the peer")
       return false
     elseif callback(client, "message", kind, payload) == false then
       client:close()
@@ -152,6 +155,7 @@ local function run(client, host, port, uri, service, sslconfig)
     local name = host:find(":", 1, true) and "[" .. host .. "]" or host
     local handle, request = open(name .. ":" .. port, uri, service)
     client.handle = handle
+    tell(client, "connected")
     queue(client, request)
     mtev.coroutine_spawn(function() write_queued(client) end)
     local failure
@@ -162,6 +166,7 @@ local function run(client, host, port, uri, service, sslconfig)
   else
     complain(client, tostring(why))
   end
+  tell(client, "ended")
   callback(client, "cleanup")
 end
 

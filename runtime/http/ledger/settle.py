@@ -102,5 +102,5 @@ def _tell(hook: hooks.Hook, entry: Entry) -> int:
     try:
         return hook.invoke(response.request, response)
     except Exception:
-        log.error.log(f"hook {hook.name} failed for {response!r}\n{traceback.format_exc()}")
+        log.facility("error/rest").log(f"hook {hook.name} failed for {response!r}\n{traceback.format_exc()}")
         return hooks.CONTINUE

@@ -142,7 +142,7 @@ class Http1(Framing):
                     try:
                         self._serve(request, response)
                     except Exception:
-                        log.error.log(f"serving {request!r} failed\n{traceback.format_exc()}")
+                        log.facility("error/rest").log(f"serving {request!r} failed\n{traceback.format_exc()}")
                         response.error(500)
                 elif self._failure:
                     self._fail()

@@ -136,7 +136,7 @@ class Http2:
         except ProtocolError:
             self._fail(None)  # h2 has said so
         except Exception:
-            log.error.log(f"HTTP/2 failed on {self._carrier!r}\n{traceback.format_exc()}")
+            log.facility("error/rest").log(f"HTTP/2 failed on {self._carrier!r}\n{traceback.format_exc()}")
             self._fail(_frames.INTERNAL_ERROR)
         finally:
             self._busy = False
@@ -156,10 +156,10 @@ class Http2:
                 try:
                     function()
                 except Exception:
-                    log.error.log(f"a handler on {self._carrier!r} failed\n{traceback.format_exc()}")
+                    log.facility("error/rest").log(f"a handler on {self._carrier!r} failed\n{traceback.format_exc()}")
                 self._send()
         except Exception:
-            log.error.log(f"HTTP/2 failed on {self._carrier!r}\n{traceback.format_exc()}")
+            log.facility("error/rest").log(f"HTTP/2 failed on {self._carrier!r}\n{traceback.format_exc()}")
             self._fail(_frames.INTERNAL_ERROR)
         finally:
             self._busy = False
@@ -307,7 +307,7 @@ class Http2:
         try:
             self._serve(request, response)
         except Exception:
-            log.error.log(f"serving {request!r} failed\n{traceback.format_exc()}")
+            log.facility("error/rest").log(f"serving {request!r} failed\n{traceback.format_exc()}")
             response.error(500)
 
     def _reset(self, event: Any) -> None:

@@ -316,6 +316,6 @@ class WebSocket:
         try:
             function(self, *args)
         except Exception:
-            log.error.log(f"{name} of {self!r} failed\n{traceback.format_exc()}")
+            log.facility("error/rest").log(f"{name} of {self!r} failed\n{traceback.format_exc()}")
             if self.is_open:
                 self._end(FAILED, "")

@@ -4,6 +4,7 @@ Handlers may be mounted at any time, from any thread.
 """
 
 import traceback
+from typing import Final
 
 from runtime import conf, eventer, hooks, log
 from runtime.http.message.peer import Peer
@@ -28,6 +29,9 @@ GET_HANDLER = hooks.declare("mtev_rest_get_handler")
 BEFORE = (HTTP1_REQUEST_READ, REQUEST_READ, GET_HANDLER)
 """Hooks that see a request before it is routed."""
 _hooked: tuple[hooks.Hook, ...] = ()  # those of them that somebody is registered for
+
+_errors: Final = log.facility("error/rest")
+_debug: Final = log.facility("debug/rest")
 
 router = Router()
 
@@ -108,6 +112,8 @@ def dispatch(request: Request, response: Response) -> None:
     if _hooked and not _told_before(request, response):
         return
     rule, captures, others = router.find(request.method, request.path)
+    if _debug.enabled:
+        _debug.log(f"{request!r} goes to {'no rule' if rule is None else repr(rule)}\n")
     if rule is None:
         _unrouted(request, response, others)
         return
@@ -156,7 +162,7 @@ def _run(handler: Handler, request: Request, response: Response) -> None:
 
 
 def _failed(request: Request, response: Response) -> None:
-    log.error.log(f"handler of {request!r} failed\n{traceback.format_exc()}")
+    _errors.log(f"handler of {request!r} failed\n{traceback.format_exc()}")
     response.error(500)
 
 
@@ -174,6 +180,8 @@ def _unrouted(request: Request, response: Response, others: tuple[bytes, ...]) -
 
 
 def _denied(request: Request, response: Response) -> None:
+    if _debug.enabled:
+        _debug.log(f"{request!r} is denied\n")
     if not AUTH_DENIED.exists() or AUTH_DENIED.invoke(request, response) == hooks.CONTINUE:
         response.error(403)
 

@@ -7,7 +7,7 @@ protocol's to know.
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from runtime import eventer, log
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
@@ -21,6 +21,10 @@ from runtime.net import Connection
 
 from . import guests
 from . import sweeper as _sweeper
+
+_debug: Final = log.facility("debug/http")
+_debug2: Final = log.facility("debug/http2")
+_io: Final = log.facility("http/io")
 
 READ_SIZE = 32 << 10
 READING = READ | EXCEPTION
@@ -76,6 +80,8 @@ class Session:
         self._since = self._quiet = 0.0
         self._sweeper = _sweeper.here()
         self._sweeper.add(self)
+        if _debug.enabled:
+            _debug.log(f"{self!r} begins\n")
 
     def __repr__(self) -> str:
         return f"<Session {self.connection!r}>"
@@ -90,6 +96,8 @@ class Session:
                 except OSError:
                     pass
             self.connection.close()
+            if _debug.enabled:
+                _debug.log(f"{self!r} ends\n")
             self._sweeper.discard(self)
             self.http.disconnect()
 
@@ -123,6 +131,8 @@ class Session:
                 return
             if data is None:
                 return
+            if _io.enabled:
+                _io.log(b"[fd=%d] read => %d [\n%b\n]\n" % (self._event.fd, len(data), data))
             self._touched = True
             if not data:
                 self._ended()
@@ -151,6 +161,8 @@ class Session:
             except OSError:
                 self.close()
                 return
+            if _io.enabled:
+                _io.log(b"[fd=%d] write => %d [\n%b\n]\n" % (self._event.fd, size, bytes(data[:size])))
             if size < len(data):
                 self._unsent = memoryview(data)[size:]
                 if size:
@@ -196,6 +208,8 @@ class Session:
     def _http2(self) -> Conversation:
         from runtime.http.protocol.http2 import Http2  # with its library, for those who need it
 
+        if _debug2.enabled:
+            _debug2.log(f"{self!r} speaks HTTP/2\n")
         return Http2(self._serve, **self._conversing)
 
     def _sniff(self, data: bytes) -> bytes:
@@ -320,7 +334,7 @@ def ready(event: Event, mask: int, session: Session, now: float) -> int:
 
 def log_timeout(session: Session, stage: str) -> None:
     """Note why a session was closed, in the debug log."""
-    log.stream_find("debug/http").log(f"{session.peer.remote}: closed, timeout ({stage})\n")
+    _debug.log(f"{session.peer.remote}: closed, timeout ({stage})\n")
 
 
 eventer.name_callback("http", ready)
