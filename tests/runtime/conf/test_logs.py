@@ -79,7 +79,7 @@ def test_a_log_that_the_environment_turns_off_is_no_outlet(monkeypatch: pytest.M
 
 def test_without_a_logs_section_nothing_changes() -> None:
     logs.configure(conf.loads(b"<application/>"))
-    assert len(log.streams()) == 4
+    assert len(log.streams()) == 4 + len(log.FACILITIES)
     assert outlets("error") == ["stderr"]
 
 
