@@ -3,11 +3,16 @@
 Knows nothing of the command line (:mod:`mtev_busted.cli`) nor of how files are found (:mod:`mtev_busted.files`).
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 OUTPUTS = ("gtest", "plain", "tap", "json", "junit")
 """The values of ``--output``; the name of a file of outputs/ each."""
+
+SYSTEM_LPATH = "/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua"
+SYSTEM_CPATH = f"/usr/lib/{getattr(sys.implementation, '_multiarch', 'lua')}/lua/5.1/?.so"
+"""Where a distribution keeps Lua libraries; searched last."""
 
 DEFAULT_LPATH = "./src/?.lua;./src/?/?.lua;./src/?/init.lua"
 
@@ -44,6 +49,8 @@ class Plan:
     names: Sequence[str] | None = None
     lpath: str = DEFAULT_LPATH
     cpath: str = ""
+    system_lpath: str = SYSTEM_LPATH
+    system_cpath: str = SYSTEM_CPATH
     options: dict[str, str | bool] = field(default_factory=dict)
     enable_logs: Sequence[str] = ()
     disable_logs: Sequence[str] = ()

@@ -2,14 +2,13 @@
 
 local _, plan = ...
 
-local codes = { red = 31, green = 32, yellow = 33, magenta = 35, cyan = 36, bold = 1 }
-local M = {}
+local M = { codes = { black = 30, red = 31, green = 32, yellow = 33, blue = 34, magenta = 35, cyan = 36, white = 37, bold = 1 } }
 
-for name, code in pairs(codes) do
-  M[name] = function(text)
-    if not plan.color then return text end
-    return ("\27[%dm%s\27[0m"):format(code, text)
-  end
+-- Text in a colour, wherever it goes.
+function M.always(name, text) return ("\27[%dm%s\27[0m"):format(M.codes[name], text) end
+
+for name in pairs(M.codes) do
+  M[name] = function(text) return plan.color and M.always(name, text) or text end
 end
 
 return M

@@ -9,12 +9,12 @@ local exit = os.exit
 arg[1], arg[2] = "mtev-busted", nil
 
 -- Parts of the runner are loaded by name; each gets the loader and the plan.
-local parts = {}
+local loaded = {}
 local function use(name)
-  if parts[name] == nil then
-    parts[name] = assert(loadfile(own .. name .. ".lua"))(use, plan) or true
+  if loaded[name] == nil then
+    loaded[name] = assert(loadfile(own .. name .. ".lua"))(use, plan) or true
   end
-  return parts[name]
+  return loaded[name]
 end
 
 local function write_junit()
@@ -25,8 +25,17 @@ local function write_junit()
   plan.junit_failed = plan.junit_required
 end
 
+-- One search path of several, without those that are empty.
+local function joined(...)
+  local parts = {}
+  for _, path in ipairs({ ... }) do
+    if path ~= "" then parts[#parts + 1] = path end
+  end
+  return table.concat(parts, ";")
+end
+
 local function run()
-  local library = use("luassert/init")
+  local library = use("luassert/luassert")
   local busted = use("core")
   local base = use("outputs/base")
   for name, value in pairs({ assert = library.assert, spy = library.spy, stub = library.stub, mock = library.mock,
@@ -43,8 +52,8 @@ local function run()
   os.exit = function(status)
     use("failure").raise("error", "os.exit(" .. tostring(status) .. ") in a spec would end the run")
   end
-  if plan.lpath ~= "" then package.path = plan.lpath .. ";" .. package.path end
-  if plan.cpath ~= "" then package.cpath = plan.cpath .. ";" .. package.cpath end
+  package.path = joined(plan.lpath, package.path, plan.system_lpath)
+  package.cpath = joined(plan.cpath, package.cpath, plan.system_cpath)
   for _, name in ipairs(plan.enable_logs) do mtev.enable_log(name) end
   for _, name in ipairs(plan.disable_logs) do mtev.enable_log(name, false) end
   base.start()

@@ -26,8 +26,8 @@ describe("a failure", function()
     assert.matches("Passed in:\n(string) '1'\nExpected:\n(number) 1", message_of(assert.equal, 1, "1"), 1, true)
     assert.matches("(nil)", message_of(assert.is_true, nil), 1, true)
     assert.matches("(boolean) false", message_of(assert.is_true, false), 1, true)
-    assert.matches("(function: ", message_of(assert.is_true, print), 1, true)
-    assert.matches("(number) 0.30000000000000004", message_of(assert.equal, 0.3, 0.1 + 0.2), 1, true)
+    assert.matches("function: ", message_of(assert.is_true, print), 1, true)
+    assert.matches("(number) 0.3000000000000000444", message_of(assert.equal, 0.3, 0.1 + 0.2), 1, true)
     assert.matches("'a\\0b'", message_of(assert.is_nil, "a\0b"), 1, true)
   end)
 
@@ -49,7 +49,7 @@ describe("a failure", function()
 
   it("survives values that cannot be shown", function()
     local bad = setmetatable({}, { __tostring = function() error("no") end })
-    assert.matches("Expected to be nil", message_of(assert.is_nil, bad))
+    assert.matches("whose tostring fails", message_of(assert.is_nil, bad))
     local loop = {}
     loop.loop = loop
     assert.matches("recursive", message_of(assert.is_nil, loop))
@@ -79,13 +79,13 @@ describe("parameters and formatters", function()
     end
     assert:add_formatter(formatter)
     assert.matches("<object 7>", message_of(assert.is_nil, { id = 7 }), 1, true)
-    assert.matches("(table) {", message_of(assert.is_nil, { 1 }), 1, true)
+    assert.matches(") {", message_of(assert.is_nil, { 1 }), 1, true)
     assert:remove_formatter(formatter)
-    assert.matches("(table) {", message_of(assert.is_nil, { id = 7 }), 1, true)
+    assert.matches(") {", message_of(assert.is_nil, { id = 7 }), 1, true)
   end)
 
   it("are put back by a snapshot", function()
-    assert.matches("(table) {", message_of(assert.is_nil, { id = 7 }), 1, true)
+    assert.matches(") {", message_of(assert.is_nil, { id = 7 }), 1, true)
     assert.equal(3, assert:get_parameter("TableFormatLevel"))
   end)
 end)
@@ -116,7 +116,7 @@ describe("custom assertions", function()
   end)
 
   it("fail with the messages they were registered with", function()
-    assert.matches("Expected property (string) 'name' in:\n(table) {", message_of(assert.has_property, "name", { 1 }),
+    assert.matches("Expected property (string) 'name' in:\n(table: ", message_of(assert.has_property, "name", { 1 }),
       1, true)
     assert.matches("to not be in", message_of(assert.Not.has_property, "a", { a = 1 }))
   end)

@@ -13,13 +13,14 @@ local function has_eq(a, b)
   return mt_a and mt_a == mt_b and rawget(mt_a, "__eq")
 end
 
-local function compare(a, b, seen, path, matches)
-  if matches then
-    local verdict = matches(a, b)
+local function compare(a, b, by_content, seen, path, decide)
+  if decide then
+    local verdict = decide(a, b)
     if verdict ~= nil then return verdict end
   end
-  if equal(a, b) then return true end
-  if type(a) ~= "table" or type(b) ~= "table" or has_eq(a, b) then return false end
+  if type(a) ~= "table" or type(b) ~= "table" then return equal(a, b) end
+  if rawequal(a, b) then return true end
+  if not by_content and has_eq(a, b) then return equal(a, b) end
   local met = seen[a]
   if met and met[b] then return true end
   if not met then
@@ -30,7 +31,7 @@ local function compare(a, b, seen, path, matches)
   local depth = #path + 1
   for key, value in next, a do
     path[depth] = key
-    if not compare(value, rawget(b, key), seen, path, matches) then return false end
+    if not compare(value, rawget(b, key), false, seen, path, decide) then return false end
     for i = #path, depth, -1 do path[i] = nil end
   end
   for key in next, b do
@@ -42,11 +43,12 @@ local function compare(a, b, seen, path, matches)
   return true
 end
 
--- Whether two values have the same contents; when not, also the keys that lead to the first difference.
--- `matches(a, b)`, if given, decides a pair by true or false and leaves it open with nil.
-function M.same(a, b, matches)
+-- Whether two values have the same contents; when not, also the keys that lead to the first difference, outermost
+-- first.  by_content: do not ask the two values' own __eq.  decide(a, b), if given, decides a pair by true or false and
+-- leaves it open with nil.
+function M.same(a, b, by_content, decide)
   local path = {}
-  if compare(a, b, {}, path, matches) then return true end
+  if compare(a, b, by_content, {}, path, decide) then return true end
   return false, path
 end
 
@@ -54,7 +56,7 @@ local function copy(value, seen)
   if type(value) ~= "table" then return value end
   if seen[value] then return seen[value] end
   local mt = debug.getmetatable(value)
-  if mt and rawget(mt, "__luassert_opaque") then return value end
+  if type(mt) == "table" and rawget(mt, "__luassert_opaque") then return value end
   local result = {}
   seen[value] = result
   for key, inner in next, value do rawset(result, copy(key, seen), copy(inner, seen)) end
@@ -72,7 +74,15 @@ function M.unpack(list, first, last) return unpack(list, first or 1, last or lis
 function M.callable(value)
   if type(value) == "function" then return true end
   local mt = debug.getmetatable(value)
-  return type(mt) == "table" and type(rawget(mt, "__call")) == "function"
+  return type(mt) == "table" and M.callable(rawget(mt, "__call"))
+end
+
+-- Whether tostring gives a text of the value's own making.
+function M.hastostring(value)
+  local kind = type(value)
+  if kind == "string" or kind == "number" then return true end
+  local mt = debug.getmetatable(value)
+  return type(mt) == "table" and rawget(mt, "__tostring") ~= nil
 end
 
 return M

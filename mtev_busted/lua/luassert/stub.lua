@@ -2,6 +2,7 @@
 
 local use = ...
 local compare = use("luassert/compare")
+local matcher = use("luassert/matcher")
 local spy = use("luassert/spy")
 local pack, unpack = compare.pack, compare.unpack
 
@@ -30,25 +31,28 @@ local function verbs(self, put)
   }
 end
 
--- Replaces holder[key] by a stub that returns the further arguments; without a holder: a stub of its own.
+-- Replaces holder[key] by a stub that returns the further arguments, or calls the only one if it is a function; without
+-- a holder: a stub of its own.
 function stub.new(holder, key, ...)
-  if holder == nil and key == nil then holder, key = { stub = nothing }, "stub" end
-  if type(holder) ~= "table" or key == nil then error("stub.new(): a table and a key are expected", 2) end
+  if holder == nil and key == nil then holder, key = {}, "" end
+  if type(holder) ~= "table" or key == nil then
+    error("stub.new(): Can only create stub on a table key, call with 2 params; table, key", 2)
+  end
   if holder[key] ~= nil and not compare.callable(holder[key]) then
-    error("stub.new(): '" .. tostring(key) .. "' is a " .. type(holder[key]) .. ", not a function", 2)
+    error("stub.new(): The element for which to create a stub must either be callable, or be nil; '" .. tostring(key)
+      .. "' is a " .. type(holder[key]), 2)
   end
   local first = ...
   local default = nothing
-  if select("#", ...) == 1 and type(first) == "function" then default = first
+  if select("#", ...) == 1 and compare.callable(first) then default = first
   elseif select("#", ...) > 0 then default = answering(pack(...)) end
 
   local special, answer = {}, nil -- answers to certain arguments; the answer set by `returns` or `invokes`
 
   local self = spy.new(function(...)
-    local arguments = pack(...)
-    local record = { vals = arguments, refs = arguments }
+    local record = special[1] and matcher.record(...)
     for i = #special, 1, -1 do
-      if spy.fits(record, special[i].arguments) then return special[i].answer(...) end
+      if matcher.fits(record, special[i].arguments) then return special[i].answer(...) end
     end
     return (answer or default)(...)
   end)
@@ -57,7 +61,7 @@ function stub.new(holder, key, ...)
   self.returns, self.invokes = always.returns, always.invokes
   self.by_default = verbs(self, function(f) default = f end)
   self.on_call_with = function(...)
-    local arguments = compare.deepcopy(pack(...))
+    local arguments = matcher.record(...).vals
     return verbs(self, function(f) special[#special + 1] = { arguments = arguments, answer = f } end)
   end
   return spy.install(holder, key, self)
