@@ -19,6 +19,7 @@ from luamtev import bridge
 from luamtev.api import (
     addresses,
     bignum,
+    cluster,
     conf,
     crypto,
     digests,
@@ -46,6 +47,7 @@ from runtime.log import stream_find
 FAMILIES = (
     addresses,
     log,
+    cluster,
     conf,
     digests,
     dns,

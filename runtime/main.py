@@ -143,6 +143,7 @@ def _reload(configuration: conf.Conf) -> None:
         if configuration.unwritten:
             configuration.save()
         configuration.reload()
+        services.reload(configuration)
     except conf.ConfError as bad:
         log.stream_find("error/conf").log(f"configuration not reloaded: {bad}\n")
 

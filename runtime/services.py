@@ -1,4 +1,4 @@
-"""The listeners of a configuration, from their opening to the last answer.  Manual: Listeners, REST.
+"""The listeners and clusters of a configuration, from their opening to the last answer.  Manual: Listeners, REST.
 
 Few programs listen, so what it takes is imported only for those that do.
 """
@@ -27,6 +27,11 @@ def open_listeners(configuration: Conf) -> None:
 
     Raises :exc:`runtime.conf.ConfError` with file and line."""
     root = configuration.root_name
+    if configuration.get_section("//clusters") is not None:
+        from runtime import cluster
+
+        cluster.init(configuration)
+        register("runtime.cluster:mount")
     listens = configuration.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener")
     if not listens and "runtime.http" not in sys.modules:
         return
@@ -41,7 +46,11 @@ def open_listeners(configuration: Conf) -> None:
 
 
 def start() -> None:
-    """Accept connections.  Raises :exc:`runtime.conf.ConfError` for a listener of a type that nobody has."""
+    """Accept connections, and meet the clusters.
+
+    Raises :exc:`runtime.conf.ConfError` for a listener of a type that nobody has."""
+    if "runtime.cluster" in sys.modules:
+        sys.modules["runtime.cluster"].start()
     if "runtime.net" in sys.modules:
         from runtime import net
 
@@ -51,8 +60,16 @@ def start() -> None:
             raise ConfError(str(mistake)) from None
 
 
+def reload(configuration: Conf) -> None:
+    """Have the clusters take a configuration that was read again.  Raises :exc:`runtime.conf.ConfError`."""
+    if "runtime.cluster" in sys.modules:
+        sys.modules["runtime.cluster"].reload(configuration)
+
+
 def stop() -> None:
-    """Accept no more, and let the requests in flight end; not from a loop thread."""
+    """Leave the clusters, accept no more, and let the requests in flight end; not from a loop thread."""
+    if "runtime.cluster" in sys.modules:
+        sys.modules["runtime.cluster"].stop()
     if "runtime.net" not in sys.modules:
         return
     from runtime import http, net

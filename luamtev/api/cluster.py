@@ -1,0 +1,59 @@
+"""Clusters for Lua: found by name, then asked by it.  Manual: mtev.cluster."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from luamtev.bridge import LuaError
+
+if TYPE_CHECKING:
+    from luamtev.state import State
+    from runtime.cluster import Cluster
+
+
+def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+    """What ``mtev/cluster.lua`` builds on."""
+    return {
+        "cluster_exists": lambda name: _find(name) is not None,
+        "cluster_size": lambda name: _known(name).size,
+        "cluster_oldest": lambda name: _known(name).am_i_oldest_node(),
+        "cluster_owners": _owners,
+        "cluster_own": lambda name, key, count: _counted(_known(name).do_i_own, key, count),
+        "cluster_nodes": lambda name: [_row(each) for each in _known(name).nodes()],
+    }
+
+
+def _find(name: bytes) -> "Cluster | None":
+    clusters = sys.modules.get("runtime.cluster")  # there if the configuration has any
+    found: Cluster | None = None if clusters is None else clusters.by_name(name.decode("utf-8", "replace"))
+    return found
+
+
+def _known(name: bytes) -> "Cluster":
+    found = _find(name)
+    if found is None:
+        raise LuaError(f"there is no cluster '{name.decode('utf-8', 'replace')}' any more")
+    return found
+
+
+def _owners(name: bytes, key: bytes, count: float) -> Any:
+    return [_row(each) for each in _counted(_known(name).owners, key, count)]
+
+
+def _counted(ask: Callable[[bytes, int], Any], key: bytes, count: float) -> Any:
+    try:
+        return ask(key, int(count))
+    except ValueError as mistake:
+        raise LuaError(str(mistake)) from None
+
+
+def _row(node: Any) -> dict[str, Any]:
+    return {
+        "id": str(node.id),
+        "cn": node.cn,
+        "address": node.address,
+        "port": node.port,
+        "dead": node.dead,
+        "boot_time": node.boot_time / 1e6,
+        "last_contact": node.last_contact,
+    }
