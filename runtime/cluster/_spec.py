@@ -146,8 +146,8 @@ def _boolean(conf: Conf, section: Section, text: str) -> bool:
 def check_apart(spec: Spec, others: list[Spec], me: UUID) -> None:
     """Raises :exc:`ConfError` where heartbeats of *spec* could be taken for those of another cluster.
 
-    A datagram names no cluster: it is known by the port it comes to and the key it is under.  So two have ports of their
-    own, and keys of their own where anybody but *me* is in both."""
+    A datagram names no cluster: it is known by the port it comes to and the key it is under.  So two have ports of
+    their own, and keys of their own where anybody but *me* is in both."""
     for other in others:
         if other.name == spec.name:
             continue
