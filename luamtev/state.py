@@ -42,6 +42,7 @@ from luamtev.api import (
     xml,
 )
 from runtime import eventer, main
+from runtime.hooks import CONTINUE
 from runtime.log import stream_find
 
 FAMILIES = (
@@ -90,6 +91,9 @@ class Host:
     print_stream: str = "error"
     """The log stream `print` writes to."""
 
+
+REST = 0.05
+"""Seconds for which a state whose kernel failed is left alone."""
 
 host = Host()
 """Set once by the program, before it makes a state."""
@@ -152,6 +156,8 @@ class State:
         self.busy = False  # Lua is running
         self._terminate = terminate
         self._pump_due = False
+        self._reactor_fd: int | None = None
+        self._recovery: Any = None  # the timer that ends the rest after a failure
         self._timer: Any = None
         self._timer_at = inf
         self._watcher: Any = None
@@ -168,29 +174,22 @@ class State:
         """Require *module* and run its *function* as a coroutine, up to its first suspension.
 
         Errors go the way of every coroutine's: to the log, and with tragedy_terminates the process ends."""
-        self._enter("call", os.fsencode(module), function.encode())
+        self._within("call", os.fsencode(module), function.encode())
 
     def serve(self, *request: Any) -> tuple[bool, int, bytes | None]:
         """Begin to serve a request (the library `web`).
 
         Returns whether its handler has returned already, and the status and all the bytes of its response if those are
-        there to be sent."""
-        assert self._border is not None
-        self._border.check_hub()
-        if self.busy:
-            raise bridge.NotOnHub("Lua is running already on this thread")
-        self.busy = True
-        try:
-            delay, over, code, data = self._entries["serve"](*request)
-        finally:
-            self.busy = False
-        if delay >= 0:
-            self._schedule(delay)
+        there to be sent.  Raises :exc:`StateError` when the state has failed or is closed."""
+        answer = self._within("serve", *request)
+        if answer is None:
+            raise StateError("the request could not be handed to Lua")
+        over, code, data = answer
         return over, code, data
 
     def tell_socket(self, *event: Any) -> None:
         """Tell of an event on a WebSocket connection (the library `web`)."""
-        self._enter("socket", *event)
+        self._within("socket", *event)
 
     def can_enter(self) -> bool:
         """Whether Lua may be entered here and now.  From any thread."""
@@ -200,26 +199,17 @@ class State:
         """Call the function that Lua registered under *number*; on this thread, when no Lua runs."""
         border = self._border
         assert border is not None
-        border.check_hub()
-        self.busy = True
-        try:
-            return int(self._entries["hook"](number, *map(border.plain, arguments)))
-        finally:
-            self.busy = False
+        answer = self._within("hook", number, *map(border.plain, arguments))
+        return CONTINUE if answer is None else int(answer[0])
 
     def inspect(self, *question: bytes) -> Any:
         """What the state says of itself: to ``state``, or to ``xcall`` and a query in JSON.  When nobody runs in it."""
-        if self._border is None:
-            return {"error": "closed"}
-        self._border.check_hub()
-        self.busy = True
-        try:
-            said: bytes = self._entries["inspect"](*question)
-        finally:
-            self.busy = False
+        answer = self._within("inspect", *question)
+        if answer is None:
+            return {"error": "closed" if self._border is None else "failed"}
         import json
 
-        return json.loads(said.decode("utf-8", "replace"))
+        return json.loads(answer[0].decode("utf-8", "replace"))
 
     def ticket_done(self, ticket: int, *values: bytes | float | bool | None) -> None:
         """The work behind *ticket* is done: its coroutine resumes with *values*.  From any thread."""
@@ -239,11 +229,11 @@ class State:
             raise bridge.NotOnHub("a Lua state cannot be closed from inside")
         if self in _states:
             _states.remove(self)
-        for watcher in (self._timer, self._watcher):
+        for watcher in (self._timer, self._watcher, self._recovery):
             if watcher is not None:
                 watcher.stop()
                 watcher.close()
-        self._timer = self._watcher = None
+        self._timer = self._watcher = self._recovery = None
         while self.tickets:
             self.tickets.popitem()[1].cancel()
         while self.closers:
@@ -268,15 +258,12 @@ class State:
         load = border.load(_LOADER, "luamtev/loader.lua")
         load_library = load(border.table(_libraries()))
         entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
-        names = ["pump", "wake", "call", "inspect", "hook"]
+        names = ["pump", "wake", "call", "inspect", "hook", "recover"]
         if self.exchanges is not None:
             names += ["serve", "socket"]
         self._entries = {name: entries[name.encode()] for name in names}
-        loop = self.thread.loop
-        reactor_fd = entries[b"reactor_fd"]
-        if reactor_fd is not None:
-            self._watcher = loop.io(reactor_fd, 1)
-            self._watcher.start(self._pump)
+        self._reactor_fd = entries[b"reactor_fd"]
+        self._watch_reactor()
 
     def _settings(self) -> dict[str, Any]:
         options = self.options
@@ -303,24 +290,55 @@ class State:
             "constants": _constants(),
         }
 
-    def _enter(self, entry: str, *args: Any) -> None:
+    def _within(self, entry: str, *args: Any) -> tuple[Any, ...] | None:
+        """The one way into Lua: calls *entry* and has the kernel called again when it wants to be.
+
+        Every entry returns that first; what else it returns is returned here, or None when it failed or the state is
+        closed.  A failure that gets as far as here is the kernel's own or memory's; it is logged, and the state goes
+        on after a rest."""
         if self._border is None:
-            return
+            return None
         self._border.check_hub()
         if self.busy:
             raise bridge.NotOnHub("Lua is running already on this thread")
         self.busy = True
         try:
-            delay = self._entries[entry](*args)
+            result = self._entries[entry](*args)
+        except bridge.LuaCrash as failure:
+            self._rest()
+            self.fail(f"in the kernel, on {entry}: {_message(failure)}".encode("utf-8", "surrogateescape"))
+            return None
         finally:
             self.busy = False
-        self._schedule(delay)
+        if type(result) is tuple:
+            self._schedule(result[0])
+            return result[1:]
+        self._schedule(result)
+        return ()
+
+    def _rest(self) -> None:
+        """Leave the state alone for a while: a failure that repeats itself shall not take all the time there is."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
+        if self._recovery is None:
+            self._recovery = self.thread.after(REST, self._recover)
+
+    def _recover(self) -> None:
+        self._recovery = None
+        if self._within("recover") is not None:
+            self._watch_reactor()
+
+    def _watch_reactor(self) -> None:
+        if self._watcher is None and self._reactor_fd is not None:
+            self._watcher = self.thread.watch(self._reactor_fd, 1, self._pump)
 
     def _schedule(self, delay: float) -> None:
         if delay == 0:
             if not self._pump_due:
                 self._pump_due = True
-                self.thread.loop.run_callback(self._pump_next)
+                self.thread.soon(self._pump_next)
         elif delay > 0:
             at = time.monotonic() + delay
             if at < self._timer_at:
@@ -331,8 +349,7 @@ class State:
             self._timer.stop()
             self._timer.close()
         self._timer_at = at
-        self._timer = self.thread.loop.timer(delay)
-        self._timer.start(self._timer_due, update=True)
+        self._timer = self.thread.after(delay, self._timer_due)
 
     def _timer_due(self) -> None:
         self._timer_at = inf
@@ -343,11 +360,11 @@ class State:
         self._pump()
 
     def _pump(self) -> None:
-        self._enter("pump")
+        self._within("pump")
 
     def _deliver(self, ticket: int, values: tuple[bytes | float | bool | None, ...]) -> None:
         if self.tickets.pop(ticket, None) is not None:
-            self._enter("wake", ticket, *values)
+            self._within("wake", ticket, *values)
 
     def _ticket_cancel(self, ticket: int) -> None:
         pending = self.tickets.pop(ticket, None)

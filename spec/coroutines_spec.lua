@@ -386,3 +386,95 @@ describe("mtev.cancel_coro", function()
     assert.has_error(function() mtev.cancel_coro() end)
   end)
 end)
+
+describe("a suspension below a C function", function()
+  local function in_gsub(f) return string.gsub("a", ".", function() f() end) end
+  local function in_sort(f) return table.sort({ 2, 1 }, function() f() end) end
+  local function in_require(f)
+    package.preload["spec.suspends"] = function() f() end
+    package.loaded["spec.suspends"] = nil
+    return require("spec.suspends")
+  end
+  local function in_load(f) return assert(load(function() f() end)) end
+  local below = { gsub = in_gsub, sort = in_sort, require = in_require, load = in_load }
+  local waits = {
+    sleep = function() mtev.sleep(0.001) end,
+    ["sleep of 0"] = function() mtev.sleep(0) end,
+    ["waitfor with a limit"] = function() mtev.waitfor("spec.nobody", 0.001) end,
+    ["waitfor without"] = function() mtev.waitfor("spec.nobody") end,
+    ["a name server"] = function() mtev.dns("127.0.0.1"):lookup("example.com") end,
+  }
+  local inside = {
+    ["the coroutine itself"] = function(f) f() end,
+    ["a coroutine of wrap"] = function(f) coroutine.wrap(f)() end,
+    ["one of resume"] = function(f)
+      local ok, message = coroutine.resume(coroutine.create(f))
+      if not ok then error(message, 0) end
+    end,
+    ["one inside another"] = function(f) coroutine.wrap(function() coroutine.wrap(f)() end)() end,
+  }
+
+  for c_name, c_function in pairs(below) do
+    for wait_name, wait in pairs(waits) do
+      for inside_name, enter in pairs(inside) do
+        it("is an error and leaves nothing behind: " .. c_name .. ", " .. wait_name .. ", " .. inside_name, function()
+          local ok, message = pcall(c_function, function() enter(wait) end)
+          assert.is_false(ok)
+          assert.is_truthy(tostring(message):find("across a C-call boundary", 1, true), message)
+          local slept = mtev.sleep(0.002)
+          assert.is_true(slept:seconds() >= 0.0019)
+          mtev.notify("spec.nobody", "kept")
+          assert.are.equal("kept", (select(2, mtev.waitfor("spec.nobody", 5))))
+        end)
+      end
+    end
+  end
+
+  it("is not needed to spawn, to notify or to pass values to the outer coroutine", function()
+    local trace = {}
+    mtev.coroutine_spawn(function()
+      local _, told = mtev.waitfor("spec.inner", 5)
+      trace[#trace + 1] = told
+    end)
+    string.gsub("a", ".", function()
+      local generate = coroutine.wrap(function()
+        mtev.coroutine_spawn(function() mtev.sleep(0) trace[#trace + 1] = "spawned" mtev.notify("spec.over") end)
+        mtev.notify("spec.inner", "notified")
+        coroutine.yield("own")
+      end)
+      trace[#trace + 1] = generate()
+    end)
+    mtev.waitfor("spec.over", 5)
+    assert.are.same({ "notified", "own", "spawned" }, trace)
+  end)
+
+  it("goes on as ever in a coroutine that was made there and is resumed outside", function()
+    local made
+    string.gsub("a", ".", function() made = coroutine.wrap(function() mtev.sleep(0) return "slept" end) end)
+    assert.are.equal("slept", made())
+  end)
+end)
+
+describe("a coroutine that waited", function()
+  it("leaves the place to the next waiter, whatever it waits for afterwards", function()
+    local got = {}
+    mtev.coroutine_spawn(function()
+      mtev.waitfor("spec.place", 5)
+      mtev.notify("spec.first")
+      mtev.sleep(0.001)
+      got[#got + 1] = "first slept"
+      mtev.notify("spec.slept")
+    end)
+    mtev.coroutine_spawn(function()
+      mtev.waitfor("spec.first", 5)
+      local _, told = mtev.waitfor("spec.place", 5)
+      got[#got + 1] = told
+      mtev.notify("spec.second")
+    end)
+    mtev.notify("spec.place", "for the first")
+    mtev.waitfor("spec.slept", 5)
+    mtev.notify("spec.place", "for the second")
+    mtev.waitfor("spec.second", 5)
+    assert.are.same({ "first slept", "for the second" }, got)
+  end)
+end)

@@ -84,8 +84,7 @@ class Child:
         if self._pidfd < 0:
             threading.Thread(target=self._wait_blocking, name=f"child/{self.pid}", daemon=True).start()
             return
-        self._watcher = self._state.thread.loop.io(self._pidfd, 1)
-        self._watcher.start(self._reap)
+        self._watcher = self._state.thread.watch(self._pidfd, 1, self._reap)
 
     def _unwatch(self) -> None:
         if self._watcher is not None:

@@ -14,8 +14,7 @@ class Watch:
         self.state = state
         self.mask = mask
         self.ticket = ticket
-        self.watcher: Any = state.thread.loop.io(fd, mask)
-        self.watcher.start(self.ready)
+        self.watcher: Any = state.thread.watch(fd, mask, self.ready)
 
     def ready(self) -> None:
         """The hub saw the descriptor ready."""

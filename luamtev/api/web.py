@@ -62,14 +62,18 @@ class Exchanges:
         """Run the handler of *mount*; on the state's thread, which need not be that of the response."""
         state = self._state
         if state.busy:  # a response that ends in Lua may bring the next request with it
-            state.thread.loop.run_callback(self.serve, mount, response)
+            state.thread.soon(self.serve, mount, response)
             return
         self._last = handle = self._last + 1
         self.open[handle] = response
         request = response.request
         config = config_id(request.peer)
         date = response.date_if_plain() if response.owner is state.thread else None
-        over, code, data = state.serve(handle, mount, request.method, request.path, config, date)
+        try:
+            over, code, data = state.serve(handle, mount, request.method, request.path, config, date)
+        except Exception:
+            self.open.pop(handle, None)
+            raise
         if over:
             self.open.pop(handle, None)
         if data is not None:
@@ -85,7 +89,7 @@ class Exchanges:
         """Tell Lua of an *event* on a WebSocket connection, after those before it."""
         self._untold.append(event)
         if not self._state.can_enter():  # what is sent from Lua, or from an aco, may end the connection
-            self._state.thread.loop.run_callback(self._tell_all)
+            self._state.thread.soon(self._tell_all)
         else:
             self._tell_all()
 

@@ -1,5 +1,6 @@
 -- Puts a new state together: the kernel, the reactor, the mtev table and the globals of the contract.
--- Returns the functions by which the rest of the process enters Lua.
+-- Returns the functions by which the rest of the process enters Lua; each returns first when the kernel wants to be
+-- called next (seconds, or -1 for not before somebody wakes a task), then what it was called for.
 
 local border, settings, load_library = ...
 
@@ -92,11 +93,12 @@ local inspect -- few states are ever asked
 local entries = {
   pump = kernel.pump,
   wake = kernel.wake,
+  recover = kernel.recover,
   call = function(module_name, function_name) return kernel.start(call, module_name, function_name) end,
-  hook = home.call_hook,
+  hook = function(...) return kernel.answer(home.call_hook, ...) end,
   inspect = function(...)
     inspect = inspect or load_library("inspect", home)
-    return inspect(...)
+    return kernel.answer(inspect, ...)
   end,
   reactor_fd = reactor.fd,
 }

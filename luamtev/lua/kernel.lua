@@ -44,6 +44,7 @@ local PARK = setmetatable({}, { __tostring = function() return "park" end }) -- 
 local kernel = {}
 local current = nil -- the running task
 local depth = 0 -- nested resumes
+local confined = false -- inside a user's coroutine that runs below a C function: what suspends there would not get out
 local tasks = {} -- coroutine -> task, all that started and have not ended
 local waiters, mailboxes, tickets = {}, {}, {}
 local last_ticket = 0
@@ -54,6 +55,7 @@ local resumable, resumable_count = {}, 0 -- the same while they are being resume
 local heap_at, heap_task, heap_count = {}, {}, 0
 local slice_end, breaths = 0, 0 -- the end is false where nobody has looked at the clock yet
 local visits = 0
+local answering = false -- somebody outside waits for what a function returns
 local collection_due = false -- or "step", or "full"
 local next_full_collection = 0 -- not before then
 local gc_full, gc_step = settings.gc_full, settings.gc_step
@@ -136,8 +138,8 @@ local function describe(err)
   return ok and text or "error object is a " .. type(err) .. " value"
 end
 
-local function ended(task, previous, ok, what)
-  current, depth = previous, depth - 1
+local function ended(task, previous, outside, ok, what)
+  current, depth, confined = previous, depth - 1, outside
   if what == PARK and ok then
     if not tasks[task.co] then abandon(task) end -- cancelled while it ran
     return
@@ -152,14 +154,17 @@ local begin_visit -- set where Lua can be interrupted
 local function run(task, ...)
   if depth == 0 and begin_visit then begin_visit() end
   if depth >= STACK_DEPTH then error("C stack overflow", 0) end
-  local previous = current
-  current, depth = task, depth + 1
-  return ended(task, previous, raw_resume(task.co, ...))
+  local previous, outside = current, confined
+  current, depth, confined = task, depth + 1, false
+  return ended(task, previous, outside, raw_resume(task.co, ...))
 end
+
+-- Whether a suspension here would get through to the kernel.
+local function yieldable() return current and not confined and isyieldable() end
 
 local function parkable()
   if not current then error("this call suspends and needs a coroutine", 3) end
-  if not isyieldable() then error("attempt to suspend across a C-call boundary", 3) end
+  if confined or not isyieldable() then error("attempt to suspend across a C-call boundary", 3) end
 end
 
 kernel.parkable = parkable -- raises unless the caller may suspend
@@ -200,10 +205,10 @@ end
 -- Resumes *task* with values, to its next suspension, before it returns.  Where resumes nest too deep the running task
 -- and all those around it give way: they yield, and go on in the same order from a fresh stack.
 local function switch(task, ...)
-  if depth < SWITCH_DEPTH or not current or not isyieldable() then
+  if depth < SWITCH_DEPTH or not yieldable() then
     run(task, ...)
     if gave_way_count == 0 then return end
-    if not current or not isyieldable() then return catch_up() end
+    if not yieldable() then return catch_up() end
   else
     local n, values = select("#", ...), { ... }
     give_way(function() if tasks[task.co] == task then return run(task, unpack(values, 1, n)) end end)
@@ -315,6 +320,26 @@ function kernel.start(f, ...)
   return delay()
 end
 
+-- Entry for the rest of the process: calls f(...), outside every task.  Returns delay() and the first f returns.
+function kernel.answer(f, ...)
+  if begin_visit then begin_visit() end
+  slice_end, answering = false, true
+  local result = f(...)
+  answering = false
+  if gave_way_count > 0 then catch_up() end
+  count_visit()
+  return delay(), result
+end
+
+-- Entry for the rest of the process when an entry failed: whatever ran is not running any more.  Returns delay().
+function kernel.recover()
+  current, depth, confined, answering = nil, 0, false, false
+  for i = resumable_count, 1, -1 do give_way(resumable[i]) end
+  resumable_count = 0
+  if gave_way_count > 0 then catch_up() end
+  return delay()
+end
+
 -- Coroutines, time, notification ------------------------------------------------------------------------------------
 
 function kernel.spawn(f, ...)
@@ -371,7 +396,7 @@ function kernel.breathe()
   breaths = 0
   local now = monotonic()
   slice_end = slice_end or now + SLICE
-  if now < slice_end or not current or not isyieldable() then return end
+  if now < slice_end or not yieldable() then return end
   set_ready(current)
   yield(PARK)
 end
@@ -458,11 +483,11 @@ local relay
 local function relay_resume(co, ...)
   relaying[co] = nil
   depth = depth + 1
-  return relay(co, raw_resume(co, ...))
+  return relay(co, false, raw_resume(co, ...))
 end
 
-function relay(co, ...)
-  depth = depth - 1
+function relay(co, outside, ...)
+  depth, confined = depth - 1, outside
   local ok, what = ...
   if what == PARK and ok then
     relaying[co] = true
@@ -474,8 +499,9 @@ end
 local function resume(co, ...)
   if relaying[co] then return false, "cannot resume normal coroutine" end
   if depth >= STACK_DEPTH then return false, "C stack overflow" end
-  depth = depth + 1
-  return relay(co, raw_resume(co, ...))
+  local outside = confined
+  depth, confined = depth + 1, outside or not isyieldable()
+  return relay(co, outside, raw_resume(co, ...))
 end
 
 local function unwrap(ok, ...)
@@ -502,7 +528,7 @@ if settings.interrupt_time then
   local limit, expired = huge, false
 
   local function check()
-    if not current or not (expired or monotonic() > limit) then return end
+    if not (current or answering) or not (expired or monotonic() > limit) then return end
     if debug.getinfo(2, "S").source == "@luamtev/kernel.lua" then return end -- its registries stay whole
     if not expired then
       expired = true

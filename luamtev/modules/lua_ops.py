@@ -67,7 +67,7 @@ def _ask_all(response: Response, *question: bytes) -> None:
 def _later(function: Callable[[state.State], object], one: state.State) -> Callable[[], object]:
     def run() -> None:
         if one.busy:
-            one.thread.loop.run_callback(run)
+            one.thread.soon(run)
         else:
             function(one)
 

@@ -59,8 +59,7 @@ class Aco(greenlet):
         Raises TimeoutError with ETIME after *timeout* seconds."""
         timer = None
         if timeout is not None:
-            timer = self.thread.loop.timer(max(0.0, timeout))
-            timer.start(self.resume, self._ticket, _TIMED_OUT, update=True)
+            timer = self.thread.after(timeout, self.resume, self._ticket, _TIMED_OUT)
         try:
             value = self.thread.hub.switch()
         finally:

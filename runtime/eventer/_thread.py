@@ -118,6 +118,27 @@ class LoopThread:
         else:
             function()
 
+    def soon(self, function: Callable[..., object], *args: Any) -> None:
+        """Have ``function(*args)`` run when this loop turns next, guarded.  On this thread only."""
+        self.loop.run_callback(self.guarded, function, *args)
+
+    def watch(self, fd: int, events: int, function: Callable[[], object]) -> Any:
+        """Have *function* called, guarded, whenever descriptor *fd* is ready: for reading (1), writing (2) or both (3).
+
+        On this thread only.  Returns a gevent watcher, for the caller to hold, to stop and to close.
+        Raises OSError or ValueError for what is no such descriptor."""
+        watcher = self.loop.io(fd, events)
+        watcher.start(self.guarded, function)
+        return watcher
+
+    def after(self, delay: float, function: Callable[..., object], *args: Any) -> Any:
+        """Have ``function(*args)`` called once, guarded, in *delay* seconds.  On this thread only.
+
+        Returns a gevent watcher, as :meth:`watch` does."""
+        watcher = self.loop.timer(max(0.0, delay))
+        watcher.start(self.guarded, function, *args, update=True)
+        return watcher
+
     def is_on_hub(self) -> bool:
         """Whether the caller is on this thread's hub, as callbacks are, and in no aco or other greenlet."""
         return gevent.getcurrent() is self.hub

@@ -134,3 +134,53 @@ def test_requests_and_sections_cross_as_tables(lua: Any) -> None:
     lua.on_thread(lambda: HOOK.invoke(request, element))
     assert "GET\t/p\ta=b\th\tnil\n/a/b\tb\td\n" in lua.printed()
     lua.close()
+
+
+GOES_ON = """
+    function work()
+      mtev.coroutine_spawn(function() mtev.sleep(0.01) print("slept") mtev.notify("slept") end)
+      mtev.coroutine_spawn(function() mtev.waitfor("slept") print("told") os.exit(0) end)
+    end
+    function notify() mtev.notify("work", 1) end
+    package.loaded.taker = { work = work, notify = notify }
+    _G.mtev_xcall = function() work() return "asked" end
+    function main()
+      mtev.coroutine_spawn(function()
+        print((select(2, mtev.waitfor("work"))))
+        mtev.sleep(0)
+        print("after sleep(0)")
+        os.exit(0)
+      end)
+      mtev.hook("test_lua_hook", "taker", "FUNCTION")
+      os.exit(0)
+    end
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "printed"), [("work", "slept\ntold\n"), ("notify", "1\nafter sleep(0)\n"), (None, "slept\ntold\n")]
+)
+def test_what_a_hook_or_an_xcall_sets_going_goes_on_while_nothing_else_happens(
+    lua: Any, function: str | None, printed: str
+) -> None:
+    lua(GOES_ON.replace("FUNCTION", function or "work"))
+    if function is None:
+        assert lua.on_thread(lambda: lua.states[0].inspect(b"xcall", b"{}")) == {"result": "asked"}
+    else:
+        assert lua.on_thread(lambda: HOOK.invoke()) == hooks.CONTINUE
+    assert lua.status() == 0
+    assert lua.printed() == printed
+    lua.close()
+
+
+def test_a_hook_that_spins_is_interrupted(lua: Any) -> None:
+    lua(
+        """
+        package.loaded.taker = { spin = function() while true do end end }
+        function main() mtev.hook("test_lua_hook", "taker", "spin") os.exit(0) end
+        """,
+        interrupt_time=0.05,
+    )
+    assert lua.on_thread(lambda: HOOK.invoke()) == hooks.CONTINUE
+    assert "interrupted!" in lua.errors()
+    lua.close()

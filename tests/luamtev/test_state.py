@@ -8,6 +8,7 @@ import subprocess
 import sysconfig
 import threading
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -95,6 +96,101 @@ def test_a_pcall_in_a_loop_does_not_outlive_the_interruption(lua: Any) -> None:
         interrupt_time=0.02,
     )
     assert lua.status() == 0
+
+
+def test_after_an_interruption_everything_goes_on_and_the_next_one_comes_too(lua: Any) -> None:
+    lua.start(
+        """
+        function main()
+          for turn = 1, 3 do
+            mtev.coroutine_spawn(function() mtev.sleep(0) print("spinning", turn) while true do end end)
+            mtev.sleep(0.01)
+            local x = 0
+            for i = 1, 200000 do x = x + i end -- many looks at the clock, all of them in time
+            print("worked", x)
+          end
+          os.exit(0)
+        end
+        """,
+        interrupt_time=0.1,
+    )
+    assert lua.status() == 0
+    assert lua.printed() == "".join(f"spinning\t{turn}\nworked\t20000100000\n" for turn in (1, 2, 3))
+    assert lua.errors().count("interrupted!") == 3
+
+
+BROKEN = """
+    -- Breaks the kernel itself, once, on the given entry.
+    local function break_kernel()
+      jit.off()
+      jit.flush()
+      debug.sethook(function()
+        if debug.getinfo(2, "S").source ~= "@luamtev/kernel.lua" then return end
+        debug.sethook()
+        error("broken on purpose")
+      end, "", 1)
+    end
+    function main()
+      mtev.coroutine_spawn(function()
+        for turn = 1, 3 do mtev.sleep(0.01) print("turn", turn) end
+        local server = mtev.socket("inet")
+        server:bind("127.0.0.1", 0)
+        server:listen(5)
+        local _, port = server:sock_name()
+        mtev.coroutine_spawn(function() mtev.socket("inet"):connect("127.0.0.1", port) end)
+        print("accepted", server:accept() ~= nil)
+        os.exit(0)
+      end)
+      mtev.sleep(0.005)
+      break_kernel()
+    end
+"""
+
+
+@pytest.mark.parametrize("reactor", ["epoll", "hub"])
+def test_a_failure_of_the_kernel_is_logged_and_the_coroutines_go_on(lua: Any, reactor: str) -> None:
+    lua.start(BROKEN, reactor=reactor)
+    assert lua.status() == 0
+    assert lua.printed() == "turn\t1\nturn\t2\nturn\t3\naccepted\ttrue\n"
+    assert "lua error: in the kernel, on pump: " in lua.errors()
+    assert "broken on purpose" in lua.errors()
+
+
+def test_a_failure_of_the_kernel_ends_the_process_where_tragedies_do(lua: Any) -> None:
+    lua.start(BROKEN, tragedy_terminates=True)
+    assert lua.status() == 255
+    assert "broken on purpose" in lua.errors()
+    assert "Unrecoverable run-time error" in lua.errors()
+
+
+def test_a_failure_that_repeats_itself_leaves_the_loop_to_others(lua: Any) -> None:
+    lua.start(
+        """
+        function main()
+          local server = mtev.socket("inet")
+          server:bind("127.0.0.1", 0)
+          server:listen(5)
+          mtev.coroutine_spawn(function() server:accept() end)
+          mtev.sleep(0)
+          jit.off()
+          debug.sethook(function()
+            if debug.getinfo(2, "S").source == "@luamtev/kernel.lua" then error("for ever") end
+          end, "", 1)
+        end
+        """
+    )
+    seen: Queue[int] = Queue()
+
+    def look() -> None:
+        seen.put(lua.errors().count("for ever"))
+
+    def later() -> None:
+        eventer.add_in(lambda *_: look(), None, 0.3)
+
+    while "for ever" not in lua.errors():
+        lua.on_thread(lambda: None)
+    lua.on_thread(later)
+    assert 0 < seen.get(timeout=30) < 100
 
 
 def test_interruption_spares_those_who_take_short_turns(lua: Any) -> None:

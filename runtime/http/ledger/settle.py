@@ -37,7 +37,7 @@ def completed(response: Response) -> None:
         entries = _entries[owner] = []
         owner.at_stop(lambda: _settle_gathered(_entries.pop(owner)))
     if not entries:
-        owner.loop.run_callback(_settle_gathered, entries)
+        owner.soon(_settle_gathered, entries)
     entries.append(entry)
 
 

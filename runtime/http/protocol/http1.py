@@ -226,7 +226,7 @@ class Http1(Framing):
             return
         owner = self._owner
         if owner is not None and not owner.is_on_hub():
-            owner.loop.run_callback(self.push)  # the next handler is to be called on the hub, not in this aco
+            owner.soon(self.push)  # the next handler is to be called on the hub, not in this aco
             return
         self.advance()
         if self._on_output is not None:

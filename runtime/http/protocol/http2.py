@@ -196,7 +196,7 @@ class Http2:
             return
         owner = self._owner
         if owner is not None and not owner.is_on_hub():
-            owner.loop.run_callback(self.push)
+            owner.soon(self.push)
             return
         self.advance()
         if self._on_output is not None:
