@@ -1,6 +1,6 @@
 """Back queues: where jobs whose work is done wait for their loop thread.  Manual: ``eventer_jobq_create_backq``.
 
-Every loop thread has one, ``default_back_queue/`` and the name of the thread, made when it is first needed.
+Every loop thread has one, ``default_back_queue/N`` with the number of the thread, made when it is first needed.
 """
 
 import threading
@@ -68,12 +68,13 @@ class BackQueue:
             owner.post(self._drain)
 
     def figures(self) -> dict[str, int | float]:
-        """The same figures as those of a job queue; the one thread is the loop's."""
+        """The same figures as those of a job queue; it has no threads of its own."""
         return {
-            "concurrency": 1,
-            "desired_concurrency": 1,
-            "min_concurrency": 1,
-            "max_concurrency": 1,
+            "concurrency": 0,
+            "desired_concurrency": 0,
+            "min_concurrency": 0,
+            "max_concurrency": 0,
+            "threads": 0,
             "total_jobs": self._begun + len(self._waiting),
             "backlog": len(self._waiting),
             "inflight": self._reporting,
@@ -90,5 +91,5 @@ def back_queue(thread: LoopThread) -> BackQueue:
         with _making:
             found = thread.back
             if found is None:
-                found = thread.back = BackQueue(f"default_back_queue/{thread.name}", thread)
+                found = thread.back = BackQueue(f"default_back_queue/{thread.number}", thread)
     return found

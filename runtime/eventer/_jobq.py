@@ -297,13 +297,16 @@ class JobQueue:
         return max(1, self._min, min(concurrency, self._max) if self._max else concurrency)
 
     def figures(self) -> dict[str, int | float]:
-        """What ``/eventer/jobq.json`` shows of the queue; the averages weigh the last jobs most."""
+        """What ``/eventer/jobq.json`` shows of the queue; the averages weigh the last jobs most.
+
+        ``concurrency`` is the one that is set, ``threads`` how many there are of them now."""
         with self._gate:
             return {
-                "concurrency": self._threads,
+                "concurrency": self._desired,
                 "desired_concurrency": self._desired,
                 "min_concurrency": self._min,
                 "max_concurrency": self._max,
+                "threads": self._threads,
                 "total_jobs": self._total,
                 "backlog": self._backlog,
                 "inflight": self._inflight,

@@ -35,10 +35,10 @@ class Pool:
 
     Attributes: ``name``, ``threads``, ``timeout`` (the watchdog's limit in seconds, 0 for the global one)."""
 
-    def __init__(self, name: str, concurrency: int, timeout: float = 0.0) -> None:
+    def __init__(self, name: str, concurrency: int, timeout: float, first: int) -> None:
         self.name = name
         self.timeout = timeout
-        self.threads = [LoopThread(self, index) for index in range(concurrency)]
+        self.threads = [LoopThread(self, index, first + index) for index in range(concurrency)]
 
     def __repr__(self) -> str:
         return f"<Pool {self.name} of {len(self.threads)}>"
@@ -124,7 +124,7 @@ def pool_create(name: str, concurrency: int, timeout: float = 0.0) -> Pool:
         raise EventerError(f"there is a loop named '{name}' already" if name else "a loop needs a name")
     if concurrency < 1:
         raise EventerError(f"loop '{name}' needs at least one thread, not {concurrency}")
-    _pools[name] = created = Pool(name, concurrency, timeout)
+    _pools[name] = created = Pool(name, concurrency, timeout, sum(each.concurrency for each in _pools.values()))
     if _debug.enabled:
         _debug.log(f"loop {name}: {concurrency} threads\n")
     return created

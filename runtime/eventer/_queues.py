@@ -6,7 +6,7 @@ from typing import Final
 from runtime import log
 
 from . import _pools, _settings
-from ._backq import BackQueue
+from ._backq import BackQueue, back_queue
 from ._config import SAFETIES
 from ._errors import EventerError
 from ._jobq import JobQueue
@@ -99,7 +99,7 @@ def jobqs() -> list[JobQueue]:
 
 def jobq_figures() -> dict[str, dict[str, int | float]]:
     """The figures of every job queue and back queue by name, as ``/eventer/jobq.json`` shows them."""
-    backs = [thread.back for pool in _pools.pools() for thread in pool.threads if thread.back is not None]
+    backs = [back_queue(thread) for pool in _pools.pools() for thread in pool.threads]
     every: list[JobQueue | BackQueue] = [*jobqs(), *backs, *list(_backqs.values())]
     return {each.name: each.figures() for each in every}
 

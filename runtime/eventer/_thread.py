@@ -42,8 +42,8 @@ _starting = threading.Lock()
 class LoopThread:
     """One thread of a pool.  Created by the pool; its methods may be called from any thread unless they say otherwise.
 
-    Attributes: ``pool``, ``index`` (0-based in the pool), ``name`` (``e:POOL/INDEX``), ``tid`` (OS thread id once
-    started), ``hub`` and ``loop`` (gevent's; for use on this thread only).
+    Attributes: ``pool``, ``index`` (0-based in the pool), ``number`` (0-based over all pools), ``name``
+    (``e:POOL/INDEX``), ``tid`` (OS thread id once started), ``hub`` and ``loop`` (gevent's; on this thread only).
     """
 
     hub: Hub
@@ -51,9 +51,10 @@ class LoopThread:
     tid: int
     slow: log.LogStream  # callbacks by their time
 
-    def __init__(self, pool: "Pool", index: int) -> None:
+    def __init__(self, pool: "Pool", index: int, number: int) -> None:
         self.pool = pool
         self.index = index
+        self.number = number
         self.name = f"e:{pool.name}/{index}"
         self.events: set[Any] = set()  # the places of events; holds what watchers alone would not keep alive
         self.this_event: Any = None  # whose callback runs now

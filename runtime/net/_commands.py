@@ -20,10 +20,11 @@ Fallback = Callable[[Event, Connection, bytes, float], int]
 
 _commands: dict[bytes, tuple[str, Command]] = {}
 _fallback: Fallback | None = None
+_fallback_words: dict[bytes, str] = {}
 
 
 def register_command(word: bytes, name: str, command: Command) -> None:
-    """Have *command* called with a connection that begins with *word*, four bytes.
+    """Have *command* called with a connection that begins with *word*, four bytes; *name* is ``NAME/VERSION``.
 
     It returns bytes to be sent before the connection is closed, or None when it has taken the connection over: then it
     has set the event's callback and closure.  Raises ValueError for another size or a word that is taken."""
@@ -35,14 +36,17 @@ def register_command(word: bytes, name: str, command: Command) -> None:
 
 
 def commands() -> dict[bytes, str]:
-    """The names of the registered commands."""
-    return {word: name for word, (name, _) in _commands.items()}
+    """The names of the registered commands, and of the words that the fallback is known for."""
+    return _fallback_words | {word: name for word, (name, _) in _commands.items()}
 
 
-def set_fallback(fallback: Fallback) -> None:
-    """Have *fallback* take over connections that begin with no command; it is given what was read."""
-    global _fallback
+def set_fallback(fallback: Fallback, name: str, words: tuple[bytes, ...]) -> None:
+    """Have *fallback* take over connections that begin with no command; it is given what was read.
+
+    :func:`commands` names the *words* that it is known for, not all that it may understand."""
+    global _fallback, _fallback_words
     _fallback = fallback
+    _fallback_words = dict.fromkeys(words, name)
 
 
 def control_dispatch(event: Event, _mask: int, connection: Connection, now: float) -> int:

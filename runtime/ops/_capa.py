@@ -7,12 +7,15 @@ import ssl
 import struct
 import sys
 import time
+import zlib
 from typing import Any
 
 from runtime import modules, net
 from runtime.http import Request, Response
 
 from ._answer import answer
+
+_DISPATCH = "control_dispatch"
 
 MTEV_VERSION = "2.7.11"
 """The libmtev whose behaviour this stack has."""
@@ -28,14 +31,22 @@ def capabilities() -> dict[str, Any]:
         "features": _features(),
         "current_time": str(int(time.time() * 1000)),
         "services": {
-            f"0x{int.from_bytes(word, 'big'):08x}": {
-                "name": name,
-                "commands": {f"0x{int.from_bytes(word, 'big'):08x}": {"name": name, "version": "1.0"}},
-            }
-            for word, name in net.commands().items()
+            _code(zlib.crc32(_DISPATCH.encode())): {_DISPATCH: _DISPATCH, "name": _DISPATCH, "commands": _commands()}
         },
         "modules": {each.name: {"type": "generic"} for each in modules.loaded()},
     }
+
+
+def _commands() -> dict[str, dict[str, str]]:
+    found = {}
+    for word, name in net.commands().items():
+        name, _, version = name.partition("/")
+        found[_code(int.from_bytes(word, "big"))] = {"name": name, "version": version or "1.0"}
+    return found
+
+
+def _code(number: int) -> str:
+    return f"0x{number:08x}"
 
 
 def capa_json(_request: Request, response: Response) -> None:
@@ -50,8 +61,8 @@ def capa(_request: Request, response: Response) -> None:
     response.flush_end()
 
 
-def as_xml() -> bytes:
-    """The same document in XML: what ``/capa`` and the bare command ``CAPA`` answer."""
+def as_xml(connected: str | None = None) -> bytes:
+    """The same document in XML, for ``/capa`` and the bare command ``CAPA``; *connected* is the service that asks."""
     from lxml import etree
 
     found = capabilities()
@@ -71,6 +82,8 @@ def as_xml() -> bytes:
     services = etree.SubElement(root, "services")
     for code, service in found["services"].items():
         element = etree.SubElement(services, "service", name=service["name"], code=code)
+        if service["name"] == connected:
+            element.set("connected", "true")
         for number, command in service["commands"].items():
             etree.SubElement(element, "command", name=command["name"], version=command["version"], code=number)
     listed = etree.SubElement(root, "modules")

@@ -32,10 +32,10 @@ def mount() -> None:
     _mounted = True
     for method, base, expression, handler in _ENDPOINTS:
         http.mount(method, base, expression, handler)
-    net.register_command(b"CAPA", "capabilities", _bare_capa)
+    net.register_command(b"CAPA", "capabilities_transit/1.0", _bare_capa)
     stats.source(_stats.log_lines)
 
 
 def _bare_capa(connection: Connection) -> bytes:
     """The bare command, for those who speak no HTTP."""
-    return _capa.as_xml()
+    return _capa.as_xml("control_dispatch")

@@ -15,6 +15,9 @@ from .session import Session, ready
 
 _limits: dict[int, Limits] = {}  # by the number of the listener
 
+WIRE = "mtev_wire_rest_api/1.0"
+"""HTTP by its other name: as what reverse connections and ``control_dispatch`` know it."""
+
 
 def http_rest_api(event: Event, _mask: int, connection: Connection, _now: float) -> int:
     """The listener type: takes a new connection over, or the guest of its loop thread does."""
@@ -83,8 +86,8 @@ def _limits_of(connection: Connection) -> Limits:
     return known
 
 
-for _name, _function in (("http_rest_api", http_rest_api), ("mtev_wire_rest_api/1.0", wire_rest_api)):
+for _name, _function in (("http_rest_api", http_rest_api), (WIRE, wire_rest_api)):
     eventer.name_callback(_name, _function)
     check_config(_name, from_config)
 check_config("control_dispatch", from_config)
-set_fallback(http_after_word)
+set_fallback(http_after_word, WIRE, (b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"MERG", b"OPTI"))

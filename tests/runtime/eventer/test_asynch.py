@@ -253,7 +253,7 @@ def test_back_queues_have_figures_too(loops: Pool, queue: JobQueue, seen: Seen) 
     for _ in range(10):
         eventer.simple_asynch(int, back=seen.put, queue=queue)
     taken(seen, 10)
-    figures = on(loops.threads[0], eventer.jobq_figures)["default_back_queue/e:default/0"]
+    figures = on(loops.threads[0], eventer.jobq_figures)["default_back_queue/0"]
     assert figures["total_jobs"] == 10
     assert figures["backlog"] == 0
     assert set(figures) == set(queue.figures())

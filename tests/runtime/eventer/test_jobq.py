@@ -84,7 +84,8 @@ def test_the_default_queue_is_there_when_asked_for_with_ten_threads_wanted() -> 
     assert queue is not None
     assert queue.name == "default_queue"
     assert queue.figures()["desired_concurrency"] == 10
-    assert queue.figures()["concurrency"] == 0, "threads start as needed"
+    assert queue.figures()["concurrency"] == 10
+    assert queue.figures()["threads"] == 0, "threads start as needed"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +243,7 @@ def test_no_more_jobs_run_at_once_than_the_concurrency_within_its_bounds(
     finally:
         eventer.jobq_destroy(queue)
     assert peak <= allowed
-    assert figures["concurrency"] <= allowed
+    assert figures["threads"] <= allowed
 
 
 def test_a_maximum_of_one_keeps_jobs_apart_whatever_is_wanted() -> None:
@@ -261,7 +262,7 @@ def test_concurrency_can_be_raised_and_lowered_while_jobs_wait() -> None:
         queue.set_concurrency(3)  # only then can the two meet
         until(lambda: queue.figures()["backlog"] == 0 and queue.figures()["inflight"] == 1)
         queue.set_concurrency(1)
-    until(lambda: queue.figures()["concurrency"] == 1)
+    until(lambda: queue.figures()["threads"] == 1)
     done = threading.Event()
     queue.enqueue(Call(done.set))
     assert done.wait(20)
@@ -269,7 +270,7 @@ def test_concurrency_can_be_raised_and_lowered_while_jobs_wait() -> None:
 
 def test_a_floor_starts_threads_without_work_and_is_kept_within_the_concurrency() -> None:
     queue = eventer.jobq_create("warm", 2, floor=5)
-    assert queue.figures()["concurrency"] == 2
+    assert queue.figures()["threads"] == 2
     with pytest.raises(EventerError, match="-2 is no number of threads"):
         queue.set_floor(-2)
 
@@ -278,11 +279,11 @@ def test_idle_threads_end_down_to_the_floor(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_jobq, "LINGER", 0.01)
     queue = eventer.jobq_create("shrinking", 4)
     with Held(queue, 4):
-        assert queue.figures()["concurrency"] == 4
+        assert queue.figures()["threads"] == 4
         queue.set_floor(1)
-    until(lambda: queue.figures()["concurrency"] == 1)
+    until(lambda: queue.figures()["threads"] == 1)
     queue.set_floor(0)
-    until(lambda: queue.figures()["concurrency"] == 0)
+    until(lambda: queue.figures()["threads"] == 0)
     done = threading.Event()
     queue.enqueue(Call(done.set))
     assert done.wait(20)
@@ -322,7 +323,7 @@ def test_a_job_that_fails_is_logged_and_the_thread_goes_on(tmp_path: Any) -> Non
     done = threading.Event()
     queue.enqueue(Call(done.set))
     assert done.wait(20)
-    assert queue.figures()["concurrency"] == 1
+    assert queue.figures()["threads"] == 1
     text = path.read_text()
     assert "job Call failed on failing" in text
     assert "ZeroDivisionError" in text
@@ -349,6 +350,7 @@ def test_figures_count_what_happened() -> None:
     assert set(figures) == {
         "concurrency",
         "desired_concurrency",
+        "threads",
         "min_concurrency",
         "max_concurrency",
         "total_jobs",
@@ -374,7 +376,7 @@ def test_a_destroyed_queue_does_what_waits_and_takes_no_more() -> None:
         eventer.jobq_destroy(queue)
         with pytest.raises(EventerError, match="closing has stopped"):
             queue.enqueue(Call(lambda: None))
-    until(lambda: queue.figures()["concurrency"] == 0)
+    until(lambda: queue.figures()["threads"] == 0)
     assert list(ran) == list(range(5))
 
 
@@ -384,7 +386,7 @@ def test_stopping_the_eventer_drops_what_waits_and_ends_the_threads() -> None:
     with Held(queue, 2):
         queue.enqueue(Call(lambda: ran.append(1)))
         eventer.stop()
-    until(lambda: queue.figures()["concurrency"] == 0)
+    until(lambda: queue.figures()["threads"] == 0)
     assert not ran
     assert eventer.jobq_retrieve("stopping") is None
 
@@ -414,7 +416,7 @@ def test_without_any_thread_a_job_is_refused_and_not_kept(monkeypatch: pytest.Mo
         patched.setattr(_jobq, "start_thread", refuse)
         with pytest.raises(EventerError, match="poor has no thread: can't start new thread"):
             queue.enqueue(Call(lambda: ran.append(1)))
-        assert queue.figures()["backlog"] == queue.figures()["total_jobs"] == queue.figures()["concurrency"] == 0
+        assert queue.figures()["backlog"] == queue.figures()["total_jobs"] == queue.figures()["threads"] == 0
     with Held(queue), monkeypatch.context() as patched:
         patched.setattr(_jobq, "start_thread", refuse)
         queue.enqueue(Call(lambda: ran.append(2)))  # the thread there is will do it

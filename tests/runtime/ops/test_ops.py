@@ -51,10 +51,20 @@ def test_capa_tells_what_runs_here(port: int) -> None:
     assert found["unameRun"]["bitwidth"] == 64
     assert set(found["unameRun"]) == {"bitwidth", "sysname", "nodename", "release", "version", "machine"}
     assert re.fullmatch(r"\d{13}", found["current_time"])
-    assert found["services"]["0x43415041"]["name"] == "capabilities"
+    (service,) = found["services"].values()
+    assert service["control_dispatch"] == "control_dispatch"
+    wire = {"name": "mtev_wire_rest_api", "version": "1.0"}
+    words = ["0x47455420", "0x48454144", "0x504f5354", "0x50555420", "0x44454c45", "0x4d455247", "0x4f505449"]
+    assert {word: service["commands"][word] for word in words} == dict.fromkeys(words, wire)
+    assert service["commands"]["0x43415041"] == {"name": "capabilities_transit", "version": "1.0"}
     with urlopen(f"http://127.0.0.1:{port}/capa", timeout=20) as answer:
         document = etree.fromstring(answer.read())
     assert document.findtext("mtev_version") == found["mtev_version"]
+    (element,) = document.findall("services/service[@name='control_dispatch']")
+    assert element.get("connected") is None
+    assert {each.get("code"): (each.get("name"), each.get("version")) for each in element} == {
+        code: (command["name"], command["version"]) for code, command in service["commands"].items()
+    }
 
 
 def exchange(port: int, *pieces: bytes) -> bytes:
@@ -70,7 +80,12 @@ def exchange(port: int, *pieces: bytes) -> bytes:
 
 
 def test_the_bare_command_gives_capabilities(port: int) -> None:
-    assert etree.fromstring(exchange(port, b"CAPA")).tag == "mtev_capabilities"
+    document = etree.fromstring(exchange(port, b"CAPA"))
+    assert document.tag == "mtev_capabilities"
+    (service,) = document.findall("services/service")
+    assert (service.get("name"), service.get("connected")) == ("control_dispatch", "true")
+    (transit,) = service.findall("command[@code='0x43415041']")
+    assert (transit.get("name"), transit.get("version")) == ("capabilities_transit", "1.0")
     assert etree.fromstring(exchange(port, b"C", b"AP", b"A")).tag == "mtev_capabilities"
 
 
@@ -116,6 +131,12 @@ def test_job_queues_and_events_are_counted(port: int) -> None:
     assert status == 200
     for figures in queues.values():
         assert {"concurrency", "desired_concurrency", "total_jobs", "backlog", "inflight", "timeouts"} <= set(figures)
+    assert queues["default_queue"]["concurrency"] == queues["default_queue"]["desired_concurrency"] == 10
+    backs = [name for name in queues if name.startswith("default_back_queue/")]
+    assert backs == [
+        f"default_back_queue/{number}" for number in range(sum(each.concurrency for each in eventer.pools()))
+    ]
+    assert all(queues[name]["concurrency"] == 0 for name in backs)
     status, memory = ask(port, "/eventer/memory.json")
     assert memory["eventer_t"]["current"] >= 2
     assert memory["eventer_t"]["total"] >= memory["eventer_t"]["current"]
