@@ -1,7 +1,7 @@
 -- contract: Processes
 
 local TERM, KILL, STOP, CONT = 15, 9, mtev.uname().sysname == "Linux" and 19 or 17, mtev.uname().sysname == "Linux" and 18 or 19
-local ENOENT, EACCES, ESRCH, EINVAL = 2, 13, 3, 22
+local ENOENT, EACCES, ESRCH, EINVAL, ECHILD = 2, 13, 3, 22, 10
 
 local function results(...) return { n = select("#", ...), ... } end
 
@@ -48,8 +48,8 @@ describe("mtev.spawn", function()
     assert.are.equal(2, got.n)
     assert.are.equal(ENOENT, got[2])
     assert.are.equal(-1, got[1]:pid())
-    assert.are.equal(127 * 256, got[1]:wait())
-    assert.are.equal(127 * 256, got[1]:wait(1))
+    assert.are.same({ n = 2, 127 * 256, nil }, results(got[1]:wait()))
+    assert.are.same({ n = 2, 127 * 256, nil }, results(got[1]:wait(1)))
     assert.are.same({ n = 2, false, ENOENT }, results(got[1]:kill()))
     assert.are.same({ n = 2, false, ENOENT }, results(got[1]:pgkill()))
     assert.are.equal(EACCES, (select(2, mtev.spawn("/", { "/" }))))
@@ -75,7 +75,8 @@ describe("a process", function()
     assert.are.same({ n = 2, nil, 110 }, results(process:wait(0.01)))
     stdin:write("go\n")
     assert.are.same({ n = 1, 768 }, results(process:wait(10)))
-    assert.are.same({ n = 1, 768 }, results(process:wait()))
+    assert.are.same({ n = 2, nil, ECHILD }, results(process:wait()))
+    assert.are.same({ n = 2, nil, ECHILD }, results(process:wait(1)))
     assert.are.same({ n = 2, false, ESRCH }, results(process:kill()))
   end)
 
@@ -276,6 +277,60 @@ describe("mtev.Proc", function()
     assert.is_false(stopped:resume())
   end)
 
+  it("says nothing of an end before the start", function()
+    local new = proc("true")
+    assert.are.same({ n = 1, nil }, results(new:wait(1)))
+    assert.are.same({ n = 0 }, results(new:kill()))
+  end)
+
+  it("tells a kill the status that a wait would give", function()
+    local over = proc("echo ready >&2; exit 3"):start()
+    local last = over:logwatch("never")
+    assert.is_nil(last:wait(10), "the stream has ended")
+    assert.is_true(over:wait(10))
+    assert.are.same({ n = 3, true, 3, nil }, results(over:kill()))
+    assert.are.same({ n = 2, true, 3 }, results(over:wait()))
+    local killed = proc("kill -9 $$"):start()
+    assert.are.same({ n = 3, false, KILL, nil }, results(killed:wait(10)))
+    assert.are.same({ n = 3, true, KILL, nil }, results(killed:kill()))
+  end)
+
+  it("is ready by a pattern of Lua, with or without the end of the line", function()
+    for _, match in ipairs({ "port %d+$", "port %d+\n", "^on port", function(line) return line == "on port 80\n" end }) do
+      local running = proc("echo on port 80 >&2; sleep 100", { boot_match = match }):start()
+      assert.is_true(running:ready())
+      running:kill()
+    end
+    local never = proc("echo aab >&2", { boot_match = "a{2}b" }):start()
+    assert.is_false(never:ready(), "it is no regular expression")
+  end)
+
+  it("drops what a watch found when it is stopped", function()
+    local speaking = proc("read go; echo one >&2; echo two >&2; echo three >&2")
+    local watch, all = speaking:logwatch("t"), speaking:logwatch("three")
+    speaking:start()
+    assert.are.equal("three\n", all:wait(10))
+    assert.are.same({ n = 0 }, results(watch:stop()))
+    assert.is_nil(watch:wait(1))
+  end)
+
+  it("writes its lines to a file in its directory, which is emptied first", function()
+    local directory = "/tmp/proc-spec-" .. mtev.getpid()
+    mtev.mkdir(directory, 493)
+    for _, text in ipairs({ "longer than the second", "second" }) do
+      local speaking = proc("echo " .. text .. " >&2", { dir = directory }):logwrite("said.log")
+      local ended = speaking:logwatch("never")
+      speaking:start()
+      assert.is_nil(ended:wait(10))
+      local file = assert(io.open(directory .. "/said.log"))
+      assert.are.equal(text .. "\n", file:read("*a"))
+      file:close()
+    end
+    mtev.unlink(directory .. "/said.log")
+    mtev.rmdir(directory)
+    assert.error_matches(function() proc("true", { dir = directory }):logwrite("x") end, "Could not open: ")
+  end)
+
   it("pauses and resumes", function()
     local running = proc("while :; do echo ready >&2; sleep 0.01; done"):start()
     assert.is_true(running:ready())
@@ -352,17 +407,17 @@ describe("mtev.Proc", function()
     assert.error_matches(function() mtev.Proc:new({}) end, message .. "bad option 'path'.*string expected, got nil")
     assert.error_matches(function() mtev.Proc:new({ path = "x", argv = "y" }) end, message .. "bad option 'argv'")
     assert.error_matches(function() mtev.Proc:new({ path = "x", boot_timeout = "y" }) end, message .. "bad option 'boot_timeout'")
-    assert.error_matches(function() mtev.Proc:new({ path = "x", boot_match = "(" }) end, message .. "bad argument #1 to 'boot_match'")
+    assert.error_matches(function() mtev.Proc:new({ path = "x", boot_match = "(" }) end, message .. "bad option 'boot_match' to 'mtev.Proc:new' %(unfinished capture")
     local new = proc("true")
-    for _, name in ipairs({ "ready", "kill", "wait", "pause", "resume" }) do
+    for _, name in ipairs({ "ready", "pause", "resume" }) do
       assert.error_matches(function() new[name](new) end, message .. "mtev.Proc:" .. name .. ": not started")
     end
     assert.error_matches(function() new:logwatch(5) end, message .. "bad argument #1 to 'logwatch'")
     assert.error_matches(function() new:logwatch("x", 0) end, message .. "bad argument #2 to 'logwatch'")
     assert.error_matches(function() new:loglisten() end, message .. "bad argument #1 to 'loglisten'")
     assert.error_matches(function() new:loglog() end, message .. "bad argument #1 to 'loglog'")
-    assert.error_matches(function() new:logwrite("/no/such/file") end, message .. "logwrite: /no/such/file: No such file")
+    assert.error_matches(function() new:logwrite("/no/such/file") end, message .. "Could not open: /no/such/file: No such file")
     new:start()
-    assert.error_matches(function() new:start() end, message .. "mtev.Proc: started already")
+    assert.error_matches(function() new:start() end, message .. "can't start already started proc")
   end)
 end)

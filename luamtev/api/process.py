@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from luamtev.state import State
 
-_NUMBERS = {"ETIMEDOUT": errno.ETIMEDOUT} | {
+_NUMBERS = {"ETIMEDOUT": errno.ETIMEDOUT, "ECHILD": errno.ECHILD} | {
     name: int(getattr(signal, name)) for name in ("SIGTERM", "SIGKILL", "SIGSTOP", "SIGCONT")
 }
 

@@ -9,7 +9,8 @@ local kernel = home.kernel
 local prepare, start, numbers = home.process.prepare, home.process.start, home.process.numbers
 local read_some = home.eventer.read_some
 local type, tostring, error, setmetatable, pcall, ipairs = type, tostring, error, setmetatable, pcall, ipairs
-local find, sub, remove, monotonic, huge = string.find, string.sub, table.remove, kernel.monotonic, math.huge
+local find, sub, gsub, remove, monotonic, huge =
+  string.find, string.sub, string.gsub, table.remove, kernel.monotonic, math.huge
 
 local LONGEST_LINE = 1048576 -- bytes; more are handed on as a line of their own
 
@@ -97,25 +98,39 @@ function Watch:wait(timeout)
 end
 
 -- No line is taken from now on; those that were can still be had.
-function Watch:stop()
-  self.stopped = true
-  drop(self.listeners, self.listen)
-  wake(self)
+local function finish(watch)
+  watch.stopped = true
+  drop(watch.listeners, watch.listen)
+  wake(watch)
 end
 
-local function matcher_of(match, name)
+-- No line is taken from now on, and those that nobody fetched are dropped.
+function Watch:stop()
+  self.lines = {}
+  finish(self)
+end
+
+local function matcher_of(match)
   if type(match) == "function" then return match end
   if type(match) ~= "string" then
-    error("bad argument #1 to '" .. name .. "' (regular expression or function expected, got " .. type(match) .. ")", 3)
+    error("bad argument #1 to 'logwatch' (regular expression or function expected, got " .. type(match) .. ")", 3)
   end
   local matches, why, at = mtev.pcre(match)
   if not matches then
-    error("bad argument #1 to '" .. name .. "' (" .. tostring(why) .. " at " .. tostring(at) .. " of '" .. match .. "')", 3)
+    error("bad argument #1 to 'logwatch' (" .. tostring(why) .. " at " .. tostring(at) .. " of '" .. match .. "')", 3)
   end
   return function(line)
     matches(nil)
     return (matches(line))
   end
+end
+
+-- What says that a process is ready: a pattern of Lua, found in a line with or without its end, or a function of a line.
+local function boot_matcher_of(match)
+  if type(match) == "function" then return match end
+  local good, why = pcall(find, "", match)
+  if not good then error("bad option 'boot_match' to 'mtev.Proc:new' (" .. why .. ": '" .. match .. "')", 3) end
+  return function(line) return find(line, match) or find(gsub(line, "\n$", ""), match) end
 end
 
 local function new_watch(listeners, matches, limit)
@@ -125,11 +140,11 @@ local function new_watch(listeners, matches, limit)
     if not matches(line) then return end
     found = found + 1
     watch.lines[#watch.lines + 1] = line
-    if found >= limit then watch:stop() else wake(watch) end
+    if found >= limit then finish(watch) else wake(watch) end
   end
   if not watch.stopped then
     add(listeners, watch.listen)
-    listeners.at_end[#listeners.at_end + 1] = function() watch:stop() end
+    listeners.at_end[#listeners.at_end + 1] = function() finish(watch) end
   end
   return watch
 end
@@ -164,17 +179,18 @@ function Proc:new(options)
     argv = options.argv or { options.path },
     dir = options.dir,
     env = options.env or ENV,
-    boot_matches = matcher_of(options.boot_match or "ready", "boot_match"),
+    boot_matches = boot_matcher_of(options.boot_match or "ready"),
     boot_timeout = options.boot_timeout or 5,
     listeners = { all = {}, at_end = {}, ended = false },
     process = false,
+    status = false,
   }, Proc)
 end
 
 -- Starts the process; returns itself and, when it cannot be started, an error's text.
 function Proc:start()
   kernel.parkable()
-  if self.process then error("mtev.Proc: started already", 2) end
+  if self.process then error("can't start already started proc", 2) end
   local path, argv, env = prepare("mtev.Proc:start", self.path, self.argv, self.env)
   local process, stdin, stdout, stderr = start(path, argv, env, self.dir)
   self.process = process
@@ -192,6 +208,14 @@ end
 
 local function started(proc, name)
   return proc.process or error("mtev.Proc:" .. name .. ": not started", 3)
+end
+
+-- How the process ended, waited for up to *timeout* seconds: its wait status, or nil and an errno.
+local function await_end(proc, timeout)
+  if proc.status then return proc.status end
+  local status, errno = proc.process:wait(timeout)
+  proc.status = status
+  return status, errno
 end
 
 -- Whether the process said that it is ready, waited for until its boot_timeout; if not it is killed.
@@ -212,22 +236,31 @@ end
 -- The process id; -1 before the start, and for a process that never got ready.
 function Proc:pid() return self.process and not self.failed and self.process:pid() or -1 end
 
+-- The exit status of a process that exited, the wait status of any other.
+local function shown_status(status)
+  return status and mtev.WIFEXITED(status) and mtev.WEXITSTATUS(status) or status
+end
+
 -- TERM, and after *timeout* seconds (2 if omitted) KILL, which those it left behind in its group get in any case.
--- Returns whether the process has ended, its wait status, an errno.
+-- Returns whether the process has ended, its status as wait gives it, an errno; nothing before the start.
 function Proc:kill(timeout)
-  local process = started(self, "kill")
+  local process = self.process
+  if not process then return end
   timeout = timeout == nil and 2 or kernel.seconds(timeout, "kill", 2)
   process:kill(numbers.SIGTERM)
   process:kill(numbers.SIGCONT) -- one that is stopped would not hear of it
-  local status, errno = process:wait(timeout)
+  local status, errno = await_end(self, timeout)
   process:pgkill(numbers.SIGKILL)
-  if not status then status, errno = process:wait(timeout > 2 and timeout or 2) end
-  return status ~= nil, status, errno
+  if not status then status, errno = await_end(self, timeout > 2 and timeout or 2) end
+  return status ~= nil, shown_status(status), errno
 end
 
--- wait([timeout=0 in seconds]): true and the exit status; false, and the wait status or nil and an errno.
+-- wait([timeout=0 in seconds]): true and the exit status; false, and the wait status or nil and an errno; nil before the
+-- start.
 function Proc:wait(timeout)
-  local status, errno = started(self, "wait"):wait(timeout)
+  if not self.process then return nil end
+  timeout = timeout == nil and 0 or kernel.seconds(timeout, "wait", 2)
+  local status, errno = await_end(self, timeout)
   if status and mtev.WIFEXITED(status) then return true, mtev.WEXITSTATUS(status) end
   return false, status, errno
 end
@@ -241,7 +274,7 @@ function Proc:logwatch(match, limit)
   if limit ~= nil and (type(limit) ~= "number" or not (limit >= 1)) then
     error("bad argument #2 to 'logwatch' (number of lines expected, got " .. tostring(limit) .. ")", 2)
   end
-  return new_watch(self.listeners, matcher_of(match, "logwatch"), limit or huge)
+  return new_watch(self.listeners, matcher_of(match), limit or huge)
 end
 
 -- Calls *listen* with each line; returns itself.
@@ -262,13 +295,14 @@ function Proc:loglog(stream, prefix)
   return self:loglisten(function(line) mtev.log(stream, "%s%s", prefix, line) end)
 end
 
--- Has each line appended to *file*; returns itself.
+-- Has each line written to *file*, which is emptied first; a relative path is one below `dir`.  Returns itself.
 function Proc:logwrite(file)
   if type(file) ~= "string" then
     error("bad argument #1 to 'logwrite' (path expected, got " .. type(file) .. ")", 2)
   end
-  local opened, why = io.open(file, "ab")
-  if not opened then error("logwrite: " .. why, 2) end
+  if self.dir and sub(file, 1, 1) ~= "/" then file = self.dir .. "/" .. file end
+  local opened, why = io.open(file, "wb")
+  if not opened then error("Could not open: " .. why, 2) end
   opened:setvbuf("line")
   self.listeners.at_end[#self.listeners.at_end + 1] = function() opened:close() end
   return self:loglisten(function(line) opened:write(line) end)

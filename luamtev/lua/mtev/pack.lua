@@ -1,7 +1,7 @@
 -- Values to bytes and back: pack and unpack, also as string.pack and string.unpack.
 --
 -- A format is letters, each with an optional count; blanks and commas are ignored.
---   z ends in a NUL   p P a: after their length in one byte, two, or eight   A: as it is, of so many bytes
+--   z ends in a NUL   p P a: after their length in one byte, two, or four   A: as it is, of so many bytes
 --   f d n: float, double, a Lua number   c b, h H, i I, l L: 1, 2, 4 and 8 bytes, signed and unsigned
 --   < > =: what follows is little endian, big endian, in the machine's order
 
@@ -26,7 +26,7 @@ local types = {
   l = ffi.typeof("int64_t[1]"),
   L = ffi.typeof("uint64_t[1]"),
 }
-local length_letters = { p = "b", P = "H", a = "L" }
+local length_letters = { p = "b", P = "H", a = "I" }
 local orders = { ["<"] = "little", [">"] = "big", ["="] = ffi.abi("le") and "little" or "big" }
 local NATIVE = orders["="]
 

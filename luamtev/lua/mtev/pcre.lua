@@ -55,12 +55,18 @@ local results = {
   end,
 }
 
-local function results_of(groups)
-  return results[groups] or function(subject, start, spans)
-    local all = {}
-    for i = 0, groups do all[i + 1] = group(subject, start, spans, i) end
-    return true, unpack(all, 1, groups + 1)
-  end
+local function many(subject, start, spans, groups)
+  local all = {}
+  for i = 0, groups do all[i + 1] = group(subject, start, spans, i) end
+  return true, unpack(all, 1, groups + 1)
+end
+
+-- What a match gives: all groups up to the last that took part.
+local function answer(subject, start, spans, groups)
+  while spans[2 * groups] < 0 do groups = groups - 1 end
+  local few = results[groups]
+  if few then return few(subject, start, spans) end
+  return many(subject, start, spans, groups)
 end
 
 function mtev.pcre(expression)
@@ -69,7 +75,7 @@ function mtev.pcre(expression)
   end
   local code, groups, offset = (engine or choose_engine()).compile(expression)
   if not code then return nil, groups, offset end
-  local search, answer = engine.searcher(code, groups), results_of(groups)
+  local search = engine.searcher(code, groups)
   local current, at, after_empty = nil, 0, false
 
   return function(subject, options)
@@ -85,6 +91,6 @@ function mtev.pcre(expression)
     local first, last, spans = search(subject, start, after_empty, limit, depth)
     if not first then return false end
     at, after_empty = start + last, first == last
-    return answer(subject, start, spans)
+    return answer(subject, start, spans, groups)
   end
 end

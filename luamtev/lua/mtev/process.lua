@@ -106,10 +106,11 @@ function methods:pgkill(signal)
   return sent(kill_group(self.guard[0], signal))
 end
 
--- wait([timeout=0 in seconds]): the wait status, or nil and ETIMEDOUT.
+-- wait([timeout=0 in seconds]): the wait status; or nil and ETIMEDOUT, or ECHILD once it was told.
 function methods:wait(timeout)
   timeout = timeout == nil and 0 or kernel.seconds(timeout, "wait", 2)
-  if not self.guard then return CANNOT_START end
+  if not self.guard then return CANNOT_START, nil end
+  if self.told then return nil, numbers.ECHILD end
   local status
   if timeout <= 0 then
     status = poll(self.guard[0])
@@ -122,17 +123,18 @@ function methods:wait(timeout)
       if not status then give_up(ticket) end
     end
   end
-  if status then return status end
-  return nil, numbers.ETIMEDOUT
+  if not status then return nil, numbers.ETIMEDOUT end
+  self.told = true
+  return status
 end
 
 local new_process = home.class("mtev.process", methods)
 
 local function start(path, argv, env, directory)
   local handle, pid, stdin, stdout, stderr = spawn(path, argv, env, directory)
-  if not handle then return new_process({ number = -1, guard = false, errno = pid }), pid end
+  if not handle then return new_process({ number = -1, guard = false, errno = pid, told = false }), pid end
   local guard = ffi.gc(ffi.new("double[1]", handle), function(it) release(it[0]) end)
-  return new_process({ number = pid, guard = guard }), home.eventer_from_fd(stdin, "pipe"),
+  return new_process({ number = pid, guard = guard, told = false }), home.eventer_from_fd(stdin, "pipe"),
     home.eventer_from_fd(stdout, "pipe"), home.eventer_from_fd(stderr, "pipe")
 end
 

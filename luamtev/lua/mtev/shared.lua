@@ -81,10 +81,11 @@ local notify, take, withdraw = checked(border.shared_notify), checked(border.sha
 
 function mtev.shared_notify(key, value) notify(shared_key(key, "shared_notify"), pack(value)) end
 
+-- The next value sent to *key*, waited for up to *timeout* seconds (nil: for good); nil when the time is up.
 function mtev.shared_waitfor(key, timeout)
-  key = shared_key(key, "shared_waitfor")
-  local bytes = await(key, wait_limit(timeout, "shared_waitfor"), take, withdraw)
-  if bytes then return key, decode(bytes) end
+  local bytes = await(shared_key(key, "shared_waitfor"), wait_limit(timeout, "shared_waitfor"), take, withdraw)
+  if bytes then return (decode(bytes)) end
+  return nil
 end
 
 local sem_open, sem_take, sem_release = checked(border.semaphore_open), checked(border.semaphore_take),
