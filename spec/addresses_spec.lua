@@ -17,6 +17,17 @@ describe("mtev.inet_pton", function()
     assert.are.equal("inet6", (select(2, mtev.inet_pton("::ffff:192.0.2.1"))))
   end)
 
+  it("gives the address as a userdata, which is its bytes as text", function()
+    local _, _, address = mtev.inet_pton("192.0.2.1")
+    assert.are.equal("userdata", type(address))
+    assert.are.equal(4, #address)
+    assert.are.equal("\192\0\2\1", tostring(address))
+    local _, _, other = mtev.inet_pton("::")
+    assert.are.equal("userdata", type(other))
+    assert.are.equal(("\0"):rep(16), tostring(other))
+    assert.are.equal("\192\0\2\1", tostring(address))
+  end)
+
   it("says false for anything else", function()
     local wrong = { "", "1.2.3", "1.2.3.256", "1.2.3.4.5", "1.2.3.4 ", "127.1", "::g", ":::", "1:2:3:4:5:6:7:8:9",
       "localhost", "1.2.3.4\0.evil", "::1\0", "fe80::1%lo", 12 }

@@ -36,8 +36,25 @@ for name, column in pairs({ base64 = 2, base32 = 3 }) do
     end)
 
     it("gives nothing for what cannot be decoded", function()
-      for _, text in ipairs({ "A", "Zg=", "Zg===", "=", "====", "Z g=", "Zm9v\n", "Zm9v!A==", "Z\200==", "MY=====", "M" }) do
+      for _, text in ipairs({ "A", "Zg=", "Zg===", "=", "====", "Z g=", "Zm9v!A==", "Zm 9v!A==", "Z\200==", "MY=====", "M" }) do
         assert.equal("", decode(text), text)
+      end
+    end)
+
+    it("skips white space, wherever it is", function()
+      for n = 0, 300, 7 do
+        local text = encode(bytes(n))
+        assert.equal(bytes(n), decode(text .. "\n"))
+        assert.equal(bytes(n), decode(" \t" .. text:gsub(".", "%0\r\n")))
+      end
+      assert.equal(bytes(100000), decode((encode(bytes(100000)):gsub(("."):rep(76), "%0\n"))))
+    end)
+
+    it("gives nothing for what cannot be decoded, however long", function()
+      local text = encode(bytes(3000))
+      for _, wrong in ipairs({ "!", "\0", "\200", "=", "*" }) do
+        assert.equal("", decode(wrong .. text))
+        assert.equal("", decode(text:sub(1, 2000) .. wrong .. text:sub(2002)))
       end
     end)
 
@@ -48,6 +65,15 @@ for name, column in pairs({ base64 = 2, base32 = 3 }) do
     end)
   end)
 end
+
+describe("mtev.base64_decode", function()
+  it("takes the URL alphabet, mixed with the usual one too", function()
+    assert.equal("???>>>", mtev.base64_decode("Pz8_Pj4-"))
+    assert.equal(("\251\255\191"):rep(2), mtev.base64_decode("-_-_+/+/"))
+    assert.equal(("\251\255\191"):rep(1000), mtev.base64_decode(("-_-_"):rep(1000)))
+    assert.equal(("\251\255\191"):rep(1000) .. "a", mtev.base64_decode(("-_-_\n"):rep(1000) .. "YQ"))
+  end)
+end)
 
 describe("mtev.base32_decode", function()
   it("takes lower case", function() assert.equal("foobar", mtev.base32_decode("mzxw6ytboi")) end)
@@ -64,6 +90,7 @@ describe("mtev.crc32", function()
     assert.equal(0xcbf43926, mtev.crc32(0, "123456789"))
     assert.equal(0xcbf43926, mtev.crc32(0, "1234", "", "56789"))
     assert.equal(0xcbf43926, mtev.crc32(mtev.crc32("12345678"), "9"))
+    assert.equal(0xcbf43926, mtev.crc32(nil, "1234", "56789"))
   end)
 
   it("raises for other arguments", function()

@@ -7,9 +7,15 @@ describe("mtev.pcre", function()
     assert.same({ false }, { matcher("nothing here") })
   end)
 
-  it("returns any number of groups, those that took no part empty", function()
+  it("returns the groups up to the last that took part, empty those before it that took none", function()
+    local function count(...) return select("#", ...) end
+    assert.equal(2, count(mtev.pcre("(a)?(b)?")("x")))
+    assert.equal(3, count(mtev.pcre("(a)(b)?(c)?")("xa")))
+    assert.equal(5, count(mtev.pcre("(a)?(b)?(c)")("c")))
+    assert.equal(6, count(mtev.pcre("(a)(b)(c)(d)(e)?(f)?")("abcd")))
+    assert.equal(3, count(mtev.pcre("(a*)(b)?")("x")), "a group that matched nothing took part")
     assert.same({ true, "ac", "a", "", "c" }, { mtev.pcre("(a)(b)?(c)")("ac") })
-    assert.same({ true, "a", "a", "" }, { mtev.pcre("(a)|(b)")("a") })
+    assert.same({ true, "a", "a" }, { mtev.pcre("(a)|(b)")("a") })
     assert.same({ true, "x" }, { mtev.pcre("x")("axb") })
     assert.same({ true, "x", "x" }, { mtev.pcre("(x)")("axb") })
     assert.same({ true, "abcdefghijkl", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l" },

@@ -1,5 +1,6 @@
 """The configuration as Lua sees it: typed values by XPath."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,11 @@ from runtime import conf, log
 
 if TYPE_CHECKING:
     from luamtev.state import State
+
+
+_INTEGER = re.compile(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_MOST = 2**63
 
 
 def functions(_state: "State") -> dict[str, Callable[..., Any]]:
@@ -23,20 +29,39 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
 
 
 def conf_get(kind: bytes, path: bytes) -> str | int | float | bool | None:
-    """The value at *path* as *kind* (string, integer, boolean, number); None when there is none of that kind."""
+    """The value at *path* as *kind* (string, integer, boolean, number); None when there is none, or no boolean.
+
+    Of a text that is no number as a whole the beginning counts, as for C: ``12abc`` is 12, ``abc`` is 0."""
     current = conf.current()
-    getter: Callable[[str], Any] = {
-        b"string": current.get_string,
-        b"integer": current.get_integer,
-        b"boolean": current.get_boolean,
-        b"number": current.get_float,
-    }[kind]
     try:
-        value: str | int | float | bool | None = getter(_text(path))
+        if kind == b"boolean":
+            return current.get_boolean(_text(path))
+        value = current.get_string(_text(path))
     except conf.ConfError as unusable:
         log.stream_find("debug/conf").log(f"{unusable}\n")
         return None
-    return value
+    if value is None or kind == b"string":
+        return value
+    return leading_integer(value) if kind == b"integer" else leading_number(value)
+
+
+def leading_integer(text: str) -> int:
+    """The integer that *text* begins with, decimal, octal after ``0`` or hexadecimal after ``0x``; 0 when there is none.
+
+    What 64 bits cannot hold is the nearest they can (C's strtoll)."""
+    found = _INTEGER.match(text)
+    if found is None:
+        return 0
+    sign, digits = found.groups()
+    base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10
+    value = int(digits, base)
+    return max(-value, -_MOST) if sign == "-" else min(value, _MOST - 1)
+
+
+def leading_number(text: str) -> float:
+    """The number that *text* begins with; 0 when there is none (C's strtod)."""
+    found = _NUMBER.match(text)
+    return float(found[0]) if found else 0.0
 
 
 def conf_set(path: bytes, value: bytes) -> bool:

@@ -24,9 +24,22 @@ local function parse(text)
   if C.luamtev_address_parse(families[family], text, address) == 1 then return family, address end
 end
 
+-- An address as inet_pton gives it: a userdata, for whoever looks at the type, with its bytes by number from 0.
+local bytes_of = setmetatable({}, { __mode = "k" })
+local address_kind = newproxy(true)
+local address_meta = getmetatable(address_kind)
+
+function address_meta.__index(address, i) return bytes_of[address][i] end
+
+function address_meta.__len(address) return ffi.sizeof(bytes_of[address]) end
+
+function address_meta.__tostring(address) return string_of(bytes_of[address], #address) end
+
 function mtev.inet_pton(text)
-  local family, address = parse(check_bytes(text, "inet_pton"))
+  local family, bytes = parse(check_bytes(text, "inet_pton"))
   if not family then return false end
+  local address = newproxy(address_kind)
+  bytes_of[address] = bytes
   return true, family, address
 end
 

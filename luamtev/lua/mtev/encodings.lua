@@ -6,9 +6,12 @@ local ffi = require("ffi")
 local bit = require("bit")
 local cast, ffi_string = ffi.cast, ffi.string
 local band, bor, bxor, lshift, rshift, bnot = bit.band, bit.bor, bit.bxor, bit.lshift, bit.rshift, bit.bnot
-local type, tostring, tonumber, select, error = type, tostring, tonumber, select, error
+local string_buffer = require("string.buffer")
+local type, tostring, tonumber, select, error, pcall = type, tostring, tonumber, select, error, pcall
+local gsub = string.gsub
 
 local KEPT = 65536 -- bytes of buffer kept between calls
+local LARGE = 4194304 -- bytes of the library's buffer kept between calls
 local bytes_type = ffi.typeof("const uint8_t *")
 local buffer_type = ffi.typeof("uint8_t[?]")
 local pairs_type = ffi.typeof("uint16_t *")
@@ -45,7 +48,7 @@ do
   end
 end
 
-local function to_base64(text)
+local function encode_here(text)
   local n = #text
   local p, size = cast(bytes_type, text), 4 * math.floor((n + 2) / 3)
   local out = buffer(size)
@@ -65,14 +68,12 @@ local function to_base64(text)
   end
   return ffi_string(out, size)
 end
-home.to_base64 = to_base64
-
-function mtev.base64_encode(text) return to_base64(check_bytes(text, "base64_encode")) end
 
 -- The tables hold a letter's six bits in their place within a group; BAD has a bit no group has.
 local BAD = 0x1000000
 local first, second = ffi.new("uint32_t[256]", BAD), ffi.new("uint32_t[256]", BAD)
 local third, fourth = ffi.new("uint32_t[256]", BAD), ffi.new("uint32_t[256]", BAD)
+decode64[45], decode64[95] = 62, 63 -- the URL alphabet has - and _
 for i = 0, 255 do
   local value = decode64[i]
   local bad = value == 255
@@ -80,27 +81,89 @@ for i = 0, 255 do
   third[i], fourth[i] = bad and BAD or lshift(value, 6), bad and BAD or value
 end
 
-function mtev.base64_decode(text)
-  text = check_bytes(text, "base64_decode")
+-- nil for what is no base 64.
+local function decode_here(text)
   local p, n = cast(bytes_type, text), #text
   while n > 0 and p[n - 1] == 61 and #text - n < 2 do n = n - 1 end
-  if n % 4 == 1 or n < #text and #text % 4 ~= 0 then return "" end
+  if n % 4 == 1 or n < #text and #text % 4 ~= 0 then return nil end
   local out = buffer(n)
   local whole, at = n - n % 4, 0
   for i = 0, whole - 4, 4 do
     local group = bor(first[p[i]], second[p[i + 1]], third[p[i + 2]], fourth[p[i + 3]])
-    if group >= BAD then return "" end
+    if group >= BAD then return nil end
     out[at], out[at + 1], out[at + 2] = rshift(group, 16), rshift(group, 8), group
     at = at + 3
   end
   if whole < n then
     local group = bor(first[p[whole]], second[p[whole + 1]])
     if n - whole == 3 then group = bor(group, third[p[whole + 2]]) end
-    if group >= BAD then return "" end
+    if group >= BAD then return nil end
     out[at], out[at + 1] = rshift(group, 16), rshift(group, 8)
     at = at + n - whole - 1
   end
   return ffi_string(out, at)
+end
+
+-- The same by the vector instructions of the processor, where a library for that is to be had.
+
+ffi.cdef [[
+void luamtev_base64_encode(const char *text, size_t length, char *out, size_t *out_length, int flags)
+  __asm__("base64_encode");
+int luamtev_base64_decode(const char *text, size_t length, char *out, size_t *out_length, int flags)
+  __asm__("base64_decode");
+]]
+
+local SMALL = 64 -- bytes that are as quick here
+local library, looked_for = nil, false
+local room, size = string_buffer.new(), ffi.new("size_t[1]")
+
+-- What it wrote; a large buffer is given back.
+local function written()
+  room:commit(size[0])
+  local text = room:get()
+  if size[0] > LARGE then room:free() end
+  return text
+end
+
+local function encode_by_library(text)
+  library.luamtev_base64_encode(text, #text, room:reserve(4 * math.floor((#text + 2) / 3) + 8), size, 0)
+  return written()
+end
+
+-- nil for anything but letters of the usual alphabet and the right padding.
+local function decode_by_library(text)
+  if library.luamtev_base64_decode(text, #text, room:reserve(#text + 8), size, 0) ~= 1 then return nil end
+  return written()
+end
+
+-- Opens the library, once; one that does not do what it is here for is of no use.
+local function has_library()
+  if looked_for then return library end
+  looked_for = true
+  local path = home.checked(home.border.base64_library)()
+  local found, opened = false, nil
+  if path then found, opened = pcall(ffi.load, path) end
+  if not found then return nil end
+  library = opened
+  local text = ("\0\255any bytes"):rep(50)
+  local works, same = pcall(function() return decode_by_library(encode_by_library(text)) == text end)
+  if not works or not same or encode_by_library("\251\255\191a") ~= "+/+/YQ==" then library = nil end
+  return library
+end
+
+local function to_base64(text)
+  if #text > SMALL and has_library() then return encode_by_library(text) end
+  return encode_here(text)
+end
+home.to_base64 = to_base64
+
+function mtev.base64_encode(text) return to_base64(check_bytes(text, "base64_encode")) end
+
+-- White space is skipped, and the URL alphabet understood.
+function mtev.base64_decode(text)
+  text = check_bytes(text, "base64_decode")
+  return #text > SMALL and has_library() and decode_by_library(text) or decode_here(text)
+    or decode_here((gsub(text, "%s+", ""))) or ""
 end
 
 -- Base 32 (RFC 4648) ------------------------------------------------------------------------------------------------
@@ -132,16 +195,15 @@ end
 
 local letters_of = { [0] = true, [2] = true, [4] = true, [5] = true, [7] = true } -- in the last group
 
-function mtev.base32_decode(text)
-  text = check_bytes(text, "base32_decode")
+local function from_base32(text)
   local p, n = cast(bytes_type, text), #text
   while n > 0 and p[n - 1] == 61 and #text - n < 6 do n = n - 1 end
-  if not letters_of[n % 8] or n < #text and #text % 8 ~= 0 then return "" end
+  if not letters_of[n % 8] or n < #text and #text % 8 ~= 0 then return nil end
   local out = buffer(n)
   local held, bits, at = 0, 0, 0
   for i = 0, n - 1 do
     local value = decode32[p[i]]
-    if value == 255 then return "" end
+    if value == 255 then return nil end
     held, bits = bor(lshift(band(held, 127), 5), value), bits + 5
     if bits >= 8 then
       bits = bits - 8
@@ -150,6 +212,12 @@ function mtev.base32_decode(text)
     end
   end
   return ffi_string(out, at)
+end
+
+-- White space is skipped.
+function mtev.base32_decode(text)
+  text = check_bytes(text, "base32_decode")
+  return from_base32(text) or from_base32((gsub(text, "%s+", ""))) or ""
 end
 
 -- CRC-32 (IEEE 802.3), eight bytes a step -----------------------------------------------------------------------------
@@ -178,13 +246,13 @@ local function crc32(crc, text)
   return bnot(crc)
 end
 
--- crc32(s), or crc32(start, ...): the checksum of all that follows, going on from *start*.
+-- crc32(s), or crc32(start, ...): the checksum of all that follows, going on from *start*; nil is that of nothing.
 function mtev.crc32(start, ...)
   local crc, given = 0, select("#", ...)
   if given == 0 then
     crc = crc32(0, check_bytes(start, "crc32"))
   else
-    crc = tonumber(start)
+    crc = start == nil and 0 or tonumber(start)
     if not crc or crc % 1 ~= 0 then
       error("bad argument #1 to 'crc32' (checksum expected, got " .. type(start) .. ")", 2)
     end

@@ -19,7 +19,7 @@ local numbers = sockaddr.numbers
 local wait, drained, quiet, READ, WRITE = reactor.wait, reactor.drained, reactor.quiet, reactor.READ, reactor.WRITE
 local breathe, monotonic, current = kernel.breathe, kernel.monotonic, kernel.current
 local find, sub, concat = string.find, string.sub, table.concat
-local type, tonumber, tostring, error, pairs = type, tonumber, tostring, error, pairs
+local type, tonumber, tostring, error, pairs, select = type, tonumber, tostring, error, pairs, select
 local huge = math.huge
 
 ffi.cdef [[
@@ -199,26 +199,40 @@ local function read_some(event, timeout)
   return fill(event, timeout and monotonic() + timeout)
 end
 
--- read(stop[, ignored[, timeout[, on_timeout]]]): a number of bytes, or everything up to and including a terminator.
+-- Reads and forgets until the stream ends.
+local function drain(event, deadline)
+  event.input, event.from = "", 1
+  while true do
+    local data, why = fill(event, deadline)
+    if not data then return nil, why end
+  end
+end
+
+-- read(stop[, ignored[, timeout[, on_timeout]]]): a number of bytes, which may be a text that Lua takes for one; everything
+-- up to and including a terminator; or nil, which drops all to the end of the stream.
 -- At the end of the stream what is left, then nil and, after an error, its text.
 function methods:read(stop, _, timeout, on_timeout)
   owned(self)
   if on_timeout ~= nil and type(on_timeout) ~= "function" then
     error("bad argument #4 to 'read' (function expected, got " .. type(on_timeout) .. ")", 2)
   end
-  if timeout == nil and on_timeout then timeout = 10 end
+  if on_timeout and not tonumber(timeout) then timeout = 10 end
   if timeout ~= nil then timeout = kernel.seconds(timeout, "read", 2) end
   local deadline = timeout and timeout < huge and monotonic() + timeout or nil
-  local data, why
-  if type(stop) == "string" and stop ~= "" then
-    data, why = read_until(self, stop, deadline)
-  else
-    local count = tonumber(stop)
-    if not count or count < 0 or count ~= count then
+  local count, data, why = tonumber(stop), nil, nil
+  if count then
+    if count < 0 or count ~= count then
       error("bad argument #1 to 'read' (number of bytes or terminator expected, got " .. tostring(stop) .. ")", 2)
     end
     if count == 0 then return "" end
     data, why = read_count(self, math.floor(count), deadline)
+  elseif type(stop) == "string" and stop ~= "" then
+    data, why = read_until(self, stop, deadline)
+  elseif stop == nil then
+    data, why = drain(self, deadline)
+  else
+    error("bad argument #1 to 'read' (number of bytes or terminator expected, got "
+      .. (stop == "" and "an empty one" or type(stop)) .. ")", 2)
   end
   if data then return data end
   if why == nil then return nil end
@@ -236,7 +250,7 @@ local function payload(data, name)
 end
 
 -- Writes all of *data*; returns its length, or -1 and the text of an error.
-local function write_all(event, data)
+local function write_all(event, data, deadline)
   local length, from = #data, 0
   while from < length do
     if event.fd < 0 then return -1, "invalid event" end
@@ -246,22 +260,27 @@ local function write_all(event, data)
       breathe()
     else
       if type(why) ~= "number" then return -1, why end
-      local ok, failure = ready(event, why)
+      local ok, failure = ready(event, why, deadline)
       if not ok then return -1, failure end
     end
   end
   return length
 end
 
-function methods:write(data)
+-- write(data[, timeout in seconds]): the length of *data* once all of it is written; -1 and why not.
+function methods:write(data, timeout)
   owned(self)
-  return write_all(self, payload(data, "write"))
+  if data == nil then return -1, "write: nothing given" end
+  if timeout ~= nil then timeout = kernel.seconds(timeout, "write", 2) end
+  local deadline = timeout and timeout < huge and monotonic() + timeout or nil
+  return write_all(self, payload(data, "write"), deadline)
 end
 
 -- As much of *data* as is taken at once.
-function methods:send(data)
+function methods:send(...)
   valid(self)
-  data = payload(data, "send")
+  if select("#", ...) ~= 1 then error("mtev.socket.send with bad arguments", 2) end
+  local data = payload((...), "send")
   while true do
     local n, why = self.ops.write(self, data, 0)
     if n then

@@ -55,9 +55,8 @@ function extras.check_host_header_against_certificate(host, subject, san_list)
     if names_host(name, host) then return nil end
   end
   local cn = (subject or ""):match("CN%s*=%s*([^/,\n]+)")
-  if not cn then return "the certificate names no host (no CN in its subject)" end
-  if names_host(cn, host) then return nil end
-  return "neither CN nor alternative names of the certificate fit the host"
+  if cn and names_host(cn, host) then return nil end
+  return "host header does not match CN or SANs in certificate"
 end
 
 local function escape(character) return format("%%%02x", character:byte()) end

@@ -11,7 +11,7 @@ local valid, owned, ready, payload, error_text =
   eventer.valid, eventer.owned, eventer.ready, eventer.payload, eventer.error_text
 local READ, WRITE = reactor.READ, reactor.WRITE
 local breathe, monotonic = kernel.breathe, kernel.monotonic
-local type, tonumber, tostring, error = type, tonumber, tostring, error
+local type, tonumber, tostring, error, select = type, tonumber, tostring, error, select
 
 ffi.cdef [[
 int luamtev_socket(int family, int type, int protocol) __asm__("socket");
@@ -56,25 +56,23 @@ local function family_of(target)
   return family
 end
 
--- A socket of the family *target* names or belongs to: "inet", "inet6", "unix", an address, or "reverse:ID".
--- Nothing when the system gives none.
-function mtev.socket(target, kind)
-  if type(target) ~= "string" then
-    error("bad argument #1 to 'socket' (address or family expected, got " .. type(target) .. ")", 2)
+-- A socket of the family *target* names or belongs to: "inet", "inet6", "unix", an address, or "reverse:ID"; "inet" when
+-- it is no text.  Nothing when the system gives none.
+function mtev.socket(target, kind, ...)
+  if kind ~= nil and kind ~= "tcp" and kind ~= "udp" or select("#", ...) > 0 then
+    error("mtev.socket called with invalid arguments", 2)
   end
-  if kind ~= nil and kind ~= "tcp" and kind ~= "udp" then
-    error("bad argument #2 to 'socket' (tcp or udp expected, got " .. tostring(kind) .. ")", 2)
-  end
-  local family = family_of(target)
-  if not family then error("bad argument #1 to 'socket' (no address or family: '" .. target .. "')", 2) end
+  local family = type(target) ~= "string" and "inet" or family_of(target)
+  if not family then error("mtev.socket family for " .. target .. " unknown", 2) end
   local kind_number = kind == "udp" and numbers.SOCK_DGRAM or numbers.SOCK_STREAM
   local fd = C.luamtev_socket(families[family], bit.bor(kind_number, AT_BIRTH), 0)
   if fd < 0 then return nil, error_text(ffi.errno()) end
   return adopt(fd, family, kind ~= "udp")
 end
 
--- The address for a call: buffer and length, or nothing and why.
+-- The address for a call, of whatever family: buffer and length, or nothing and why.
 local function address_for(event, host, port, name)
+  if host == nil then return nil, "Cannot translate 'nil' to IP\n" end
   if type(host) ~= "string" then
     error("bad argument #1 to '" .. name .. "' (address expected, got " .. type(host) .. ")", 3)
   end
@@ -87,9 +85,8 @@ local function address_for(event, host, port, name)
   if not number or number < 0 or number > 65535 or number % 1 ~= 0 then
     error("bad argument #2 to '" .. name .. "' (port expected, got " .. tostring(port) .. ")", 3)
   end
-  local packed, size, family = sockaddr.pack(host, number)
+  local packed, size = sockaddr.pack(host, number)
   if not packed then return nil, "Cannot translate '" .. host .. "' to IP\n" end
-  if family ~= event.kind then return nil, "'" .. host .. "' is not an address of family " .. event.kind end
   return packed, size
 end
 
@@ -117,6 +114,8 @@ function methods:connect(host, port, timeout)
   if not ok then return -1, why end
   errno = connection_error(self.fd)
   if errno ~= 0 then return -1, error_text(errno) end
+  packed, size = address_for(self, host, port, "connect")
+  C.luamtev_connect(self.fd, packed, size) -- tells the system that it is known: else the next connect would find no fault
   return 0
 end
 
@@ -132,7 +131,7 @@ end
 -- listen(backlog): 0, or -1, errno and its text.
 function methods:listen(backlog)
   valid(self)
-  local number = tonumber(backlog)
+  local number = backlog == nil and 0 or tonumber(backlog)
   if not number then
     error("bad argument #1 to 'listen' (backlog expected, got " .. type(backlog) .. ")", 2)
   end
@@ -222,8 +221,10 @@ function methods:recv(most)
 end
 
 -- sendto(data, address, port): bytes sent, or -1 and why not.
-function methods:sendto(data, host, port)
+function methods:sendto(...)
   valid(self)
+  if select("#", ...) ~= 3 then error("mtev.socket.sendto with bad arguments", 2) end
+  local data, host, port = ...
   data = payload(data, "sendto")
   while true do
     local packed, size = address_for(self, host, port, "sendto")
@@ -256,8 +257,10 @@ local function option_value(name, value)
 end
 
 -- setsockopt(name, value): 0, or -1 and why not.  SO_LINGER: seconds, below 0 for off; SO_RCVTIMEO, SO_SNDTIMEO: seconds.
-function methods:setsockopt(name, value)
+function methods:setsockopt(...)
   valid(self)
+  if select("#", ...) ~= 2 then return -1, "setsockopt(type, value) wrong arguments" end
+  local name, value = ...
   if type(name) ~= "string" then
     error("bad argument #1 to 'setsockopt' (option expected, got " .. type(name) .. ")", 2)
   end
@@ -265,7 +268,7 @@ function methods:setsockopt(name, value)
     error("bad argument #2 to 'setsockopt' (number expected, got " .. type(value) .. ")", 2)
   end
   local number = name:sub(1, 3) == "SO_" and name ~= "SO_ERROR" and numbers[name]
-  if not number then return -1, "No such socket option" end
+  if not number then return -1, "Socket  operation '" .. name .. "' not supported\n" end
   local pointer, size = option_value(name, value)
   if C.luamtev_setsockopt(self.fd, numbers.SOL_SOCKET, number, pointer, size) == 0 then return 0 end
   return -1, error_text(ffi.errno())
