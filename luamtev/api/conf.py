@@ -46,7 +46,7 @@ def conf_get(kind: bytes, path: bytes) -> str | int | float | bool | None:
 
 
 def leading_integer(text: str) -> int:
-    """The integer that *text* begins with, decimal, octal after ``0`` or hexadecimal after ``0x``; 0 when there is none.
+    """The integer that *text* begins with: decimal, octal after ``0``, hexadecimal after ``0x``; 0 when there is none.
 
     What 64 bits cannot hold is the nearest they can (C's strtoll)."""
     found = _INTEGER.match(text)

@@ -15,11 +15,11 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
     sessions: Handles[Session] = Handles()
 
     def start(fd: int, server_side: bool, *options: bytes) -> Any:
-        from luamtev.api.tls_session import open_session, reason
+        from luamtev.api.tls_session import Settings, open_session, reason
 
-        certificate, key, ca, ciphers, name, layer = (each.decode("utf-8", "surrogateescape") for each in options)
+        settings = Settings(*(each.decode("utf-8", "surrogateescape") for each in options))
         try:
-            return sessions.add(open_session(int(fd), server_side, certificate, key, ca, ciphers, layer, name))
+            return sessions.add(open_session(int(fd), server_side, settings))
         except (OSError, ValueError) as bad:
             return None, reason(bad)
 

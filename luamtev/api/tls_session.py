@@ -6,7 +6,10 @@ Every call returns at once: what it did, or None and which readiness it needs, o
 import re
 import socket
 import ssl
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +27,6 @@ class Session:
         raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=fd)  # its family is of no importance here
         raw.setblocking(False)
         self.context = context
-        self.name = name
         self.error: str | None = None
         try:
             self.sock = context.wrap_socket(
@@ -68,49 +70,107 @@ class Session:
         self.sock.detach()
 
 
-def open_session(
-    fd: int, server_side: bool, certificate: str, key: str, ca: str, ciphers: str, layer: str, name: str
-) -> Session:
-    """TLS on *fd*, by files in PEM; *name* is the server's.  Raises as :func:`make_context` does."""
-    files = [each for each in (certificate, key, ca) if each]
-    make = partial(make_context, server_side, certificate, key, ca, ciphers, layer, bool(name))
-    context = _contexts.get(make.args, files, make)
-    return Session(fd, context, server_side, name or None)
+@dataclass(frozen=True)
+class Settings:
+    """What a side of TLS is told: PEM, as the path of a file or, where it has lines, as itself; texts may be empty."""
+
+    certificate: str = ""
+    key: str = ""
+    ca: str = ""
+    ciphers: str = ""
+    name: str = ""
+    """The server's, which a client asks for and verifies."""
+    layer: str = ""
+    crl: str = ""
+    """Certificates that are revoked."""
+    alpn: str = ""
+    """Protocols to offer, separated by commas."""
 
 
-def make_context(
-    server_side: bool, certificate: str, key: str, ca: str, ciphers: str, layer: str, named: bool
-) -> ssl.SSLContext:
-    """A context of files in PEM.
+def open_session(fd: int, server_side: bool, settings: Settings) -> Session:
+    """TLS on *fd*.  Raises as :func:`make_context` does."""
+    files = [
+        each for each in (settings.certificate, settings.key, settings.ca, settings.crl) if each and not _inline(each)
+    ]
+    asked = replace(settings, name=""), bool(settings.name), server_side
+    context = _contexts.get(asked, files, partial(make_context, server_side, settings))
+    return Session(fd, context, server_side, settings.name or None)
 
-    Without *ca* nobody's certificate is verified; with it a client verifies the server's, and its name if it has one,
+
+def make_context(server_side: bool, settings: Settings) -> ssl.SSLContext:
+    """A context of *settings*.
+
+    Without a CA nobody's certificate is verified; with it a client verifies the server's, and its name if it has one,
     and a server that of a client which shows one.  Raises :exc:`ValueError` or :exc:`OSError` naming what is wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
-    apply_layer(context, layer)
-    if certificate:
-        try:
-            context.load_cert_chain(certificate, key or None, password=_no_password)
-        except (OSError, ValueError) as bad:
-            raise ValueError(f"certificate {certificate}, key {key or certificate}: {reason(bad)}") from None
-    elif key:
-        raise ValueError(f"key {key} without a certificate")
+    apply_layer(context, settings.layer)
+    if settings.certificate:
+        _load_certificate(context, settings.certificate, settings.key)
+    elif settings.key:
+        raise ValueError(f"key {_shown(settings.key)} without a certificate")
     elif server_side:
         raise ValueError("the accepting side needs a certificate")
-    if ciphers:
+    if settings.ciphers:
         try:
-            context.set_ciphers(ciphers)
+            context.set_ciphers(settings.ciphers)
         except ssl.SSLError:
-            raise ValueError(f"ciphers '{ciphers}': none of them is known") from None
+            raise ValueError(f"ciphers '{settings.ciphers}': none of them is known") from None
+    if settings.alpn:
+        context.set_alpn_protocols([each.strip() for each in settings.alpn.split(",")])
+    if server_side:
+        context.sni_callback = _remember_name
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    if ca:
-        try:
-            context.load_verify_locations(ca)
-        except OSError as bad:
-            raise ValueError(f"CA {ca}: {reason(bad)}") from None
+    if settings.ca:
+        _load_authority(context, settings.ca, "CA")
         context.verify_mode = ssl.CERT_OPTIONAL if server_side else ssl.CERT_REQUIRED
-        context.check_hostname = named and not server_side
+        context.check_hostname = bool(settings.name) and not server_side
+    if settings.crl:
+        _load_authority(context, settings.crl, "CRL")
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context
+
+
+def _inline(pem: str) -> bool:
+    return "\n" in pem
+
+
+def _shown(pem: str) -> str:
+    return "(given as text)" if _inline(pem) else pem
+
+
+def _load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    with ExitStack() as files:
+        paths = [files.enter_context(_as_file(each)) if each else None for each in (certificate, key)]
+        try:
+            context.load_cert_chain(paths[0] or "", paths[1], password=_no_password)
+        except (OSError, ValueError) as bad:
+            shown = f"certificate {_shown(certificate)}, key {_shown(key or certificate)}"
+            raise ValueError(f"{shown}: {reason(bad)}") from None
+
+
+def _load_authority(context: ssl.SSLContext, pem: str, what: str) -> None:
+    try:
+        with _as_file(pem) as path:
+            context.load_verify_locations(path)
+    except OSError as bad:
+        raise ValueError(f"{what} {_shown(pem)}: {reason(bad)}") from None
+
+
+@contextmanager
+def _as_file(pem: str) -> Iterator[str]:
+    """The path of *pem*; text lies in a file of this user's while it is read: the library takes nothing else."""
+    if not _inline(pem):
+        yield pem
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(pem)
+        file.flush()
+        yield file.name
+
+
+def _remember_name(sock: Any, name: str | None, _context: ssl.SSLContext) -> None:
+    sock.asked_name = name
 
 
 def reason(failure: BaseException) -> str:
@@ -137,19 +197,6 @@ def _try(call: Callable[[], Any]) -> Any:
         return None, reason(failure)
 
 
-def _chain(sock: ssl.SSLSocket, leaf: bytes) -> list[bytes]:
-    """The certificates the peer sent, where this Python tells, else its own alone."""
-    chain = getattr(getattr(sock, "_sslobj", None), "get_unverified_chain", None)
-    return [_der(each) for each in chain() or ()] if chain else [leaf]
-
-
-def _der(certificate: Any) -> bytes:
-    if isinstance(certificate, bytes):
-        return certificate
-    der: bytes = ssl.PEM_cert_to_DER_cert(certificate.public_bytes())
-    return der
-
-
 def _describe(session: Session) -> dict[str, Any]:
     """The fields of an ssl_ctx."""
     from luamtev.api import certificates
@@ -160,16 +207,14 @@ def _describe(session: Session) -> dict[str, Any]:
         "ciphers": [each["name"] for each in session.context.get_ciphers()],
         "current_cipher": cipher and cipher[0],
         "error": session.error,
-        "method": sock.version(),
-        "sni_name": session.name,
+        "method": max(0, int(session.context.minimum_version)),
+        "sni_name": getattr(sock, "asked_name", None),
         "ssl_session": {"cipher": cipher and cipher[0], "ssl_version": sock.version()},
     }
     der = sock.getpeercert(binary_form=True) if cipher else None
     if der is not None:
         try:
             fields |= certificates.describe(der)
-            if session.context.verify_mode == ssl.CERT_NONE:
-                fields["error"] = certificates.unverified(_chain(sock, der))
         except ValueError as bad:
             fields["error"] = fields["error"] or f"certificate: {bad}"
     return fields

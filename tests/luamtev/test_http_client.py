@@ -121,14 +121,14 @@ def test_tls_is_verified_and_told_of(lua: Any, tmp_path: Any) -> None:
               print(client:get_response(), client:ssl_ctx().san_list)
               client = mtev.HttpClient:new(nil, {{ ca_file = "{authority.issued.certificate}" }})
               print(client:connect("127.0.0.1", {port}, true, "elsewhere"))
-              print(client:ssl_ctx().error ~= nil, client.socket)
+              print(client:ssl_ctx().error ~= nil, client.e)
               os.exit(0)
             end
             """
         )
     assert text.splitlines() == [
         "0",
-        "/secret\tDNS:localhost",
+        "/secret\tlocalhost",
         "-1\tcertificate verify failed: Hostname mismatch, certificate is not valid for 'elsewhere'",
         "true\tnil",
     ]

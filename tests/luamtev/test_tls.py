@@ -84,7 +84,8 @@ def test_a_client_speaks_tls_and_verifies_chain_and_name(
             print(ctx.error, ctx.method, ctx.sni_name, ctx.san_list)
             print(ctx.issuer, ctx.subject, ctx.current_cipher == ctx.ssl_session.cipher, #ctx.ciphers > 3)
             local peer = ctx.peer_certificate
-            print(peer.signature_algorithm, peer.serial, peer.bits, peer.type, peer.purpose, peer.ocsp)
+            print(peer.signature_algorithm, peer.serial, peer.bits, peer.type, peer.ocsp)
+            print(peer.purpose["SSL server"], peer.purpose["SSL server C" .. "A"], peer.purpose["S/MIME signing"])
             print(ctx.start_time < os.time(), ctx.end_time > os.time(), ctx.ssl_session.ssl_version, tostring(ctx))
             print((select(2, pcall(function() return ctx.nonsense end)):gsub(".*: ", "")))
             """,
@@ -94,22 +95,23 @@ def test_a_client_speaks_tls_and_verifies_chain_and_name(
         "0",
         "6\tolleh",
         "",
-        f"nil\tTLSv{version}\twww.example.com\tDNS:www.example.com, IP Address:127.0.0.1",
+        "nil\t771\tnil\twww.example.com",
         "/C=US/O=Test/CN=Test Authority\t/C=US/O=Test/CN=www.example.com\ttrue\ttrue",
-        "ecdsa-with-SHA256\t1234\t256\tEC\tserverAuth, clientAuth\tnil",
+        "ecdsa-with-SHA256\t4660\t256\tec\tnil",
+        "1\t0\t0",
         f"true\ttrue\tTLSv{version}\tmtev.eventer.ssl_ctx",
         "nonsense",
     ]
 
 
-def test_without_an_authority_nothing_is_verified_and_the_error_tells(
+def test_without_an_authority_nothing_is_verified_and_there_is_no_error(
     client: Any, authority: Authority, server_files: Issued
 ) -> None:
     upgrade = "print(socket:ssl_upgrade_socket(), socket:ssl_ctx().error)"
     with s_server(server_files) as port:
-        assert client(port, upgrade) == "0\tunable to get local issuer certificate\n"
+        assert client(port, upgrade) == "0\tnil\n"
     with s_server(authority.issued) as port:
-        assert client(port, upgrade).endswith("0\tself-signed certificate\n")
+        assert client(port, upgrade).endswith("0\tnil\n")
 
 
 def test_a_wrong_name_fails(client: Any, authority: Authority, server_files: Issued) -> None:
@@ -243,7 +245,9 @@ function main()
     local rv, why = peer:ssl_upgrade_socket({ certificate_file = CERT, key_file = KEY, ca_chain = CA })
     if rv == 0 then
       local line = peer:read("\\n")
-      peer:write(tostring(peer:ssl_ctx().subject) .. " said " .. tostring(line))
+      local context = peer:ssl_ctx()
+      local name = context.sni_name and " to " .. context.sni_name or ""
+      peer:write(tostring(context.subject) .. " said " .. tostring(line):gsub("\\n", "") .. name .. "\\n")
     else
       print(why)
     end
@@ -281,6 +285,113 @@ def test_an_accepted_socket_is_the_servers_side(lua: Any, authority: Authority, 
         for version in ("-tls1_2", "-tls1_3"):
             done = s_client(port, version, "-CAfile", ca, "-verify_return_error", "-verify_hostname", "www.example.com")
             assert done.stdout == "nil said hello\n", done.stderr
+
+
+def test_the_server_learns_the_name_it_was_asked_for(lua: Any, server_files: Issued) -> None:
+    with lua_server(lua, server_files) as port:
+        assert s_client(port, "-servername", "some.example.com").stdout == "nil said hello to some.example.com\n"
+        assert s_client(port, "-noservername").stdout == "nil said hello\n"
+
+
+def test_a_port_behind_a_name_is_no_part_of_it(client: Any, authority: Authority, server_files: Issued) -> None:
+    with s_server(server_files) as port:
+        for name in ("www.example.com:443", "www.example.com:27002", "www.example.com"):
+            upgrade = f'print(socket:ssl_upgrade_socket({{ ca_file = CA }}, "{name}")) socket:close()'
+            assert client(port, upgrade, CA=authority.issued.certificate).endswith("0\n")
+        text = client(
+            port,
+            'print(socket:ssl_upgrade_socket(nil, nil, CA, nil, "other.example.com:443"))',
+            CA=authority.issued.certificate,
+        )
+    assert text.splitlines()[-1].startswith("-1\tcertificate verify failed: Hostname mismatch")
+
+
+def test_pem_may_be_given_as_text(client: Any, authority: Authority, server_files: Issued) -> None:
+    mine = authority.issue("client")
+    pem = {
+        name: file.read_text().replace("\n", "\\n")
+        for name, file in (
+            ("MINE", mine.certificate),
+            ("SECRET", mine.key),
+            ("AUTHORITY", authority.issued.certificate),
+        )
+    }
+    options = ("-Verify", "1", "-verify_return_error", "-CAfile", str(authority.issued.certificate))
+    config = "{ certificate = MINE, key = SECRET, ca_chain = AUTHORITY }"
+    with s_server(server_files, *options) as port:
+        text = client(
+            port,
+            f"""
+            print(socket:ssl_upgrade_socket({config}, "www.example.com"))
+            print(socket:write("abc\\n"), (socket:read("\\n")))
+            """,
+            **pem,
+        )
+        assert text == "0\n4\tcba\n\n"
+        text = client(port, 'print(socket:ssl_upgrade_socket({ ca_chain = "no\\ncertificate" }))')
+        assert text.splitlines()[-1].startswith("-1\tCA (given as text): ")
+
+
+def test_a_handshake_has_the_time_it_is_given(client: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert client(port, "print(socket:ssl_upgrade_socket({ timeout = 0.05 }))") == "-1\ttimeout\n"
+        assert client(port, "print(socket:ssl_upgrade_socket({}, nil, nil, 0.05))").endswith("-1\ttimeout\n")
+        upgrade = "print(socket:ssl_upgrade_socket(nil, nil, nil, nil, nil, nil, 0.05))"
+        assert client(port, upgrade).endswith("-1\ttimeout\n")
+
+
+def test_a_protocol_is_agreed_on_and_the_revoked_are_refused(
+    client: Any, authority: Authority, server_files: Issued
+) -> None:
+    revoked = authority.issue("revoked", "www.example.com", serial=77)
+    crl = authority.revoke(revoked)
+    upgrade = 'print(socket:ssl_upgrade_socket({ ca_chain = CA, crl = LIST, alpn = "x/1,http/1.1" }))'
+    with s_server(server_files, "-alpn", "http/1.1") as port:
+        assert client(port, upgrade, CA=authority.issued.certificate, LIST=crl) == "0\n"
+    with s_server(revoked) as port:
+        text = client(port, upgrade, CA=authority.issued.certificate, LIST=crl)
+    assert text.splitlines()[-1] == "-1\tcertificate verify failed: certificate revoked"
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        [],
+        ["keyUsage=digitalSignature,keyEncipherment", "extendedKeyUsage=serverAuth"],
+        ["keyUsage=nonRepudiation", "extendedKeyUsage=emailProtection,clientAuth"],
+        ["basicConstraints=critical,CA:TRUE", "keyUsage=keyCertSign,cRLSign"],
+        ["basicConstraints=CA:FALSE", "keyUsage=keyEncipherment"],
+        ["keyUsage=digitalSignature", "extendedKeyUsage=critical,timeStamping"],
+        ["extendedKeyUsage=timeStamping,serverAuth"],
+    ],
+)
+def test_purposes_are_those_that_openssl_sees(tmp_path: Path, extensions: list[str]) -> None:
+    from cryptography import x509
+
+    from luamtev.api.certificates import purposes
+
+    settings = tmp_path / "openssl.cnf"
+    settings.write_text(
+        "[req]\ndistinguished_name=dn\n[dn]\n[ext]\nsubjectKeyIdentifier=none\n" + "\n".join(extensions)
+    )
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-days", "2"]
+    command += ["-config", settings, "-extensions", "ext", "-keyout", "/dev/null", "-out", "c.pem"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    shown = subprocess.run(
+        ["openssl", "x509", "-in", "c.pem", "-noout", "-purpose"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    expected = {
+        name: int(answer.startswith("Yes"))
+        for name, answer in re.findall(r"^(.*) : (Yes|No)", shown, re.MULTILINE)
+        if not name.startswith("Code signing")
+    }
+    assert len(expected) == 18
+    assert purposes(x509.load_pem_x509_certificate((tmp_path / "c.pem").read_bytes())) == expected
 
 
 def test_a_server_with_an_authority_learns_who_the_client_is_and_refuses_others(

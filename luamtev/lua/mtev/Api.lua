@@ -5,9 +5,10 @@ local home = ...
 
 local HttpClient = mtev.HttpClient
 local type, tostring, pairs, error, setmetatable = type, tostring, pairs, error, setmetatable
-local format, lower, sub = string.format, string.lower, string.sub
+local tonumber, ipairs, pcall = tonumber, ipairs, pcall
+local format, lower = string.format, string.lower
 
-local EXCERPT = 200 -- bytes of a body that an error shows
+local LARGEST = 100000000 -- bytes of a body
 
 local Response = {}
 Response.__index = Response
@@ -16,23 +17,27 @@ Response.__tostring = function() return "mtev.ApiResponse" end
 -- Itself, or an error unless the code is 2xx.
 function Response:check()
   if self.code >= 200 and self.code < 300 then return self end
-  error(format("%s: HTTP status %d: %s", self.what, self.code, sub(self.payload, 1, EXCERPT)), 2)
+  error(format("API requests failed (%d): %s", self.code, self.output), 2)
 end
 
+-- The status; -1 when there was no response.
 function Response:rc() return self.code end
 
-function Response:text() return self.payload end
+-- The body; why there is none when there was no response.
+function Response:text() return self.output end
 
--- The payload as a Lua value; raises when it is no JSON.
+-- The body as a Lua value, nil for an empty one; raises when it is no JSON.
 function Response:json()
-  local json, message, offset = mtev.parsejson(self.payload)
+  if self.output == "" then return nil end
+  local json, message, offset = mtev.parsejson(self.output)
   if not json then error(format("%s: %s at byte %d", self.what, message, offset), 2) end
   return json:document()
 end
 
--- The payload as an xmldoc; raises when it is no XML.
+-- The body as an xmldoc, nil for an empty one; raises when it is no XML.
 function Response:xml()
-  local document = mtev.parsexml(self.payload)
+  if self.output == "" then return nil end
+  local document = mtev.parsexml(self.output)
   if not document then error(self.what .. ": no XML", 2) end
   return document
 end
@@ -41,27 +46,33 @@ local Api = {}
 Api.__index = Api
 Api.__tostring = function(api) return format("mtev.Api %s://%s:%s", api.scheme, api.host, api.port) end
 
-local function new(scheme, host, port, headers, sslconfig)
+local function new(name, host, port, headers, sslconfig)
+  if host == nil then error("No host given", 3) end
+  if port == nil then error("No port given", 3) end
   if type(host) ~= "string" then
-    error("bad argument #1 to '" .. scheme .. "' (host expected, got " .. type(host) .. ")", 3)
+    error("bad argument #1 to '" .. name .. "' (host expected, got " .. type(host) .. ")", 3)
   end
   local number = tonumber(port)
   if not number or number < 1 or number > 65535 then
-    error("bad argument #2 to '" .. scheme .. "' (port expected, got " .. tostring(port) .. ")", 3)
+    error("bad argument #2 to '" .. name .. "' (port expected, got " .. tostring(port) .. ")", 3)
   end
   for place, value in pairs({ [3] = headers, [4] = sslconfig }) do
     if type(value) ~= "table" then
-      error("bad argument #" .. place .. " to '" .. scheme .. "' (table expected, got " .. type(value) .. ")", 3)
+      error("bad argument #" .. place .. " to '" .. name .. "' (table expected, got " .. type(value) .. ")", 3)
     end
   end
+  local scheme = sslconfig and "https" or "http"
   return setmetatable({ scheme = scheme, host = host, port = number, headers = headers or {}, sslconfig = sslconfig }, Api)
 end
 
-function Api:http(host, port, headers) return new("http", host, port, headers) end
+-- TLS, if there is a configuration for it.
+function Api:new(host, port, headers, sslconfig) return (new("new", host, port, headers, sslconfig)) end
 
-function Api:https(host, port, headers, sslconfig) return new("https", host, port, headers, sslconfig) end
+function Api:http(host, port, headers) return (new("http", host, port, headers)) end
 
--- Seconds that connecting, and that each wait for more of a response, may take.
+function Api:https(host, port, headers, sslconfig) return (new("https", host, port, headers, sslconfig or {})) end
+
+-- Seconds that a request may take as a whole, from the look-up of the name to the end of the response.
 function Api:set_timeout(timeout)
   self.timeout = home.kernel.seconds(timeout, "set_timeout", 2)
   return self
@@ -74,18 +85,35 @@ local function default(headers, name, value)
   headers[name] = value
 end
 
-local function connect(api, client, what)
-  local addresses, why = home.resolve(api.host)
-  if not addresses then error(what .. ": " .. why, 3) end
-  local rv, failure
+-- Whether the client is connected; if not, why.
+local function connect(api, client, deadline)
+  local addresses = home.resolve(api.host, deadline)
+  if not addresses then return false, "DNS lookup failed" end
+  local secure = api.scheme == "https"
   for _, address in ipairs(addresses) do
-    rv, failure = client:connect(address, api.port, api.scheme == "https", api.scheme == "https" and api.host or nil)
-    if rv == 0 then return end
+    if client:connect(address, api.port, secure, secure and api.host or nil) == 0 then return true end
   end
-  error(what .. ": " .. tostring(failure), 3)
+  return false, "client:connect failed"
 end
 
--- request(method, path[, payload[, headers]]): an ApiResponse.  A table is sent as JSON.  Raises when there is no response.
+local function new_response(what, code, output, headers, cookies)
+  return setmetatable({ what = what, code = code, output = output, headers = headers, cookies = cookies }, Response)
+end
+
+-- Sends the request and reads what comes back: the body, or nil and why there is none.  What is malformed raises.
+local function exchange(client, method, path, headers, payload)
+  local sent, failure = client:do_request(method, path, headers, payload)
+  if sent < 0 then return nil, failure end
+  local timed_out = false
+  client.on_timeout = function() timed_out = true end
+  local good, body = pcall(client.get_response, client, LARGEST)
+  if good then return body end
+  if timed_out then return nil, "timeout" end
+  error(body, 0)
+end
+
+-- request(method, path[, payload[, headers]]): an ApiResponse, also when there was no response.  A table is sent as JSON.
+-- Headers given here stand for those of the api.
 function Api:request(method, path, payload, headers)
   if type(method) ~= "string" then
     error("bad argument #1 to 'request' (method expected, got " .. type(method) .. ")", 2)
@@ -93,14 +121,7 @@ function Api:request(method, path, payload, headers)
   if type(path) ~= "string" then error("bad argument #2 to 'request' (path expected, got " .. type(path) .. ")", 2) end
   local what = format("%s %s://%s:%d%s", method, self.scheme, self.host, self.port, path)
   local all = {}
-  for _, set in ipairs({ self.headers, headers or {} }) do
-    for name, value in pairs(set) do
-      for each in pairs(all) do
-        if lower(each) == lower(name) then all[each] = nil end
-      end
-      all[name] = value
-    end
-  end
+  for name, value in pairs(headers or self.headers) do all[name] = value end
   if type(payload) == "table" then
     payload = mtev.tojson(payload):tostring()
     default(all, "Content-Type", "application/json")
@@ -108,22 +129,22 @@ function Api:request(method, path, payload, headers)
   local standard = self.scheme == "https" and 443 or 80
   local name = self.host:find(":", 1, true) and "[" .. self.host .. "]" or self.host
   default(all, "Host", name .. (self.port ~= standard and ":" .. self.port or ""))
+  default(all, "Accept", "application/json")
   default(all, "Connection", "close")
   local client = HttpClient:new(nil, self.sslconfig)
+  local deadline
   if self.timeout then
-    client:set_timeout(self.timeout)
+    client:set_deadline(self.timeout)
     client:set_connect_timeout(self.timeout)
+    deadline = client.deadline
   end
-  connect(self, client, what)
-  local ok, body = pcall(function()
-    local sent, failure = client:do_request(method, path, all, payload)
-    if sent < 0 then error(failure, 0) end
-    return client:get_response()
-  end)
+  local connected, failure = connect(self, client, deadline)
+  if not connected then return new_response(what, -1, failure, {}, {}) end
+  local good, body, why = pcall(exchange, client, method, path, all, payload)
   client:close()
-  if not ok then error(what .. ": " .. tostring(body), 2) end
-  return setmetatable({ what = what, code = client.code, payload = body, headers = client.headers, cookies = client.cookies },
-    Response)
+  if not good then error(what .. ": " .. tostring(body), 2) end
+  if not body then return new_response(what, -1, why, {}, {}) end
+  return new_response(what, client.code, body, client.headers, client.cookies)
 end
 
 for _, method in ipairs({ "get", "post", "put", "delete", "head", "patch" }) do

@@ -3,12 +3,13 @@
 local home = ...
 
 local kernel, sockaddr, eventer = home.kernel, home.sockaddr, home.eventer
+local monotonic = kernel.monotonic
 local type, tostring, tonumber, setmetatable = type, tostring, tonumber, setmetatable
 local pairs, ipairs, error, pcall = pairs, ipairs, error, pcall
 local concat, format, lower, find = table.concat, string.format, string.lower, string.find
 
-local AGENT = "mtev/1.0"
-local CONNECT_TIMEOUT = 10 -- seconds
+local AGENT = "libmtev/0"
+local CONNECT_TIMEOUT = 10 -- seconds for connecting and the TLS handshake
 
 local HttpClient = {}
 HttpClient.__index = HttpClient
@@ -47,16 +48,31 @@ local function ssl_options(client)
   }
 end
 
--- Seconds that reading a response may wait for more of it; then *on_timeout* is called.
+-- Seconds for the whole of a response, from do_request on, what is sent included; when they are over *on_timeout* is called.
+-- nil and 0 set no limit.
 function HttpClient:set_timeout(timeout, on_timeout)
   if on_timeout ~= nil and type(on_timeout) ~= "function" then
     error("bad argument #2 to 'set_timeout' (function expected, got " .. type(on_timeout) .. ")", 2)
   end
-  self.timeout, self.on_timeout = timeout and kernel.seconds(timeout, "set_timeout", 2), on_timeout
+  timeout = timeout ~= nil and kernel.seconds(timeout, "set_timeout", 2) or nil
+  self.timeout, self.on_timeout = timeout and timeout > 0 and timeout or nil, on_timeout
 end
 
+-- Seconds for connecting, the TLS handshake included.
 function HttpClient:set_connect_timeout(timeout)
   self.connect_timeout = kernel.seconds(timeout, "set_connect_timeout", 2)
+end
+
+-- Seconds, from now on, for all that the client does: connecting, sending, the response.  nil takes the limit away.
+function HttpClient:set_deadline(timeout)
+  self.deadline = timeout ~= nil and monotonic() + kernel.seconds(timeout, "set_deadline", 2) or nil
+end
+
+-- Seconds left until the earlier of two deadlines, each of which may be nil; nil without any.
+local function left(client, deadline)
+  local whole = client.deadline
+  if whole and (not deadline or whole < deadline) then deadline = whole end
+  return deadline and math.max(deadline - monotonic(), 0) or nil
 end
 
 local function family(target)
@@ -66,6 +82,13 @@ local function family(target)
   return found
 end
 
+-- The next bytes of the response; nil at the end of the stream.
+local function receive(client)
+  local data, problem = eventer.read_some(client.e, left(client, client.response_deadline))
+  if data or problem == nil then return data end
+  error(problem, 0)
+end
+
 -- connect(address, port[, ssl[, sni[, layer]]]): 0, or a number below 0 and why not.  An address may be the path of a socket.
 function HttpClient:connect(target, port, ssl, sni, layer)
   if type(target) ~= "string" then
@@ -73,11 +96,12 @@ function HttpClient:connect(target, port, ssl, sni, layer)
   end
   self:close()
   local kind = family(target)
-  if not kind then return -1, "Cannot translate '" .. target .. "' to IP\n" end
+  if not kind then error("mtev.socket family for " .. target .. " unknown", 2) end
   local socket, failure = mtev.socket(kind)
   if not socket then return -1, failure end
-  local rv, why = socket:connect(target, port, self.connect_timeout)
-  if rv == 0 and ssl then rv, why = socket:ssl_upgrade_socket(ssl_options(self), sni, layer) end
+  local deadline = monotonic() + self.connect_timeout
+  local rv, why = socket:connect(target, port, left(self, deadline))
+  if rv == 0 and ssl then rv, why = socket:ssl_upgrade_socket(ssl_options(self), sni, layer, left(self, deadline)) end
   if rv ~= 0 then
     if socket.tls then self.failed_ssl_ctx = socket:ssl_ctx() end
     socket:close()
@@ -87,27 +111,25 @@ function HttpClient:connect(target, port, ssl, sni, layer)
   local host = find(target, ":", 1, true) and "[" .. target .. "]" or target
   if kind == "unix" then host = "localhost" end
   self.host = (sni or host) .. (kind ~= "unix" and tonumber(port) ~= standard and ":" .. port or "")
-  self.socket, self.failed_ssl_ctx = socket, nil
-  self.reader = home.http_reader(function()
-    local data, problem = eventer.read_some(socket, self.timeout)
-    if data or problem == nil then return data end
-    error(problem, 0)
-  end)
+  self.target, self.port, self.e, self.failed_ssl_ctx = target, port, socket, nil
+  self.reader = home.http_reader(function() return receive(self) end)
   hook(self, "connected")
   return 0
 end
 
 -- What TLS agreed on; also after a handshake that failed.
 function HttpClient:ssl_ctx()
-  if self.socket then return self.socket:ssl_ctx() end
+  if self.e then return self.e:ssl_ctx() end
   return self.failed_ssl_ctx
 end
 
 function HttpClient:close()
-  local socket = self.socket
-  self.socket, self.reader = nil, nil
+  local socket = self.e
+  self.e, self.reader = nil, nil
   if socket then socket:close() end
 end
+
+local HAS_BODY = { POST = true, PUT = true, PATCH = true } -- methods whose empty body is said to be empty
 
 local function header_lines(headers)
   local lines, given = {}, {}
@@ -115,7 +137,9 @@ local function header_lines(headers)
     if type(name) ~= "string" or not name:match("^[!#$%%&'*+%-.^_`|~%w]+$") then
       error("bad argument #3 to 'do_request' (no name of a header: '" .. tostring(name) .. "')", 3)
     end
-    given[lower(name)] = true
+    local key = lower(name)
+    given[key] = true
+    if key == "content-length" then value = {} end -- there is only one that is right
     for _, each in ipairs(type(value) == "table" and value or { value }) do
       each = tostring(each)
       if find(each, "[\r\n%z]") then
@@ -127,7 +151,8 @@ local function header_lines(headers)
   return lines, given
 end
 
--- do_request(method, uri[, headers[, payload[, version="1.1"]]]): bytes sent, or -1 and why not.
+-- do_request(method, uri[, headers[, payload[, version="1.1"]]]): bytes sent, or -1 and why not.  The Content-Length is
+-- that of the payload, whatever the headers say.
 function HttpClient:do_request(method, uri, headers, payload, version)
   if type(method) ~= "string" or not method:match("^[!#$%%&'*+%-.^_`|~%w]+$") then
     error("bad argument #1 to 'do_request' (method expected, got " .. tostring(method) .. ")", 2)
@@ -141,7 +166,8 @@ function HttpClient:do_request(method, uri, headers, payload, version)
   if payload ~= nil and type(payload) ~= "string" and type(payload) ~= "number" then
     error("bad argument #4 to 'do_request' (string expected, got " .. type(payload) .. ")", 2)
   end
-  if not self.socket then return -1, "not connected" end
+  if not self.e then return -1, "not connected" end
+  payload = payload and tostring(payload) or ""
   local lines, given = header_lines(headers)
   local function default(name, value)
     if not given[lower(name)] then lines[#lines + 1] = name .. ": " .. value end
@@ -150,13 +176,14 @@ function HttpClient:do_request(method, uri, headers, payload, version)
   default("User-Agent", AGENT)
   default("Accept", "*/*")
   default("Accept-Encoding", "gzip, deflate")
-  payload = payload and tostring(payload) or ""
-  if payload ~= "" or method == "POST" or method == "PUT" or method == "PATCH" then
-    if not given["transfer-encoding"] then default("Content-Length", #payload) end
+  if (payload ~= "" or HAS_BODY[method]) and not given["transfer-encoding"] then
+    lines[#lines + 1] = "Content-Length: " .. #payload
   end
-  self.method = method
+  self.method = lower(method)
+  self.request_started_s, self.request_started_us = mtev.gettimeofday()
+  self.response_deadline = self.timeout and monotonic() + self.timeout or nil
   local head = format("%s %s HTTP/%s\r\n%s\r\n\r\n", method, uri, version or "1.1", concat(lines, "\r\n"))
-  return self.socket:write(head .. payload)
+  return self.e:write(head .. payload, left(self, self.response_deadline))
 end
 
 local function forget_response(client)
@@ -164,15 +191,15 @@ local function forget_response(client)
   client.raw_bytes, client.content_bytes, client.truncated = 0, 0, false
 end
 
--- Runs a step of reading.  Whatever goes wrong closes the connection; a timeout goes to its function if there is one.
+-- Runs a step of reading.  Whatever goes wrong closes the connection and raises; a timeout goes to its function before.
 local function guarded(client, step, ...)
-  if not client.socket then error("not connected", 3) end
+  if not client.e then error("not connected", 3) end
   local ok, result = pcall(step, client, ...)
   if ok then return result end
   client:close()
   if result == "timeout" and client.on_timeout then
     client.on_timeout()
-    return nil, "timeout"
+    result = "no response"
   end
   error(result, 0)
 end
@@ -180,7 +207,6 @@ end
 local function read_head(client)
   forget_response(client)
   local protocol, code, reason, headers, cookies = client.reader:head()
-  if not protocol then error("malformed response: the peer closed the connection before it answered", 0) end
   client.protocol, client.code, client.reason, client.headers, client.cookies = protocol, code, reason, headers, cookies
   hook(client, "headers", headers, cookies)
   return headers
@@ -189,7 +215,7 @@ end
 -- Whether the peer leaves the connection open after this response.
 local function persists(client)
   local wish = lower(client.headers["connection"] or "")
-  if client.protocol == "HTTP/1.1" then return not find(wish, "close", 1, true) end
+  if client.protocol == "1.1" then return not find(wish, "close", 1, true) end
   return find(wish, "keep-alive", 1, true) ~= nil
 end
 
@@ -207,15 +233,15 @@ local function read_body(client, limit)
     end
     return not client.truncated
   end
-  local encoding = client.headers["content-encoding"]
   local framing = home.http_framing(client.method, client.code, client.headers)
-  local decode = home.http_decoder(encoding, take)
-  if not decode then error("malformed response: Content-Encoding: " .. encoding, 0) end
+  local decode, at_end = home.http_decoder(client.headers["content-encoding"], take)
   local trailers = client.reader:body(framing, function(data)
     client.raw_bytes = client.raw_bytes + #data
     return decode(data)
   end)
   client.trailers = trailers or nil
+  if trailers ~= false then at_end() end
+  client.truncated = client.truncated or client.reader.missing
   if client.truncated or framing == "close" or not persists(client) then client:close() end
   if not consume then return concat(pieces) end
 end
@@ -240,29 +266,50 @@ function HttpClient:get_response(limit)
   end)
 end
 
--- The value of an Authorization header that answers the challenge of a WWW-Authenticate (RFC 7616, RFC 2617).
-function HttpClient:auth_digest(method, uri, user, password, challenge)
+-- read(stop): from what follows on the connection, as the read of a socket does, within the time of the response.
+function HttpClient:read(stop)
+  if not self.e then error("not connected", 2) end
+  eventer.unread(self.e, self.reader:rest())
+  return self.e:read(stop, nil, left(self, self.response_deadline), self.on_timeout)
+end
+
+-- The parameters of a challenge by lower-case name.
+local function parameters(challenge)
   local given = {}
-  for name, value in (challenge or ""):gmatch('(%w+)%s*=%s*"([^"]*)"') do given[lower(name)] = value end
-  for name, value in (challenge or ""):gmatch('(%w+)%s*=%s*([^",%s]+)') do given[lower(name)] = given[lower(name)] or value end
+  for name, value in challenge:gmatch('([%w%-]+)%s*=%s*"([^"]*)"') do given[lower(name)] = value end
+  for name, value in challenge:gmatch('([%w%-]+)%s*=%s*([^",%s]+)') do given[lower(name)] = given[lower(name)] or value end
+  return given
+end
+
+-- The quality of protection to answer with: auth, or auth-int where that is all there is; nil where none is asked for.
+local function protection(offered)
+  if not offered then return nil end
+  local all = "," .. lower(offered:gsub("%s", "")) .. ","
+  for _, each in ipairs({ "auth", "auth-int" }) do
+    if find(all, "," .. each .. ",", 1, true) then return each end
+  end
+  error("qop=" .. offered .. " is unsupported", 0)
+end
+
+-- What is behind the word Digest in an Authorization header that answers the challenge of a WWW-Authenticate (RFC 7616, RFC
+-- 2617); *payload* is the body of the request, of which qop=auth-int makes a digest too.
+function HttpClient:auth_digest(method, uri, user, password, challenge, payload)
+  local given = parameters(challenge or "")
   local algorithm = given.algorithm or "MD5"
   local digest = algorithm:upper():match("^SHA%-256") and mtev.sha256_hex or mtev.md5_hex
-  local cnonce, count = mtev.uuid():gsub("-", ""), "00000001"
-  local secret = digest(concat({ user, given.realm or "", password }, ":"))
-  if algorithm:lower():match("%-sess$") then secret = digest(concat({ secret, given.nonce or "", cnonce }, ":")) end
-  local request = digest(method .. ":" .. uri)
-  local qop = given.qop and find("," .. given.qop:gsub("%s", "") .. ",", ",auth,", 1, true) and "auth"
-  local proof = { secret, given.nonce or "", request }
-  if qop then proof = { secret, given.nonce or "", count, cnonce, qop, request } end
+  local realm, nonce, cnonce, count = given.realm or "", given.nonce or "", mtev.uuid():sub(1, 8), "00000001"
+  local secret = digest(concat({ user, realm, password }, ":"))
+  if algorithm:lower():match("%-sess$") then secret = digest(concat({ secret, nonce, cnonce }, ":")) end
+  local qop = protection(given.qop)
+  local request = digest(method .. ":" .. uri .. (qop == "auth-int" and ":" .. digest(payload or "") or ""))
+  local proof = qop and { secret, nonce, count, cnonce, qop, request } or { secret, nonce, request }
   local parts = {
-    format('username="%s"', user), format('realm="%s"', given.realm or ""), format('nonce="%s"', given.nonce or ""),
+    format('username="%s"', user), format('realm="%s"', realm), format('nonce="%s"', nonce),
     format('uri="%s"', uri), format('response="%s"', digest(concat(proof, ":"))), "algorithm=" .. algorithm,
   }
-  if qop then
-    parts[#parts + 1] = format('qop=%s, nc=%s, cnonce="%s"', qop, count, cnonce)
-  end
+  if qop then parts[#parts + 1] = format('qop=%s, nc=%s, cnonce="%s"', qop, count, cnonce) end
   if given.opaque then parts[#parts + 1] = format('opaque="%s"', given.opaque) end
-  return "Digest " .. concat(parts, ", ")
+  return concat(parts, ", ")
 end
 
 mtev.HttpClient = HttpClient

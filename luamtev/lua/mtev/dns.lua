@@ -12,7 +12,7 @@ local query, reply, settings, hosts =
   checked(border.dns_query), checked(border.dns_reply), checked(border.dns_settings), checked(border.dns_hosts)
 local type, tonumber, error, unpack, ipairs = type, tonumber, error, unpack, ipairs
 local upper, gsub, select = string.upper, string.gsub, select
-local monotonic = kernel.monotonic
+local monotonic, min, huge = kernel.monotonic, math.min, math.huge
 
 local LARGEST = 65535 -- bytes of a message
 local PORT = 53 -- of a name server given without one
@@ -55,11 +55,13 @@ local function ask(ask_by, kind, server, question, timeout)
 end
 
 -- The records of an answer; nothing, and whether the name is known not to exist.
-local function ask_all(servers, question, how)
+local function ask_all(servers, question, how, deadline)
   for _ = 1, how.attempts do
     for _, server in ipairs(servers) do
-      local what, records = ask(ask_udp, "udp", server, question, how.timeout)
-      if what == "truncated" then what, records = ask(ask_tcp, "tcp", server, question, how.timeout) end
+      local timeout = min(how.timeout, deadline - monotonic())
+      if timeout <= 0 then return end
+      local what, records = ask(ask_udp, "udp", server, question, timeout)
+      if what == "truncated" then what, records = ask(ask_tcp, "tcp", server, question, timeout) end
       if what == "answer" then return records end
       if what == "no name" then return nil, true end
     end
@@ -85,7 +87,7 @@ local function servers_of(dns, how)
   return servers
 end
 
-local function look_up(dns, name, rtype, rclass)
+local function look_up(dns, name, rtype, rclass, deadline)
   local how = settings()
   local servers = servers_of(dns, how)
   for _, each in ipairs(candidates(name, how)) do
@@ -93,7 +95,7 @@ local function look_up(dns, name, rtype, rclass)
     if not id then
       if wire == "dns: bad rr type" then return nil, wire end
     else
-      local records = ask_all(servers, { id = id, wire = wire, name = each, rtype = rtype, rclass = rclass }, how)
+      local records = ask_all(servers, { id = id, wire = wire, name = each, rtype = rtype, rclass = rclass }, how, deadline)
       if records and records[1] then return records end
     end
   end
@@ -107,7 +109,7 @@ function methods:lookup(name, rtype, rclass)
   rtype = rtype == nil and "A" or upper(check_bytes(rtype, "lookup", 2))
   rclass = rclass == nil and "IN" or upper(check_bytes(rclass, "lookup", 3))
   kernel.parkable()
-  local records, why = look_up(self, name, rtype, rclass)
+  local records, why = look_up(self, name, rtype, rclass, huge)
   if records then return unpack(records) end
   if why then error(why, 2) end
 end
@@ -143,16 +145,19 @@ function mtev.dns(nameserver)
   return new_dns({ server = nameserver and parse_server(nameserver) or false, is_valid_ip = is_valid_ip })
 end
 
--- For the rest of the library: the addresses of *host*, which may be one itself; nothing and why when there are none.
-function home.resolve(host)
+-- For the rest of the library: the addresses of *host*, which may be one itself; nothing and why when there are none, or
+-- none was to be had before the *deadline*.
+function home.resolve(host, deadline)
   if mtev.inet_pton(host) then return { host } end
   local found = hosts(host)
   if found[1] then return found end
   if host == "localhost" then return { "127.0.0.1", "::1" } end
   local dns = mtev.dns()
-  for _, record in ipairs({ dns:lookup(host, "A") }) do found[#found + 1] = record.a end
-  if not found[1] then
-    for _, record in ipairs({ dns:lookup(host, "AAAA") }) do found[#found + 1] = record.aaaa end
+  for _, rtype in ipairs({ "A", "AAAA" }) do
+    for _, record in ipairs(look_up(dns, host, rtype, "IN", deadline or huge) or {}) do
+      found[#found + 1] = record[rtype:lower()]
+    end
+    if found[1] then break end
   end
   if found[1] then return found end
   return nil, "cannot resolve '" .. host .. "'"

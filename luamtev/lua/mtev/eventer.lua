@@ -208,6 +208,9 @@ local function drain(event, deadline)
   end
 end
 
+-- Gives back what was read, to be read again before anything else.
+local function unread(event, data) event.input, event.from = data .. sub(event.input, event.from), 1 end
+
 -- read(stop[, ignored[, timeout[, on_timeout]]]): a number of bytes, which may be a text that Lua takes for one; everything
 -- up to and including a terminator; or nil, which drops all to the end of the stream.
 -- At the end of the stream what is left, then nil and, after an error, its text.
@@ -345,4 +348,4 @@ end
 
 home.eventer_methods = methods -- socket.lua and tls.lua add theirs, then socket.lua makes the class
 home.eventer = { valid = valid, owned = owned, ready = ready, payload = payload, error_text = error_text, posix = posix,
-  read_some = read_some, write_all = write_all }
+  read_some = read_some, unread = unread, write_all = write_all }

@@ -32,10 +32,11 @@ local function guarded(handle)
   return Guard(handle, STREAM_BYTES)
 end
 
-function mtev.gunzip()
+-- A function that inflates, and one that tells whether the stream has come to its end.
+function home.new_inflater()
   local guard = guarded(open())
 
-  return function(data, limit)
+  local function inflate_more(data, limit)
     data = check_bytes(data, "gunzip")
     if limit == nil then
       limit = LIMIT
@@ -50,4 +51,8 @@ function mtev.gunzip()
     if not text then error(failure, 2) end
     return text
   end
+
+  return inflate_more, function() return guard.bytes == 0 end
 end
+
+function mtev.gunzip() return (home.new_inflater()) end

@@ -12,7 +12,7 @@ local start, handshake, describe = home.checked(border.tls_start), home.checked(
   home.checked(border.tls_describe)
 local tls_read, tls_write = home.checked(border.tls_read), home.checked(border.tls_write)
 local tls_close, tls_release = border.tls_close, border.tls_release
-local type, error, setmetatable, tostring, sub = type, error, setmetatable, tostring, string.sub
+local type, error, setmetatable, tostring, sub, match = type, error, setmetatable, tostring, string.sub, string.match
 
 local HANDSHAKE_TIMEOUT = 30 -- seconds
 local RECORD = 65536 -- bytes handed over at once
@@ -42,37 +42,47 @@ local function text(value, position)
   error("bad argument #" .. position .. " to 'ssl_upgrade_socket' (string expected, got " .. type(value) .. ")", 4)
 end
 
--- certificate, key, CA, ciphers, name, layer; or a table of the first four by name, name, layer.
-local function arguments(first, ...)
-  if type(first) ~= "table" then
-    local key, ca, ciphers, name, layer = ...
-    return text(first, 1), text(key, 2), text(ca, 3), text(ciphers, 4), text(name, 5), text(layer, 6)
-  end
-  local name, layer = ...
-  return text(first.certificate_file or first.cert, 1), text(first.key_file or first.key, 1), text(first.ca_chain or first.ca_file, 1),
-    text(first.ciphers, 1), text(name or first.snihost, 2), text(layer or first.layer, 3)
+-- The host in a name that may have a port behind it.
+local function host_of(name)
+  return match(name, "^%[(.*)%]:?%d*$") or match(name, "^([^:]*):%d+$") or name
 end
 
--- Speaks TLS on the socket from now on: 0, or -1 and why not.
-function methods:ssl_upgrade_socket(...)
-  owned(self)
-  local certificate, key, ca, ciphers, name, layer = arguments(...)
-  if self.tls then return -1, "TLS already" end
-  if not self.stream or self.kind == "pipe" then return -1, "not a stream socket" end
-  if self.from <= #self.input then return -1, "the peer sent data before the TLS handshake" end
-  local handle, failure = start(self.fd, self.accepted, certificate, key, ca, ciphers, name, layer)
+-- certificate, key, CA, ciphers, name, layer, timeout; or a table, name, layer, timeout.  Gives the timeout first.
+local function arguments(first, ...)
+  if type(first) ~= "table" then
+    local key, ca, ciphers, name, layer, timeout = ...
+    return timeout, text(first, 1), text(key, 2), text(ca, 3), text(ciphers, 4), host_of(text(name, 5)), text(layer, 6)
+  end
+  local name, layer, timeout = ...
+  return timeout or first.timeout, text(first.certificate_file or first.certificate or first.cert, 1),
+    text(first.key_file or first.key, 1), text(first.ca_chain or first.ca_file, 1), text(first.ciphers, 1),
+    host_of(text(name or first.snihost, 2)), text(layer or first.layer, 3), text(first.crl, 1), text(first.alpn or first.npn, 1)
+end
+
+local function upgrade(event, timeout, ...)
+  timeout = timeout == nil and HANDSHAKE_TIMEOUT or kernel.seconds(timeout, "ssl_upgrade_socket", 3)
+  if event.tls then return -1, "TLS already" end
+  if not event.stream or event.kind == "pipe" then return -1, "not a stream socket" end
+  if event.from <= #event.input then return -1, "the peer sent data before the TLS handshake" end
+  local handle, failure = start(event.fd, event.accepted, ...)
   if not handle then return -1, failure end
-  reactor.quiet[self.fd] = nil
-  self.tls = { handle = handle, owner = ffi.gc(ffi.new("char[1]"), function() tls_release(handle) end) }
-  self.ops = operations
-  local deadline = kernel.monotonic() + HANDSHAKE_TIMEOUT
+  reactor.quiet[event.fd] = nil
+  event.tls = { handle = handle, owner = ffi.gc(ffi.new("char[1]"), function() tls_release(handle) end) }
+  event.ops = operations
+  local deadline = kernel.monotonic() + timeout
   while true do
     local done, why = handshake(handle)
     if done then return 0 end
     if type(why) ~= "number" then return -1, why end
-    local ok, late = ready(self, why, deadline)
+    local ok, late = ready(event, why, deadline)
     if not ok then return -1, late end
   end
+end
+
+-- Speaks TLS on the socket from now on: 0, or -1 and why not.  The handshake may take *timeout* seconds, 30 unless given.
+function methods:ssl_upgrade_socket(...)
+  owned(self)
+  return upgrade(self, arguments(...))
 end
 
 local FIELDS = {}
