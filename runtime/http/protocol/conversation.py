@@ -51,6 +51,9 @@ class Conversation(Protocol):
     def sent(self, size: int) -> None:
         """*size* bytes of the output were taken by the network."""
 
+    def expire(self, now: float) -> None:
+        """Let go of what waits for the client too long; *now* on the clock of :func:`time.monotonic`."""
+
     def finish(self) -> None:
         """Be done with what was begun, and take no more."""
 

@@ -160,6 +160,9 @@ class Http1(Framing):
         if self._waiting or not self.writable:
             self.advance()
 
+    def expire(self, now: float) -> None:
+        """Nothing waits that the connection does not wait for."""
+
     def finish(self) -> None:
         """Be done with what was begun, and take no more."""
         self._finishing = True

@@ -1,48 +1,39 @@
 """HTTP/2 without I/O: bytes in, calls of the handler, bytes out.  RFC 9113.
 
-Requests are read whole and served as they are complete, up to a hundred at a time; their responses share the connection
-frame by frame.  h2 keeps the states and compresses heads; limits, turns and what a client may do how often is decided
-here.  Imported when the first such connection comes.
+Requests are read whole and served as they are complete, up to a hundred at a time.  The library keeps the states and
+compresses heads (nghttp2.py); what a client may do how often frames.py counts, whose turn it is to send turns.py says.
+Here is what events come to: requests, refusals, the ends of streams and of the connection.  Imported when the first
+such connection comes.
 """
 
-import re
 import traceback
 from collections import deque
 from collections.abc import Callable
 from math import inf
+from time import perf_counter
 from typing import Any
-
-from h2 import events
-from h2.config import H2Configuration
-from h2.connection import H2Connection
-from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
 
 from runtime import eventer, log
 from runtime.http.message.limits import HIGH_WATER, Limits
 from runtime.http.message.peer import NOBODY, Peer
-from runtime.http.message.request import Request
 from runtime.http.message.response import CLOSE, Response
 
-from . import frames as _frames
+from . import frames, nghttp2
 from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
-from .frames import Allowance, Frame, FrameError, Frames
+from .frames import Fault, FrameError, Frames, Late, Update
+from .heads import request_of, size_of
+from .nghttp2 import MAX_STREAMS
 from .stream import Stream
+from .turns import Turns
 
-MAX_STREAMS = 100  # at a time
-STREAM_WINDOW = 256 << 10  # bytes of a body that may be on their way
-CONNECTION_WINDOW = 1 << 20
 LEAST_HELD = 16 << 20
-SMALL = 32  # bytes of a body; a frame with less counts as a nuisance
-
-_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_PATH = re.compile(rb"/[\x21-\x7e\x80-\xff]*")
+DRAINED = 1 << 20  # bytes of a body that nobody wants, taken so that the client sees the answer
+FORGIVEN = 128  # streams reset from here on which late frames are passed over
+LINGER = 2.0  # seconds that such a client has to end it
 
 
 class Http2:
-    """One connection's protocol; attributes are those of :class:`Http1`.
-
-    Further: ``lagging``, streams whose handlers wait for the client."""
+    """One connection's protocol; attributes are those of :class:`Http1`."""
 
     def __init__(
         self,
@@ -62,49 +53,60 @@ class Http2:
         self.output: list[bytes] = []
         self.backlog = 0
         self.closing = False
-        self.unfinished = False
         self.lingering = True
         self.now = 0.0
-        self.lagging: dict[int, Stream] = {}
+        self.streams: dict[int, Stream] = {}  # those that are not answered whole
         self._serve = serve
         self._admit = admit
         self._on_output = on_output
         self._on_complete = on_complete
+        self.carrier = carrier
         self._peer = peer
-        self._carrier = carrier
         self._owner = owner
         self._budget = budget
-        self._streams: dict[int, Stream] = {}
         self._uploads: dict[int, Stream] = {}
-        self._turns: deque[Stream] = deque()
+        self._unwanted: dict[int, int] = {}  # streams answered before their end, and bytes they may still bring
+        self._overdue: dict[int, float] = {}  # those, since when on the clock of expire()
+        self._ours: set[int] = set()  # streams that we reset, until the library says so too
+        self._forgiven: deque[int] = deque(maxlen=FORGIVEN)
         self._held = 0  # bytes of bodies that are not answered yet
         self._may_hold = max(LEAST_HELD, 4 * limits.max_upload)
         self._busy = self._finishing = False
-        self._frames = Frames(2 * limits.max_header + _frames.MAX_FRAME)
-        self._nuisances = Allowance(1000, 500)
-        self._resets = Allowance(200, 50)
-        self._connection = _connection(limits)
+        self._events: deque[Any] = deque()
+        self._reset_count = 0
+        self._frames = Frames(2 * limits.max_header + frames.MAX_FRAME)
+        self._engine = nghttp2.Engine(limits.max_header)
+        self.turns = Turns(self, self._engine)
         self._receivers: dict[type, Callable[[Any], object]] = {
-            events.RequestReceived: self._request,
-            events.DataReceived: self._data,
-            events.TrailersReceived: self._trailers,
-            events.StreamEnded: self._whole,
-            events.StreamReset: self._reset,
-            events.WindowUpdated: self._window,
-            events.RemoteSettingsChanged: self._windows,
+            nghttp2.RequestReceived: self._request,
+            nghttp2.DataReceived: self._data,
+            nghttp2.TrailersReceived: self._trailers,
+            nghttp2.StreamReset: self._reset,
+            nghttp2.StreamClosed: self._closed,
+            nghttp2.WindowUpdated: self.turns.opened,
+            nghttp2.SettingsReceived: self.turns.opened,
+            nghttp2.GoAwayReceived: self._goodbye,
+            nghttp2.ConnectionClosed: self._ended,
+            Fault: self._fault,
         }
+        self.emit(self._engine.greeting)
 
     @property
     def paused(self) -> bool:
-        """Whether to leave further bytes to the network: the client does not read what it asked for."""
-        return self.backlog > HIGH_WATER
+        """Whether to leave further bytes to the network: there is work left, or the client does not read."""
+        return self.backlog > HIGH_WATER or self.unfinished
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether :meth:`advance` has to be called in a later turn of the loop: what was read is not worked off."""
+        return bool(self._events)
 
     @property
     def active(self) -> Response | None:
         """A response that its handler is at work on, and not the client's to wait for."""
-        for stream in self._streams.values():
+        for stream in self.streams.values():
             response = stream.response
-            if response is not None and not response.complete and stream.writable:
+            if response is not None and not response.complete and not stream.stalled:
                 return response
         return None
 
@@ -122,67 +124,63 @@ class Http2:
 
     def feed(self, data: bytes) -> None:
         """Take *data* from the client and serve the requests that it completes."""
-        if self._is_over():
+        if self.closing:
             return
-        self._busy = True
         try:
-            for frame in self._frames.feed(data):
-                self._receive(frame)
-                self._send()
-                if self._is_over():
-                    break
+            for piece in self._frames.feed(data, self.now):
+                self._take(piece)
         except FrameError as mistake:
-            self._fail(mistake.code)
-        except ProtocolError:
-            self._fail(None)  # h2 has said so
-        except Exception:
-            log.facility("error/rest").log(f"HTTP/2 failed on {self._carrier!r}\n{traceback.format_exc()}")
-            self._fail(_frames.INTERNAL_ERROR)
-        finally:
-            self._busy = False
+            self._events.append(mistake)
         self.advance()
 
     def advance(self) -> None:
-        """Go on where it stopped: give each stream its turn, tell handlers that there is room again."""
+        """Go on where it stopped: with what was read, each stream's turn to send, handlers for which there is room."""
         if self._busy:
             return
         self._busy = True
         try:
-            self._send()
-            while not self.closing:
-                function = next(filter(None, (stream.drained() for stream in self.lagging.values())), None)
-                if function is None:
-                    break
-                try:
-                    function()
-                except Exception:
-                    log.facility("error/rest").log(f"a handler on {self._carrier!r} failed\n{traceback.format_exc()}")
-                self._send()
+            self._work()
+            self.turns.go_on()
+            self._close_if_done()
+        except FrameError as mistake:
+            self._fail(mistake.code)
         except Exception:
-            log.facility("error/rest").log(f"HTTP/2 failed on {self._carrier!r}\n{traceback.format_exc()}")
-            self._fail(_frames.INTERNAL_ERROR)
+            log.facility("error/rest").log(f"HTTP/2 failed on {self.carrier!r}\n{traceback.format_exc()}")
+            self._fail(frames.INTERNAL_ERROR)
         finally:
             self._busy = False
 
     def sent(self, size: int) -> None:
         """*size* bytes of the output were taken by the network."""
         self.backlog -= size
-        if self._turns or self.lagging:
+        if self.turns:
             self.advance()
+
+    def expire(self, now: float) -> None:
+        """End the streams that wait for their client too long; *now* on the clock of :func:`time.monotonic`."""
+        late = [number for number, since in self._overdue.items() if now - since >= LINGER]
+        for number in self._unwanted:
+            self._overdue.setdefault(number, now)
+        for number in late:
+            self._end_unwanted(number)
+        stalled = self.turns.overdue(now, self.limits.idle_timeout)
+        for stream in stalled:
+            self._cut(stream, frames.CANCEL)
+        if late or stalled:
+            self._close_if_done()
+            self.push()
 
     def finish(self) -> None:
         """Be done with what was begun, and take no more."""
         if not self._finishing:
             self._finishing = True
-            self._flush()
-            self._emit(_frames.goaway(self._connection.highest_inbound_stream_id, _frames.NO_ERROR))
-        self._close_if_done()
+            self._say_goodbye(frames.NO_ERROR)
+        if not self._busy:
+            self._close_if_done()
 
     def farewell(self) -> bytes:
         """The last words when the connection is closed at once."""
-        if self.closing:
-            return b""
-        return _frames.goaway(self._connection.highest_inbound_stream_id, _frames.NO_ERROR)
+        return b"" if self.closing else frames.goaway(self._frames.highest, frames.NO_ERROR)
 
     def disconnect(self) -> None:
         """The client is gone; responses under way learn it."""
@@ -202,107 +200,181 @@ class Http2:
         if self._on_output is not None:
             self._on_output()
 
-    def enqueue(self, stream: Stream) -> None:
-        """Give *stream* a turn: it has something to send."""
-        if not stream.queued and stream.id in self._streams:
-            stream.queued = True
-            self._turns.append(stream)
+    def emit(self, data: bytes) -> None:
+        """Have *data* sent."""
+        if data:
+            self.output.append(data)
+            self.backlog += len(data)
+
+    def answered(self, stream: Stream) -> None:
+        """All of the response on *stream* is on its way."""
+        response = stream.response
+        self._forget(stream)
+        if not stream.closed:
+            self._unwanted[stream.id] = DRAINED
+        if response is not None:
+            if self._on_complete is not None:
+                self._on_complete(response)
+            if response.options & CLOSE:
+                self.finish()
+
+    def cut_short(self, stream: Stream) -> None:
+        """The response on *stream* has failed after its head had gone."""
+        response = stream.response
+        self._reset_stream(stream.id, frames.INTERNAL_ERROR)
+        self._forget(stream)
+        if response is not None and self._on_complete is not None:
+            self._on_complete(response)
+
+    def earn(self) -> None:
+        """A frame of a body is sent: the client may open windows for it."""
+        self._frames.nuisances.earn(3)
+
+    def lost(self, number: int) -> None:
+        """Nothing more can be sent on the stream of that *number*."""
+        stream = self.streams.get(number)
+        if stream is not None:
+            self._forget(stream)
+            stream.drop()
 
     # What the client says
 
-    def _receive(self, frame: Frame) -> None:
-        kind = frame.kind
-        if kind == _frames.GOAWAY and not frame.stream and len(frame.octets) >= 17:
-            self._finishing = True  # h2 would forget what is still to be answered
-            self._close_if_done()
-            return
-        if kind == _frames.RST_STREAM:
-            self._resets.spend(self.now)
-        elif kind not in (_frames.DATA, _frames.HEADERS, _frames.CONTINUATION) or (
-            kind == _frames.DATA and frame.stream not in self._streams
-        ):
-            self._nuisances.spend(self.now)
-        for event in self._connection.receive_data(frame.octets):
-            receiver = self._receivers.get(event.__class__)
-            if receiver is not None:
-                receiver(event)
+    def _take(self, piece: "bytes | Fault | Update | Late") -> None:
+        """Have the library take a *piece* of what came, or do what it would do wrong."""
+        if piece.__class__ is bytes:
+            events = self._events
+            try:
+                said, happened = self._engine.receive(piece)
+            except FrameError:
+                events.clear()  # nothing can be answered any more
+                raise
+            self.emit(said)
+            if self._frames.reset_count != self._reset_count:
+                self._reset_count = self._frames.reset_count
+                happened = _without_reset(happened)
+            if happened and happened[-1].__class__ is nghttp2.ConnectionClosed:
+                events.clear()
+                del happened[:-1]
+            events.extend(happened)
+        elif isinstance(piece, Fault):
+            self._events.append(piece)
+        elif isinstance(piece, Late):
+            self._late(piece.stream)
+        elif isinstance(piece, Update):  # RFC 9113 6.9, 6.9.1: these end a stream, not the connection
+            if not piece.increment:
+                self._events.append(Fault(piece.stream, frames.PROTOCOL_ERROR))
+            elif self._engine.window(piece.stream) + piece.increment > frames.MAX_WINDOW:
+                self._events.append(Fault(piece.stream, frames.FLOW_CONTROL_ERROR))
+            else:
+                self._take(piece.octets)
 
-    def _request(self, event: Any) -> None:
-        request = Request(self._peer)
+    def _late(self, number: int) -> None:
+        """Something comes on a stream that its client had ended, or never begun.  RFC 9113 5.1, 5.1.1."""
+        if number <= self._frames.highest and number % 2 and not self._engine.has(number):
+            if self._frames.was_skipped(number):
+                raise FrameError(frames.PROTOCOL_ERROR)
+            if number not in self._forgiven:
+                raise FrameError(frames.STREAM_CLOSED)
+
+    def _work(self) -> None:
+        """Work off what has happened, as far as the budget of this turn goes."""
+        events, receivers = self._events, self._receivers
+        end = perf_counter() + self._budget if events else inf
+        while events and not self.closing:
+            event = events.popleft()
+            if event.__class__ is FrameError:
+                raise event
+            receiver = receivers.get(event.__class__)
+            if receiver is not None and receiver(event) and perf_counter() >= end:
+                break
+
+    def _request(self, event: Any) -> bool:
+        """A head has come; returns whether a handler has run."""
+        number, fields = event.stream_id, event.headers
+        request = request_of(self._peer, fields)
+        if request is None or len(self.streams) + len(self._unwanted) >= MAX_STREAMS or self._finishing:
+            self._frames.resets.spend(self.now)
+            self._reset_stream(number, frames.PROTOCOL_ERROR if request is None else frames.REFUSED_STREAM)
+            return False
         request.received = self.now
-        request.protocol = b"HTTP/2.0"
-        stream = self._streams[event.stream_id] = Stream(self, event.stream_id, request)
-        if self._finishing or len(self._streams) > MAX_STREAMS:
-            self._cut(stream, _frames.REFUSED_STREAM)
-            return
-        if not _fill(request, event.headers):
-            self._cut(stream, _frames.PROTOCOL_ERROR)
-            return
-        lengths = {value for name, value in request.fields if name == b"content-length"}
-        if lengths:
-            length = lengths.pop()
-            if lengths or not length.isdigit() or len(length) > 18:
-                self._cut(stream, _frames.PROTOCOL_ERROR)
-                return
-            stream.expected = int(length)
-        upload = event.stream_ended is None
-        status = self._judge(request, stream.expected or 0, upload)
+        stream = self.streams[number] = Stream(self, number, request)
+        if event.end_stream:
+            stream.closed = True
+        status = self._judge(stream)
         if status is not None:
             self._refuse(stream, status)
-        elif upload:
-            self._uploads[stream.id] = stream
+        elif stream.closed:
+            self._whole(stream)
+            return True
+        else:
+            self._uploads[number] = stream
             if request.header(b"expect") is not None:
-                self._connection.send_headers(stream.id, [(b":status", b"100")])
+                self._engine.inform(number, [(b":status", b"100")])
+        return False
 
-    def _judge(self, request: Request, length: int, upload: bool) -> int | None:
-        """The status to refuse *request* with before its body, or None."""
-        limits = self.limits
+    def _judge(self, stream: Stream) -> int | None:
+        """The status to refuse a request with before its body, or None."""
+        limits, request = self.limits, stream.request
         if len(request.uri) > limits.max_uri:
             return 414
-        if _size(request.fields) + len(request.uri) > limits.max_header:
+        if size_of(request.fields) + len(request.uri) > limits.max_header:
             return 431
-        if length > limits.max_upload:
+        length = request.header(b"content-length")  # a number, as the library has seen
+        if length is not None and int(length) > limits.max_upload:
             return 413
         if (request.header(b"expect") or b"100-continue").lower() != b"100-continue":
             return 417
-        return self._admit(request) if upload and self._admit is not None else None
+        return self._admit(request) if not stream.closed and self._admit is not None else None
 
-    def _data(self, event: Any) -> None:
-        stream = self._streams.get(event.stream_id)
-        data = event.data
-        if len(data) < SMALL and event.stream_ended is None:
-            self._nuisances.spend(self.now)
-        if stream is not None and stream.id in self._uploads:
-            stream.body += data
-            self._held += len(data)
-            if len(stream.body) > self.limits.max_upload:
-                self._refuse(stream, 413)
-            elif self._held > self._may_hold:
-                self._cut(stream, _frames.REFUSED_STREAM)
-        if event.flow_controlled_length:
-            self._connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-
-    def _trailers(self, event: Any) -> None:
-        stream = self._uploads.get(event.stream_id)
-        if stream is not None:
-            stream.request.trailers = [(bytes(name), bytes(value)) for name, value in event.headers]
-            if _size(stream.request.trailers) > self.limits.max_header:
-                self._refuse(stream, 431)
-
-    def _whole(self, event: Any) -> None:
-        stream = self._streams.get(event.stream_id)
+    def _data(self, event: Any) -> bool:
+        number, data = event.stream_id, event.data
+        stream = self._uploads.get(number)
         if stream is None:
-            return
+            self._data_unwanted(number, len(data), event.end_stream)
+            return False
+        stream.body.append(data)
+        stream.body_bytes += len(data)
+        self._held += len(data)
+        stream.closed = event.end_stream
+        if stream.body_bytes > self.limits.max_upload:
+            self._refuse(stream, 413)
+        elif self._held > self._may_hold:
+            self._frames.resets.spend(self.now)
+            self._cut(stream, frames.REFUSED_STREAM)
+        elif stream.closed:
+            self._whole(stream)
+            return True
+        return False
+
+    def _data_unwanted(self, number: int, size: int, over: bool) -> None:
+        """*size* bytes more of the body of a request that is answered already."""
+        if number in self._unwanted:
+            self._unwanted[number] -= size
+            if self._unwanted[number] < 0:
+                self._end_unwanted(number)
+        elif over and number in self.streams:
+            self.streams[number].closed = True
+
+    def _trailers(self, event: Any) -> bool:
+        """The end of a request, with more fields."""
+        stream = self._uploads.get(event.stream_id)
+        if stream is None:
+            self._data_unwanted(event.stream_id, 0, True)
+            return False
         stream.closed = True
-        if stream.response is not None:
-            return
+        stream.request.trailers = list(event.headers)
+        if size_of(stream.request.trailers) > self.limits.max_header:
+            self._refuse(stream, 431)
+            return False
+        self._whole(stream)
+        return True
+
+    def _whole(self, stream: Stream) -> None:
         self._uploads.pop(stream.id, None)
-        if stream.expected is not None and stream.expected != len(stream.body):
-            self._cut(stream, _frames.PROTOCOL_ERROR)
-            return
         request = stream.request
-        request.payload = bytes(stream.body)
-        stream.body = bytearray()
+        if stream.body:
+            request.payload = b"".join(stream.body)
+            stream.body.clear()
         stream.response = response = Response(request, stream, self._owner)
         try:
             self._serve(request, response)
@@ -311,193 +383,107 @@ class Http2:
             response.error(500)
 
     def _reset(self, event: Any) -> None:
-        if not event.remote_reset:
-            self._resets.spend(self.now)
-        stream = self._streams.get(event.stream_id)
+        self._ours.add(event.stream_id)  # counted by its frame
+        self.lost(event.stream_id)
+
+    def _closed(self, event: Any) -> None:
+        """A stream is over; where neither side reset it, a check of the library's failed, which has told the client."""
+        number = event.stream_id
+        self._unwanted.pop(number, None)
+        self._overdue.pop(number, None)
+        if number in self._ours:
+            self._ours.discard(number)
+        elif event.error_code:
+            self._forgive(number)
+            self._frames.resets.spend(self.now)
+        self.lost(number)
+
+    def _goodbye(self, _event: Any) -> None:
+        self._finishing = True
+
+    def _ended(self, _event: Any) -> None:
+        """The library has ended the connection, and told the client why."""
+        self._fail(None)
+
+    def _fault(self, fault: Fault) -> None:
+        """*fault* ends its stream, or the connection where there has never been one."""
+        if fault.stream > self._frames.highest:
+            raise FrameError(frames.PROTOCOL_ERROR if fault.code != frames.FRAME_SIZE_ERROR else fault.code)
+        self._frames.resets.spend(self.now)
+        stream = self.streams.get(fault.stream)
         if stream is not None:
-            self._forget(stream)
-            stream.drop()
-            self._close_if_done()
-
-    def _window(self, event: Any) -> None:
-        if not event.stream_id:
-            self._windows(event)
-        elif event.stream_id in self._streams:
-            stream = self._streams[event.stream_id]
-            if stream.waiting:
-                self.enqueue(stream)
-
-    def _windows(self, _event: Any) -> None:
-        for stream in self._streams.values():
-            if stream.waiting:
-                self.enqueue(stream)
+            self._cut(stream, fault.code)
+        elif fault.stream in self._unwanted:
+            self._reset_stream(fault.stream, fault.code)
 
     # What we say
 
     def _refuse(self, stream: Stream, status: int) -> None:
         """Answer *stream* with *status*, and take no more of its body."""
         self._uploads.pop(stream.id, None)
-        self._held -= len(stream.body)
-        stream.body = bytearray()
+        self._held -= stream.body_bytes
+        stream.body_bytes = 0
+        stream.body.clear()
         stream.response = response = Response(stream.request, stream, self._owner)
         response.error(status)
 
     def _cut(self, stream: Stream, code: int) -> None:
         """Reset *stream*."""
-        self._resets.spend(self.now)
-        self._connection.reset_stream(stream.id, code)
+        self._reset_stream(stream.id, code)
         self._forget(stream)
         stream.drop()
 
-    def _send(self) -> None:
-        """Give each stream that has something to send its turn, a frame at a time, while the network keeps up."""
-        turns = self._turns
-        while turns and self.backlog <= HIGH_WATER:
-            for _ in range(min(16, len(turns))):
-                if not turns:
-                    break  # the client vanished meanwhile
-                stream = turns.popleft()
-                stream.queued = False
-                if stream.id in self._streams and self._turn(stream):
-                    self.enqueue(stream)
-            self._flush()
-        self._flush()
+    def _reset_stream(self, number: int, code: int) -> None:
+        self._forgive(number)
+        self._ours.add(number)
+        self.turns.flush()  # or the reset would overtake what was said on it
+        self._engine.reset(number, code)
 
-    def _turn(self, stream: Stream) -> bool:
-        """Send a frame of *stream*; returns whether it wants another turn."""
-        connection = self._connection
-        if stream.cut:
-            connection.reset_stream(stream.id, _frames.INTERNAL_ERROR)
-            self._sent_all(stream)
-            return False
-        fields = stream.fields
-        if fields is not None:
-            stream.fields = None
-            alone = stream.last and not stream.waiting
-            connection.send_headers(stream.id, fields, end_stream=alone)
-            if alone:
-                self._sent_all(stream)
-            return not alone and (stream.last or stream.waiting > 0)
-        if stream.waiting:
-            window = min(
-                connection.outbound_flow_control_window,
-                connection.streams[stream.id].outbound_flow_control_window,
-                connection.max_outbound_frame_size,
-                _frames.MAX_FRAME,
-            )
-            if window <= 0:
-                return False  # until the client opens it
-            data = stream.take(window)
-            over = stream.last and not stream.waiting
-            connection.send_data(stream.id, data, end_stream=over)
-            self._nuisances.earn(3)  # each is answered by updates of windows
-            if over:
-                self._sent_all(stream)
-            return not over and (stream.last or stream.waiting > 0)
-        if not stream.last:
-            return False
-        connection.send_data(stream.id, b"", end_stream=True)
-        self._sent_all(stream)
-        return False
+    def _end_unwanted(self, number: int) -> None:
+        """Ask for no more of a body that was answered already.  RFC 9113 8.1."""
+        self._unwanted.pop(number, None)
+        self._overdue.pop(number, None)
+        self._reset_stream(number, frames.NO_ERROR)
 
-    def _sent_all(self, stream: Stream) -> None:
-        response = stream.response
-        if not stream.closed and not stream.cut:
-            self._connection.reset_stream(stream.id, _frames.NO_ERROR)  # RFC 9113 8.1: the rest is not wanted
-        self._forget(stream)
-        if response is not None:
-            if self._on_complete is not None:
-                self._on_complete(response)
-            if response.options & CLOSE:
-                self.finish()
-        self._close_if_done()
+    def _forgive(self, number: int) -> None:
+        """What is on its way on a stream that was reset from here is passed over."""
+        self._frames.open.discard(number)
+        self._forgiven.append(number)
+
+    def _say_goodbye(self, code: int) -> None:
+        self.turns.flush()
+        self.emit(frames.goaway(self._frames.highest, code))
 
     def _forget(self, stream: Stream) -> None:
-        self._streams.pop(stream.id, None)
-        self._uploads.pop(stream.id, None)
-        self._held -= len(stream.body) + len(stream.request.payload)
-
-    def _flush(self) -> None:
-        data = self._connection.data_to_send()
-        if data:
-            self._emit(data)
-
-    def _emit(self, data: bytes) -> None:
-        self.output.append(data)
-        self.backlog += len(data)
-
-    def _is_over(self) -> bool:
-        return self.closing
+        if self.streams.pop(stream.id, None) is not None:
+            self._uploads.pop(stream.id, None)
+            self._held -= stream.body_bytes
 
     def _close_if_done(self) -> None:
-        if self._finishing and not self._streams and not self.closing:
-            self._flush()
+        if self._finishing and not self.streams and not self._events and not self.closing:
+            self.turns.flush()
             self.closing = True
 
     def _fail(self, code: int | None) -> None:
-        """End the connection for *code*, or for what h2 told the client already."""
+        """End the connection for *code*, or for what the library told the client already."""
+        self.turns.flush()
         if code is not None:
-            self._flush()
-            self._emit(_frames.goaway(self._connection.highest_inbound_stream_id, code))
-        self._flush()
+            self.emit(frames.goaway(self._frames.highest, code))
         self.closing = True
         self._drop_all()
 
     def _drop_all(self) -> None:
-        streams = list(self._streams.values())
-        for each in (self._streams, self._uploads, self.lagging):
+        streams = list(self.streams.values())
+        for each in (self.streams, self._uploads, self._unwanted, self._overdue):
             each.clear()
-        self._turns.clear()
+        self._events.clear()
+        self.turns.clear()
         for stream in streams:
             stream.drop()
 
 
-class _Connection(H2Connection):
-    MAX_CLOSED_STREAMS = 1024  # that late frames are forgiven for; h2 would keep many more
-
-
-def _connection(limits: Limits) -> H2Connection:
-    made = _Connection(
-        H2Configuration(
-            client_side=False, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
-        )
-    )
-    said = {
-        SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
-        SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-        SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header,
-    }
-    made.local_settings = Settings(client=False, initial_values=said)
-    made.initiate_connection()
-    made.receive_data(_frames.PREFACE)  # which Frames has seen, and takes out
-    made.increment_flow_control_window(CONNECTION_WINDOW - 65535)
-    # h2 ends the connection at its limits; ours, which end a stream or answer it, are below those.
-    meant = {**said, SettingCodes.MAX_CONCURRENT_STREAMS: 100 * MAX_STREAMS}
-    made.local_settings = Settings(client=False, initial_values=meant)
-    made.decoder.max_header_list_size = 4 * limits.max_header + 65536
-    return made
-
-
-def _fill(request: Request, headers: Any) -> bool:
-    """Put *headers* into *request*; False for a method or a path that cannot be."""
-    pseudo: dict[bytes, bytes] = {}
-    fields = request.fields
-    for name, value in headers:
-        if name.startswith(b":"):
-            pseudo[name] = value
-        else:
-            fields.append((name, value))
-    authority = pseudo.get(b":authority")
-    if authority is not None and not any(name == b"host" for name, _ in fields):
-        fields.insert(0, (b"host", authority))
-    request.method = pseudo[b":method"]
-    if request.method == b"CONNECT":
-        request.uri = authority or b""
-        return bool(authority) and b":protocol" not in pseudo
-    request.uri = pseudo[b":path"]
-    asterisk = request.uri == b"*" and request.method == b"OPTIONS"
-    return _METHOD.fullmatch(request.method) is not None and (asterisk or _PATH.fullmatch(request.uri) is not None)
-
-
-def _size(fields: list[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in fields)
+def _without_reset(events: list[Any]) -> list[Any]:
+    """*events* but for requests that their client has taken back meanwhile."""
+    gone = {each.stream_id for each in events if each.__class__ is nghttp2.StreamReset}
+    early = (nghttp2.RequestReceived, nghttp2.DataReceived, nghttp2.TrailersReceived)
+    return [each for each in events if each.__class__ not in early or each.stream_id not in gone]

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hpack import HeaderTuple, NeverIndexedHeaderTuple
-
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
 from runtime.http.message.status import date_line
+
+from .heads import pairs_of
+from .nghttp2 import Fields
 
 if TYPE_CHECKING:
     from .http2 import Http2
@@ -19,19 +20,13 @@ if TYPE_CHECKING:
 HIGH_WATER = 64 << 10
 """Bytes that wait on one stream above which its handler should make no more."""
 
-_UNWANTED = {b"keep-alive", b"proxy-connection", b"upgrade"}  # RFC 9113 8.2.2; others no response has
-
-Fields = list[tuple[bytes, bytes]]
-
-_pairs: dict[bytes, tuple[tuple[bytes, bytes], ...]] = {}
-
 
 class Stream:
     """One stream.
 
-    Attributes: ``id``; ``request``; ``response``, None until the request is whole; ``body``, what came of it;
-    ``expected``, the length it announced, or None; ``closed``, the client has sent all; ``fields``, the head that is
-    to be sent; ``waiting``, bytes to be sent; ``last``, nothing comes after those; ``queued``, it has its turn;
+    Attributes: ``id``; ``request``; ``response``, None until the request is whole; ``body``, what came of it, and
+    ``body_bytes``, how much; ``closed``, the client has sent all; ``fields``, the head that is to be sent; ``waiting``,
+    bytes to be sent, and ``sent``, those that were; ``last``, nothing comes after those; ``queued``, it has its turn;
     ``cut``, it ends with a reset."""
 
     __slots__ = (
@@ -40,15 +35,16 @@ class Stream:
         "_pieces",
         "_taken",
         "body",
+        "body_bytes",
         "closed",
         "cut",
-        "expected",
         "fields",
         "id",
         "last",
         "queued",
         "request",
         "response",
+        "sent",
         "waiting",
     )
 
@@ -56,11 +52,12 @@ class Stream:
         self.id = number
         self.request = request
         self.response: Response | None = None
-        self.body = bytearray()
-        self.expected: int | None = None
+        self.body: list[bytes] = []
+        self.body_bytes = 0
         self.closed = False
         self.fields: Fields | None = None
         self.waiting = 0
+        self.sent = 0
         self.last = False
         self.cut = False
         self.queued = False
@@ -75,7 +72,12 @@ class Stream:
     @property
     def writable(self) -> bool:
         """Part of :class:`Sink`."""
-        return self.waiting <= HIGH_WATER
+        return self.waiting <= HIGH_WATER and self._http.turns.room(self) > 0
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it waits for the client: there is more to send than that lets it."""
+        return self.fields is None and (self.waiting > 0 or bool(self._drained)) and not self.queued
 
     def whole(self, response: Response, headers: dict[bytes, bytes], content: bytes) -> None:
         """Part of :class:`Sink`."""
@@ -89,28 +91,25 @@ class Stream:
         """Part of :class:`Sink`."""
         fields = [(b":status", b"%d" % response.code)]
         if b"date" not in headers:
-            fields += _parted(date_line())
-        for name, line in headers.items():
-            if name == b"set-cookie":
-                fields += [NeverIndexedHeaderTuple(*pair) for pair in _parse(line)]
-            elif name not in _UNWANTED:
-                fields += _parted(line)
+            fields += pairs_of(date_line())
+        for line in headers.values():
+            fields += pairs_of(line)
         response.written = sum(len(name) + len(value) for name, value in fields)
         self.fields = fields
-        self._http.enqueue(self)
+        self._http.turns.enqueue(self)
 
     def data(self, response: Response, data: bytes) -> None:
         """Part of :class:`Sink`."""
         response.written += len(data)
         self.waiting += len(data)
         self._pieces.append(data)
-        self._http.enqueue(self)
+        self._http.turns.enqueue(self)
 
     def ended(self, _response: Response, cut: bool) -> None:
         """Part of :class:`Sink`."""
         self.last = True
         self.cut = cut
-        self._http.enqueue(self)
+        self._http.turns.enqueue(self)
 
     def push(self) -> None:
         """Part of :class:`Sink`."""
@@ -119,15 +118,15 @@ class Stream:
     def on_drain(self, function: Callable[[], object]) -> None:
         """Part of :class:`Sink`."""
         self._drained.append(function)
-        self._http.lagging[self.id] = self
+        self._http.turns.lagging[self.id] = self
 
     def drained(self) -> Callable[[], object] | None:
         """Who is to be told next that there is room again, if there is and anybody waits for that."""
-        if not self.writable or not self._drained:
+        if not self._drained or not self.writable:
             return None
         function = self._drained.pop(0)
         if not self._drained:
-            self._http.lagging.pop(self.id, None)
+            self._http.turns.lagging.pop(self.id, None)
         return function
 
     def take(self, size: int) -> bytes:
@@ -146,6 +145,7 @@ class Stream:
             size -= len(part)
         data = taken[0] if len(taken) == 1 else b"".join(taken)
         self.waiting -= len(data)
+        self.sent += len(data)
         return data
 
     def drop(self) -> None:
@@ -156,27 +156,6 @@ class Stream:
         self.waiting = 0
         self.fields = None
         self.closed = self.last = True
-        self._http.lagging.pop(self.id, None)
+        self._http.turns.lagging.pop(self.id, None)
         if self.response is not None:
             self.response.gone()
-
-
-def _parted(line: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Header lines as pairs; those of responses are mostly the same, so they are kept."""
-    pairs = _pairs.get(line)
-    if pairs is None:
-        pairs = tuple(HeaderTuple(*pair) for pair in _parse(line))
-        if len(line) < 256:
-            if len(_pairs) >= 1024:
-                _pairs.clear()
-            _pairs[line] = pairs
-    return pairs
-
-
-def _parse(lines: bytes) -> Fields:
-    found = []
-    for line in lines.split(b"\r\n"):
-        if line:
-            name, _, value = line.partition(b":")
-            found.append((name.lower(), value.strip()))
-    return found

@@ -223,6 +223,9 @@ class WebSocket:
         while self._drained and not self.paused:
             self._drained.pop(0)()
 
+    def expire(self, now: float) -> None:
+        """Nothing waits that the connection does not wait for."""
+
     def finish(self) -> None:
         """Be done: the server stops."""
         self.close(GOING_AWAY)

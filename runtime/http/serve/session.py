@@ -174,6 +174,9 @@ class Session:
 
     def expire(self, now: float) -> None:
         """Close the session if what it waits for is overdue; *now* on the clock of :func:`time.monotonic`."""
+        self.http.expire(now)
+        if self.connection.closed:
+            return
         limits, http = self.limits, self.http
         overall = 0.0
         quiet = limits.idle_timeout

@@ -353,7 +353,7 @@ def test_a_client_that_never_reads_bounds_memory(loops: Pool, tmp_path: Path) ->
             http2: Any = found[0].http if found else None
             if http2 is None or not http2.paused:
                 return 0
-            return int(http2.backlog + sum(stream.waiting for stream in http2._streams.values()))
+            return int(http2.backlog + sum(stream.waiting for stream in http2.streams.values()))
 
         while not (size := on(thread, held)):
             pass
@@ -379,5 +379,5 @@ def test_the_access_log_has_a_line_for_each_stream(tmp_path: Path) -> None:
 
 
 def test_the_library_comes_with_the_first_such_connection() -> None:
-    program = "import sys, runtime.http; sys.exit(any(each in sys.modules for each in ('h2', 'hpack', 'wsproto')))"
+    program = "import sys, runtime.http; sys.exit(any(each in sys.modules for each in ('ngh2', 'wsproto')))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
