@@ -9,4 +9,5 @@ def register() -> None:
     """Make the modules known to the loader."""
     modules.register(IMAGE, "lua_general", "luamtev.modules.lua_general:LuaGeneral")
     modules.register(IMAGE, "lua_web", "luamtev.modules.lua_web:LuaWeb")
+    modules.register_loader("lua", "luamtev.modules.loader:LuaLoader")
     services.register("luamtev.modules.lua_ops:mount")

@@ -22,7 +22,7 @@ def options(config: Mapping[str, str]) -> Options:
     return Options(
         directory=config.get("directory", "").strip(),
         cpath=config.get("cpath", "").strip(),
-        Cpreloads=config.get("Cpreloads", ""),
+        Cpreloads=",".join(filter(None, (config.get("Cpreload"), config.get("Cpreloads")))),
         preloads=config.get("preloads", ""),
         gc_full=_count(config, "gc_full", 0) if "gc_full" in config else Options.gc_full,
         gc_step=_count(config, "gc_step", 0) if "gc_step" in config else Options.gc_step,

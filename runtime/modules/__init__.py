@@ -1,8 +1,10 @@
 """Dynamically loadable modules: found by the configuration, configured, started.  Manual: Dynamically Loadable Modules.
 
-A module is a Python class with the shape of :class:`Generic`.  ``<generic image="IMAGE" name="NAME"/>`` finds it under
-the pair in the table of modules that come with a program (:func:`register`), else as attribute NAME of a file IMAGE.py
-in the directories of ``<modules directory="DIR:DIR">``.
+A module has the shape of :class:`Generic`.  ``<generic image="IMAGE" name="NAME"/>``, or ``<module …/>``, is handed to
+the loader that its attribute ``loader`` names.  The loader ``C``, that of modules that name none, finds a Python class:
+under the pair in the table of modules that come with a program (:func:`register`), else as attribute NAME of a file
+IMAGE.py in the directories of ``<modules directory="DIR:DIR">``.  Others are taught to the stack by name, by a program
+(:func:`register_loader`) or by the configuration: ``<loader image="IMAGE" name="NAME"/>`` is found likewise.
 """
 
 import importlib
@@ -12,10 +14,10 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from runtime import log
-from runtime.conf import Conf
+from runtime.conf import Conf, Section
 
 
 class ModuleError(Exception):
@@ -32,16 +34,35 @@ class Generic(Protocol):
         """Start working: the event loops run."""
 
 
+class Loader(Protocol):
+    """What loads modules of another kind.  Manual: Loader Modules."""
+
+    def configure(self, config: Mapping[str, str]) -> None:
+        """As :meth:`Generic.configure`; before the first module is loaded."""
+
+    def load(self, image: str, name: str, directories: list[Path]) -> Generic:
+        """The module *name* of *image*, to be looked for in *directories*.
+
+        Raises ValueError, or :exc:`ModuleError`, saying why there is none."""
+
+
 @dataclass(frozen=True)
 class Loaded:
-    """A module of the configuration, ready to start."""
+    """A module of the configuration, ready to start; *type* is ``generic`` or ``loader``."""
 
     image: str
     name: str
-    module: Generic
+    module: Any
+    type: str = "generic"
 
+
+GENERICS = ("generic", "module")
+_KNOWN = (*GENERICS, "loader", "config")
+
+DEFAULT_LOADER = "C"
 
 _registered: dict[tuple[str, str], str] = {}
+_loaders: dict[str, str] = {}
 _loaded: list[Loaded] = []
 
 
@@ -50,28 +71,80 @@ def register(image: str, name: str, target: str) -> None:
     _registered[image, name] = target
 
 
-def load(configuration: Conf) -> list[Loaded]:
-    """Load and configure every ``<generic>`` of *configuration*, in order.
+def register_loader(name: str, target: str) -> None:
+    """Have ``loader="NAME"`` stand for an object of the class *target*, ``package.module:Class``: a :class:`Loader`."""
+    _loaders[name] = target
 
-    Raises :exc:`ModuleError` for one that is not found, is no module, or refuses its configuration."""
+
+def load(configuration: Conf) -> list[Loaded]:
+    """Load and configure every ``<loader>`` of *configuration*, then every ``<generic>`` and ``<module>``, in order.
+
+    Raises :exc:`ModuleError` for one that is not found, is no module, or refuses its configuration, and for an element
+    that is none of these."""
     root = configuration.root_name
+    tops = configuration.get_sections(f"/{root}/modules|/{root}/include/modules")
+    for top in tops:
+        _check(top)
+    known: dict[str, Loader] = {}
     loaded: list[Loaded] = []
-    for section in configuration.get_sections(f"/{root}/modules//generic|/{root}/include/modules//generic"):
-        if configuration.env_off(section):
-            continue
-        image = configuration.inherited(section, "image")
-        name = configuration.inherited(section, "name")
-        if not image or not name:
-            raise ModuleError("a <generic> needs an image and a name")
-        directories = re.split("[:;]", configuration.inherited(section, "directory") or "")
-        module = _find(image, name, [Path(each) for each in directories if each])
-        try:
-            module.configure(configuration.get_hash(section, "config"))
-        except ValueError as mistake:
-            raise ModuleError(f"module {name} (image {image}): {mistake}") from None
-        loaded.append(Loaded(image, name, module))
+    for section in _active(configuration, tops, ("loader",)):
+        each = _load(configuration, section, known)
+        known[each.name] = each.module
+        loaded.append(each)
+    loaded += [_load(configuration, section, known) for section in _active(configuration, tops, GENERICS)]
     _loaded[:] = loaded
-    return loaded
+    return [each for each in loaded if each.type == "generic"]
+
+
+def _active(configuration: Conf, tops: list[Section], tags: tuple[str, ...]) -> list[Section]:
+    """The elements of these *tags* below *tops* that the environment leaves on, in order."""
+    return [each for top in tops for each in top.iterdescendants(*tags) if not configuration.env_off(each)]
+
+
+def _check(top: Section) -> None:
+    """Elements may be grouped at will; but one that looks like a module and is called otherwise would be overlooked."""
+    for each in top.iterdescendants("*"):
+        if each.tag in _KNOWN or next(each.iterancestors("config"), None) is not None:
+            continue
+        if (each.get("image") or each.get("name")) and next(each.iterdescendants(*GENERICS, "loader"), None) is None:
+            raise ModuleError(f"<modules> line {each.sourceline}: there is no <{each.tag}>, expected <generic>")
+
+
+def _load(configuration: Conf, section: Section, known: dict[str, Loader]) -> Loaded:
+    image = configuration.inherited(section, "image")
+    name = configuration.inherited(section, "name")
+    if not image or not name:
+        raise ModuleError(f"a <{section.tag}> needs an image and a name")
+    directories = re.split("[:;]", configuration.inherited(section, "directory") or "")
+    kind = "loader" if section.tag == "loader" else "generic"
+    loader = configuration.inherited(section, "loader") or DEFAULT_LOADER
+    where = f"{'loader' if kind == 'loader' else 'module'} {name} (image {image})"
+    module = _found(loader, known, image, name, [Path(each) for each in directories if each], where)
+    for needed in ("configure", "load" if kind == "loader" else "init"):
+        if not callable(getattr(module, needed, None)):
+            raise ModuleError(f"{where} is no {'loader' if kind == 'loader' else 'module'}: it has no {needed}")
+    try:
+        module.configure(configuration.get_hash(section, "config"))
+    except ValueError as mistake:
+        raise ModuleError(f"{where}: {mistake}") from None
+    return Loaded(image, name, module, kind)
+
+
+def _found(loader: str, known: dict[str, Loader], image: str, name: str, directories: list[Path], where: str) -> Any:
+    if loader not in known and loader != DEFAULT_LOADER:
+        if loader not in _loaders:
+            names = ", ".join(sorted({DEFAULT_LOADER, *known, *_loaders}))
+            raise ModuleError(f"{where}: there is no loader '{loader}' (known: {names})")
+        known[loader] = _made(_loaders[loader])()
+    if loader not in known:
+        return _find(image, name, directories)
+    try:
+        return known[loader].load(image, name, directories)
+    except ModuleError:
+        raise
+    except Exception as failure:
+        log.debug.log(f"{where} failed to load\n{traceback.format_exc()}")
+        raise ModuleError(f"{where} failed to load: {failure}") from failure
 
 
 def loaded() -> list[Loaded]:
@@ -91,14 +164,18 @@ def start(loaded: list[Loaded]) -> None:
             raise ModuleError(f"module {each.name} (image {each.image}) failed to start: {failure}") from failure
 
 
-def _find(image: str, name: str, directories: list[Path]) -> Generic:
+def _made(target: str) -> Any:
+    """What ``package.module:Name`` stands for."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _find(image: str, name: str, directories: list[Path]) -> Any:
     target = _registered.get((image, name))
     try:
         if target is not None:
-            module_name, _, attribute = target.partition(":")
-            module = importlib.import_module(module_name)
+            factory = _made(target)
         else:
-            attribute = name
             path = next((each / f"{image}.py" for each in directories if (each / f"{image}.py").is_file()), None)
             if path is None:
                 tried = ", ".join(map(str, directories)) or "no directories"
@@ -107,7 +184,7 @@ def _find(image: str, name: str, directories: list[Path]) -> Generic:
             assert spec is not None and spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-        factory = getattr(module, attribute)
+            factory = getattr(module, name)
     except AttributeError:
         raise ModuleError(f"image {image} has no module {name}") from None
     except ModuleError:
@@ -115,5 +192,4 @@ def _find(image: str, name: str, directories: list[Path]) -> Generic:
     except Exception as failure:
         log.debug.log(f"module {name} failed to load\n{traceback.format_exc()}")
         raise ModuleError(f"module {name} (image {image}) failed to load: {failure}") from failure
-    created: Generic = factory()
-    return created
+    return factory()

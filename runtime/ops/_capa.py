@@ -33,7 +33,7 @@ def capabilities() -> dict[str, Any]:
         "services": {
             _code(zlib.crc32(_DISPATCH.encode())): {_DISPATCH: _DISPATCH, "name": _DISPATCH, "commands": _commands()}
         },
-        "modules": {each.name: {"type": "generic"} for each in modules.loaded()},
+        "modules": {each.name: {"type": each.type} for each in modules.loaded()},
     }
 
 

@@ -126,3 +126,43 @@ def test_every_key_becomes_an_option() -> None:
 def test_a_value_that_cannot_be_used_is_named(key: str, value: str) -> None:
     with pytest.raises(ValueError, match=key):
         LuaGeneral().configure({"lua_module": "m", "lua_function": "f"} | {key: value})
+
+
+def test_the_lua_loader_runs_a_function_of_a_lua_module(luamtev: Program, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "extra.lua").write_text(
+        "module(..., package.seeall)\nfunction begin() print(type(mtev.sleep)) os.exit(0) end"
+    )
+    generic = '<generic loader="lua" image="extra" name="begin"/>'
+    text = configuration(luamtev, 1)
+    group = f'<group directory="{tmp_path}/more">{generic}</group></modules>'
+    (tmp_path / "c.xml").write_text(text.replace("</modules>", group))
+    done = luamtev("-c", "c.xml", "main.lua", source="function main() mtev.sleep(1000) end")
+    assert (done.stdout, done.stderr) == (b"function\n", b"")
+
+
+def test_a_lua_module_that_is_not_there_is_named(luamtev: Program, tmp_path: Path) -> None:
+    text = configuration(luamtev, 1)
+    generic = (
+        '<generic loader="lua" image="extra" name="begin">'
+        "<config><tragedy_terminates>true</tragedy_terminates></config></generic></modules>"
+    )
+    (tmp_path / "c.xml").write_text(text.replace("</modules>", generic))
+    done = luamtev("-c", "c.xml", "main.lua", source="function main() mtev.sleep(1000) end")
+    assert done.returncode == 255
+    assert b"module 'extra' not found" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("keys", "names"),
+    [
+        ({"Cpreload": "a"}, "a"),
+        ({"Cpreloads": "a,b"}, "a,b"),
+        ({"Cpreload": "a", "Cpreloads": "b"}, "a,b"),
+        ({"Cpreload": ""}, ""),
+    ],
+)
+def test_c_preloads_are_named_with_and_without_an_s(keys: dict[str, str], names: str) -> None:
+    module = LuaGeneral()
+    module.configure({"lua_module": "m", "lua_function": "f", **keys})
+    assert module.options.Cpreloads == names

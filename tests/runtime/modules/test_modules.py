@@ -119,3 +119,75 @@ def test_a_module_that_does_not_start_is_named() -> None:
     loaded = load('<modules><generic image="test" name="failing"/></modules>')
     with pytest.raises(ModuleError, match=r"module failing \(image test\) failed to start: no such device"):
         modules.start(loaded)
+
+
+class Shouting:
+    """A loader whose modules are texts."""
+
+    def configure(self, config: Mapping[str, str]) -> None:
+        calls.append(("loader", dict(config)))
+
+    def load(self, image: str, name: str, directories: list[Path]) -> Recorder:
+        if image == "nothing":
+            raise ValueError("there is nothing in it")
+        calls.append(("load", (image, name, directories)))
+        return Recorder()
+
+
+def test_an_application_teaches_the_stack_to_load_modules_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "_loaders", {})
+    modules.register_loader("shouting", "recorder_module:Shouting")
+    loaded = load(
+        '<modules directory="a:b">'
+        '<generic loader="shouting" image="text" name="one"><config><k>v</k></config></generic>'
+        '<generic loader="C" image="test" name="recorder"/></modules>'
+    )
+    assert calls == [
+        ("load", ("text", "one", [Path("a"), Path("b")])),
+        ("configure", {"k": "v"}),
+        ("configure", {}),
+    ]
+    assert [(each.image, each.name) for each in loaded] == [("text", "one"), ("test", "recorder")]
+
+
+def test_a_loader_is_a_module_too_and_is_there_before_all_others() -> None:
+    modules.register("test", "shouting", "recorder_module:Shouting")
+    loaded = load(
+        '<modules><generic loader="shouting" image="text" name="one"/>'
+        '<loader image="test" name="shouting"><config><loud>yes</loud></config></loader></modules>'
+    )
+    assert calls == [("loader", {"loud": "yes"}), ("load", ("text", "one", [])), ("configure", {})]
+    assert [each.name for each in loaded] == ["one"]
+    assert {each.name: each.type for each in modules.loaded()} == {"shouting": "loader", "one": "generic"}
+
+
+def test_what_a_loader_cannot_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "_loaders", {"shouting": "recorder_module:Shouting"})
+    with pytest.raises(ModuleError, match=r"module x \(image nothing\) failed to load: there is nothing in it"):
+        load('<modules><generic loader="shouting" image="nothing" name="x"/></modules>')
+    with pytest.raises(ModuleError, match=r"module x \(image y\): there is no loader 'perl' \(known: C, shouting\)"):
+        load('<modules><generic loader="perl" image="y" name="x"/></modules>')
+    with pytest.raises(ModuleError, match=r"loader recorder \(image test\) is no loader: it has no load"):
+        load('<modules><loader image="test" name="recorder"/></modules>')
+    modules.register("test", "shouting", "recorder_module:Shouting")
+    with pytest.raises(ModuleError, match=r"module shouting \(image test\) is no module: it has no init"):
+        load('<modules><generic image="test" name="shouting"/></modules>')
+
+
+def test_module_is_another_word_for_generic() -> None:
+    load('<modules><module image="test" name="recorder"/></modules>')
+    assert calls == [("configure", {})]
+
+
+@pytest.mark.parametrize("misspelt", ["generc", "Generic", "modul", "loaders"])
+def test_an_element_that_would_be_overlooked_is_an_error_with_the_right_name(misspelt: str) -> None:
+    with pytest.raises(ModuleError, match=rf"<modules> line 1: there is no <{misspelt}>, expected <generic>"):
+        load(f'<modules><group><{misspelt} image="test" name="recorder"/></group></modules>')
+
+
+def test_groups_may_have_any_name_and_attributes_and_a_config_any_keys() -> None:
+    load(
+        '<modules><group name="recorder" image="test"><generic/></group>'
+        '<config><thing name="x"/></config><empty/></modules>'
+    )
+    assert len(calls) == 1
