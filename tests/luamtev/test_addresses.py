@@ -152,7 +152,7 @@ assert(loadstring(library))(home)
 return function(text)
   local ok, family, address = mtev.inet_pton(text)
   if not ok then return nil end
-  return family, require("ffi").string(address, family == "inet" and 4 or 16)
+  return family, tostring(address)
 end
 """
 
