@@ -60,7 +60,7 @@ def run(
     Raises :exc:`runtime.conf.ConfError`, :exc:`runtime.eventer.EventerError`, :exc:`runtime.modules.ModuleError`,
     :exc:`runtime.daemon.LockError` or :exc:`SecurityError` for what cannot be brought up.  Manual: mtev_main."""
     conf.set_current(configuration)
-    logs.configure(configuration)
+    logs.configure(configuration, later=True)
     for name in enable_logs:
         stream = log.stream_find(name)
         stream.set_flags(stream.get_flags() | log.ENABLED)
@@ -99,6 +99,7 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None) -> int
     memory.watch()
     eventer.init(configuration)
     loaded = modules.load(configuration)
+    logs.settle(configuration)
     services.open_listeners(configuration)
     security_init(user, group)
     watchdog = sys.modules.get("runtime.watchdog")  # there if this process is watched

@@ -39,8 +39,10 @@ class _Declaration:
     outlets: list[_Outlet]
 
 
-def configure(c: Conf) -> None:
+def configure(c: Conf, *, later: bool = False) -> None:
     """Set up the log streams that *c* declares.
+
+    *later* lets types be unknown that modules will bring: :func:`settle` goes on with them once those are loaded.
 
     A stream takes its attributes from the nearest ancestor that has them, and as outlets every ``<outlet>`` that is a
     direct child of it or of an ancestor up to ``<logs>``.  What a declaration does not say stays as it was: a built-in
@@ -64,7 +66,7 @@ def configure(c: Conf) -> None:
                 raise c.error(f"log '{each.name}': outlet '{outlet.name}' is no log", outlet.section)
     for each in declared.values():
         try:
-            _set_up(each)
+            _set_up(each, later)
         except log.LogError as mistake:
             raise c.error(str(mistake), each.section) from None
     # No old outlet is left when the first new one comes: together they might look like a cycle.
@@ -103,15 +105,31 @@ def _read(c: Conf, section: Section) -> _Declaration:
     )
 
 
-def _set_up(declaration: _Declaration) -> None:
+def settle(c: Conf) -> None:
+    """Have the streams whose types were waited for write.  Raises :exc:`runtime.conf.ConfError` as :func:`configure`.
+
+    Manual: Adding custom logging types."""
+    for section in c.get_sections(_LOGS):
+        if not c.env_off(section):
+            try:
+                log.stream_find(_name(c, section)).settle_type()
+            except log.LogError as mistake:
+                raise c.error(str(mistake), section) from None
+
+
+def _set_up(declaration: _Declaration, later: bool) -> None:
     """Raises :exc:`runtime.log.LogError`."""
     name = declaration.name
     exists = log.stream_exists(name)
     if declaration.type is not None and exists and log.stream_find(name) in _BUILT_IN:
-        log.stream_find(name).set_type(declaration.type, declaration.path, config=declaration.config)
+        log.stream_find(name).set_type(declaration.type, declaration.path, config=declaration.config, later=later)
     elif declaration.type is not None or (declaration.outlets and not exists):
         log.new_stream(
-            name, declaration.type, declaration.path if declaration.type else None, config=declaration.config
+            name,
+            declaration.type,
+            declaration.path if declaration.type else None,
+            config=declaration.config,
+            later=later,
         )
     stream = log.stream_find(name)
     if declaration.format is not None:

@@ -19,8 +19,8 @@ from os import write as os_write
 from pathlib import Path
 
 from ._base import LogError, tell
-from ._rotate import Retention, aside, cull
-from ._types import NO_CONFIG, LogType, whole_number
+from ._rotate import cull, free
+from ._types import NO_CONFIG, LogType
 
 STDERR = 2
 MODE = 0o664
@@ -46,12 +46,7 @@ class File(LogType):
         self._writing = False
         self._pending: deque[bytes] = deque()  # the rest of the line being written, then what came meanwhile
         self._failing = False
-        keys = ("rotate_seconds", "rotate_bytes", "retain_seconds", "retain_bytes")
-        limits = {key: whole_number(name, config, key) for key in keys}
-        self._retention = Retention(**limits) if any(each is not None for each in limits.values()) else None
-        self._started = 0.0
-        self._cull_failing = False
-        if self._retention is not None and path is None:
+        if self.retention is not None and path is None:
             raise LogError(f"log '{name}': a descriptor cannot be rotated")
 
     def open(self) -> None:
@@ -81,25 +76,27 @@ class File(LogType):
     def direct(self) -> int:
         return self._fd if self._regular and not self._failing else -1
 
-    def maintain(self, now: float) -> None:
-        if self._retention is None or self.path is None or self._closed:
-            return
-        try:
-            state = os.fstat(self._fd)
-            if not self._started:
-                self._started = state.st_mtime if state.st_size else now
-            if self._retention.due(state.st_size, self._started, now):
-                there = Path(self.path).stat()
-                if (there.st_dev, there.st_ino) == (state.st_dev, state.st_ino) and aside(self.path, now) is None:
-                    return
-                self.reopen()
-                self._started = now
-            failures = cull(self.path, self._retention, now)
-        except (OSError, LogError) as failure:
-            failures = [str(failure)]
-        if failures and not self._cull_failing:
-            tell(f"log '{self.name}': cannot rotate {self.path}: {'; '.join(failures)}\n")
-        self._cull_failing = bool(failures)
+    def size(self) -> int | None:
+        return None if self._closed else os.fstat(self._fd).st_size
+
+    def begun(self) -> float | None:
+        state = os.fstat(self._fd)
+        return state.st_mtime if state.st_size else None
+
+    def rename(self, target: str) -> bool:
+        assert self.path is not None
+        here = os.fstat(self._fd)
+        there = Path(self.path).stat()
+        if (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino):
+            return True  # somebody else did
+        if not free(target):
+            return False
+        Path(self.path).rename(target)
+        return True
+
+    def cull(self, age: int | None, size: int | None, now: float) -> list[str]:
+        assert self.path is not None
+        return cull(self.path, age, size, now)
 
     def write_all(self, lines: Iterable[tuple[int, bytes]]) -> None:
         batch = [line for _when, line in lines]

@@ -120,11 +120,12 @@ def new_stream(
     *,
     fd: int | None = None,
     config: Mapping[str, str] = NO_CONFIG,
+    later: bool = False,
 ) -> LogStream:
     """The stream *name* with this *type* and no outlets; one that exists is changed to that, its flags are kept.
 
     Args: *path* or descriptor *fd* is where a file log writes; the descriptor stays the caller's to close.  *config* is
-    what else the type understands, by name.
+    what else the type understands, by name.  *later* waits for a type that is not known yet.
     Raises :exc:`LogError`, and changes nothing, for an empty name, an unknown type or what cannot be opened."""
     if not name:
         raise LogError("a log stream needs a name")
@@ -132,7 +133,7 @@ def new_stream(
         raise LogError(f"log '{name}': a path or descriptor needs a type")
     with graph_lock:
         stream = _streams.get(name) or LogStream(name)
-        stream.set_type(type, None if path is None else os.fspath(path), fd, config)
+        stream.set_type(type, None if path is None else os.fspath(path), fd, config, later=later)
         stream.remove_all_outlets()
         _streams[name] = stream
     return stream
@@ -142,8 +143,17 @@ def reopen_all() -> None:
     """Reopen every file whose path no longer leads to it.  Manual: ``mtev_log_reopen_all``.
 
     Raises :exc:`LogError` naming all that failed, once the others are done."""
+    _reopen(streams())
+
+
+def reopen_type(type: str) -> None:  # noqa: A002 - the attribute's name
+    """The same for the streams of one type.  Manual: ``mtev_log_reopen_type``."""
+    _reopen(tuple(stream for stream in streams() if stream.type == type))
+
+
+def _reopen(wanted: tuple[LogStream, ...]) -> None:
     failures = []
-    for stream in streams():
+    for stream in wanted:
         try:
             stream.reopen()
         except LogError as failure:

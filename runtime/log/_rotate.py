@@ -23,19 +23,15 @@ class Retention:
         return self.rotate_seconds is not None and now - started >= self.rotate_seconds
 
 
-def aside(path: str, now: float) -> str | None:
-    """Rename *path* to ``PATH.<epoch seconds>``; returns the new name, None if there is one of this second already.
-
-    Raises :exc:`OSError` when it cannot be renamed."""
-    target = Path(f"{path}.{int(now)}")
-    if target.exists():
-        return None
-    Path(path).rename(target)
-    return str(target)
+def free(target: str) -> bool:
+    """Whether nothing has the name *target*: a second may see two rotations."""
+    return not Path(target).exists()
 
 
-def cull(path: str, retention: Retention, now: float) -> list[str]:
-    """Remove what was moved aside from *path* beyond the retention, the oldest first; returns what could not be."""
+def cull(path: str, age: int | None, size: int | None, now: float) -> list[str]:
+    """Remove what was moved aside from *path*: older than *age* seconds at *now*, and the oldest beyond *size* bytes.
+
+    Returns what could not be."""
     found = []
     pattern = re.compile(re.escape(Path(path).name) + r"\.(\d+)")
     for each in Path(path).absolute().parent.iterdir():
@@ -47,8 +43,8 @@ def cull(path: str, retention: Retention, now: float) -> list[str]:
     for ended, file in sorted(found, reverse=True):
         try:
             total += file.stat().st_size
-            too_old = retention.retain_seconds is not None and now - ended > retention.retain_seconds
-            too_much = retention.retain_bytes is not None and total > retention.retain_bytes
+            too_old = age is not None and now - ended > age
+            too_much = size is not None and total > size
             if too_old or too_much:
                 file.unlink()
         except OSError as failure:

@@ -20,8 +20,9 @@ from ._dedup import Dedup
 from ._filter import Filter
 from ._formats import FORMATS
 from ._line import NO_PAIRS, Line, Pairs, Value, as_pairs
+from ._pending import Pending
 from ._plain import plain
-from ._types import NO_CONFIG, LogType, find_type
+from ._types import NO_CONFIG, LogType, find_type, known_type
 
 graph_lock: Final = threading.RLock()
 """Held while the graph changes."""
@@ -226,24 +227,40 @@ class LogStream:
         path: str | None = None,
         fd: int | None = None,
         config: Mapping[str, str] = NO_CONFIG,
+        *,
+        later: bool = False,
     ) -> None:
         """Write through type *name*, with *path* or descriptor *fd*, and *config*, from now on; None: only to outlets.
 
+        *later*: a type that nobody registered yet is waited for, see :meth:`settle_type`.
         Raises :exc:`LogError`, and changes nothing, for an unknown type, what cannot be opened or a bad value."""
         fresh = None
         if name is not None:
-            fresh = find_type(name, self.name)(self.name, path, fd, config)
+            wanted = Pending if later and not known_type(name) else find_type(name, self.name)
+            fresh = wanted(self.name, path, fd, config)
             fresh.open()  # outside the lock: opening a pipe may take long
             fresh.redirected = self._redirect
         with graph_lock:
             before, writer = self._ctx, self._writer
+            if isinstance(before, Pending) and fresh is not None:
+                before.hand_over(fresh)
             self._ctx, self._type = fresh, name
             self._writer = Writer(fresh) if fresh is not None and _asynchronous and fresh.asynch else None
             self._changed()
         if writer is not None:
             writer.stop()
+        if isinstance(before, Pending) and fresh is not None:
+            before.hand_over(fresh)  # what came while the streams that lead here took their new way
         if before is not None:
             before.close()
+
+    def settle_type(self) -> None:
+        """Go on with the type that was waited for, and write what was logged meanwhile.
+
+        Raises :exc:`LogError` as :meth:`set_type` does.  Manual: Adding custom logging types."""
+        before = self._ctx
+        if isinstance(before, Pending):
+            self.set_type(self._type, before.path, config=before.config)
 
     def go_asynch(self, on: bool) -> None:
         """Write behind the caller's back, or not; what is queued is written first.  For all streams at once."""

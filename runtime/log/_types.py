@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 
-from ._base import LogError
+from ._base import LogError, tell
+from ._rotate import Retention
 
 NO_CONFIG: Mapping[str, str] = {}
 
@@ -24,6 +25,9 @@ class LogType(ABC):
         self.path = path
         self.config = config
         self.write_errors = 0
+        self.retention = _retention(name, config)
+        self._begun = 0.0  # when what is written to now was begun, epoch seconds; 0 until somebody looks
+        self._troubled = False
         self.redirected: Callable[[], None] | None = None
 
     @abstractmethod
@@ -51,9 +55,48 @@ class LogType(ABC):
         When the answer changes, the type calls ``self.redirected`` if that is set."""
         return -1
 
+    def size(self) -> int | None:
+        """The bytes in what is written to now; None for a type that is not rotated.  Manual: ``sizeop``."""
+        return None
+
+    def begun(self) -> float | None:
+        """When what is written to now was begun, epoch seconds; None for just now."""
+        return None
+
+    def rename(self, target: str) -> bool:
+        """Move what was written so far aside, as *target*; :meth:`reopen` follows.  False: not now, try again later.
+
+        Raises OSError or :exc:`LogError`.  Manual: ``renameop``."""
+        raise LogError(f"log '{self.name}': this type cannot be moved aside")
+
+    def cull(self, age: int | None, size: int | None, now: float) -> list[str]:
+        """Remove of what was moved aside what is older at *now* than *age* seconds, and the oldest beyond *size* bytes.
+
+        Returns what could not be removed, and why.  Manual: ``cullop``."""
+        return []
+
     def maintain(self, now: float) -> None:
         """Called every second, with the time in seconds since the epoch: rotate, remove what is too old."""
-        return
+        limits = self.retention
+        if limits is None or self.path is None:
+            return
+        try:
+            size = self.size()
+            if size is None:
+                return
+            if not self._begun:
+                self._begun = self.begun() or now
+            if limits.due(size, self._begun, now):
+                if not self.rename(f"{self.path}.{int(now)}"):
+                    return
+                self.reopen()
+                self._begun = now
+            failures = self.cull(limits.retain_seconds, limits.retain_bytes, now)
+        except (OSError, LogError) as failure:
+            failures = [str(failure)]
+        if failures and not self._troubled:
+            tell(f"log '{self.name}': cannot rotate {self.path}: {'; '.join(failures)}\n")
+        self._troubled = bool(failures)
 
     @abstractmethod
     def close(self) -> None:
@@ -84,6 +127,17 @@ def find_type(name: str, stream: str) -> type[LogType]:
     except KeyError:
         raise LogError(f"log '{stream}': unknown type '{name}' (known: {', '.join(sorted(_types))})") from None
     return found if isinstance(found, type) else found()
+
+
+def known_type(name: str) -> bool:
+    """Whether a type *name* was registered."""
+    return name in _types
+
+
+def _retention(name: str, config: Mapping[str, str]) -> Retention | None:
+    keys = ("rotate_seconds", "rotate_bytes", "retain_seconds", "retain_bytes")
+    limits = {key: whole_number(name, config, key) for key in keys}
+    return Retention(**limits) if any(each is not None for each in limits.values()) else None
 
 
 def whole_number(name: str, config: Mapping[str, str], key: str) -> int | None:
