@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from runtime import eventer
 from runtime.tls import Contexts, apply_layer
 
 READ, WRITE = 1, 2  # the reactor's masks
@@ -88,7 +89,11 @@ class Settings:
 
 
 def open_session(fd: int, server_side: bool, settings: Settings) -> Session:
-    """TLS on *fd*.  Raises as :func:`make_context` does."""
+    """TLS on *fd*; without a CA of its own it trusts the eventer's ``default_ca_chain``, if that is set.
+
+    Raises as :func:`make_context` does."""
+    if not settings.ca:
+        settings = replace(settings, ca=eventer.settings().default_ca_chain or "")
     files = [
         each for each in (settings.certificate, settings.key, settings.ca, settings.crl) if each and not _inline(each)
     ]

@@ -13,6 +13,13 @@ from ._settings import Settings
 SAFETIES = ("none", "cs", "gc")
 LEAST_FILES = 256
 
+_CACHE = "ssl_ctx_cache_expiry"
+_DH = ("ssl_dhparam1024_file", "ssl_dhparam2048_file")
+_MEANINGLESS = {
+    _CACHE: "contexts are made anew as soon as a file of theirs changes, so none has to expire",
+    **dict.fromkeys(_DH, "the TLS library has parameters of its own"),
+}
+
 _IMPLEMENTATIONS = ("epoll", "kqueue", "ports")
 _FACILITIES = {"epoll": "epoll", "kqueue": "kqueue", "ports": "devpoll"}  # what the select module has where they exist
 
@@ -62,15 +69,26 @@ def parse(keys: Mapping[str, str], implementation: str | None = None) -> Setting
             found.lifo = _order(value, key)
         elif key == "default_ca_chain":
             found.default_ca_chain = _readable(value, key)
-        elif key == "ssl_ctx_cache_expiry":
+        elif key == _CACHE:
             found.ssl_ctx_cache_expiry = _seconds(value, key)
-        elif key in ("ssl_dhparam1024_file", "ssl_dhparam2048_file"):
+        elif key in _DH:
             found.dhparam_files[key] = value
         elif key.startswith("loop_"):
             found.loops[_name(key, "loop_", "loop")] = _loop(value, key)
         elif key.startswith("jobq_"):
             found.jobqs[_name(key, "jobq_", "job queue")] = _jobq(value, key)
     return found
+
+
+def meaningless(keys: Mapping[str, str], settings: Settings) -> list[str]:
+    """What of *keys*, from which *settings* were made, asks for something that does not exist here, and why not."""
+    said = [f"eventer {key} means nothing here: {why}" for key, why in _MEANINGLESS.items() if keys.get(key)]
+    said += [
+        f"eventer jobq_{name}: memory safety '{queue.safety}' means nothing here: Python reclaims memory itself"
+        for name, queue in settings.jobqs.items()
+        if queue.safety != JobqSetting(1).safety
+    ]
+    return said
 
 
 def _name(key: str, prefix: str, what: str) -> str:

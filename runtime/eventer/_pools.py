@@ -65,9 +65,11 @@ def init(conf: "Conf | None" = None) -> None:
             implementation = conf.get_string("@implementation", section) or implementation
     wanted = _settings.Settings()
     if keys or implementation:
-        from ._config import parse
+        from ._config import meaningless, parse
 
         wanted = parse(keys, implementation)
+        for each in meaningless(keys, wanted):
+            log.notice.log(f"{each}\n")
     _use(wanted)
     setrlimit()
     concurrency = wanted.concurrency or os.cpu_count() or 1

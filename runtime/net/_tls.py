@@ -28,8 +28,13 @@ class Tls:
     """What ``<sslconfig>`` asks for; its context is made again when one of its files changes."""
 
     def __init__(self, config: Mapping[str, str]) -> None:
-        """Raises :exc:`NetError` naming the key that cannot be used."""
+        """Without a ca_chain of its own it trusts the eventer's ``default_ca_chain``, if that is set.
+
+        Raises :exc:`NetError` naming the key that cannot be used."""
         self.config = dict(config)
+        trusted = eventer.settings().default_ca_chain
+        if trusted and not self.config.get("ca_chain"):
+            self.config["ca_chain"] = trusted
         self._files = [config[key] for key in ("certificate_file", "key_file", "ca_chain", "crl") if config.get(key)]
         self._stamp = self._stamps()
         self._wrap = _wrapper(self.config)

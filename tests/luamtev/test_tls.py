@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from certificates import Authority, Issued
 
+from runtime import eventer
+
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
@@ -482,3 +484,18 @@ def test_megabytes_pass_both_ways_and_nothing_is_kept_of_a_session(
     ):
         assert peer.recv(1) == b""
     assert lua.status() == 0, lua.errors()
+
+
+def test_who_names_no_authority_trusts_the_default_one(
+    client: Any, authority: Authority, server_files: Issued, stranger: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eventer.settings(), "default_ca_chain", str(authority.issued.certificate))
+    upgrade = 'print(socket:ssl_upgrade_socket({}, "www.example.com"))'
+    with s_server(server_files) as port:
+        assert client(port, upgrade) == "0\n"
+    with s_server(server_files) as port:
+        named = 'print(socket:ssl_upgrade_socket({ ca_file = CA }, "www.example.com"))'
+        refused = client(port, named, CA=stranger.issued.certificate)
+        assert refused.splitlines()[-1].startswith("-1\tcertificate verify failed")
+    with s_server(stranger.issue("www.example.com", "www.example.com")) as port:
+        assert client(port, upgrade).splitlines()[-1].startswith("-1\tcertificate verify failed")

@@ -8,6 +8,7 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from hearing import hear, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -176,3 +177,29 @@ def test_slow_callbacks_are_logged_by_name_above_the_threshold(tmp_path: Path) -
         eventer.choose_owner(0).post(settled.set)
         assert settled.wait(20)
         assert ("test/slow took " in path.read_text()) is (threshold == 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "<ssl_ctx_cache_expiry>60</ssl_ctx_cache_expiry>",
+            r"^eventer ssl_ctx_cache_expiry means nothing here: contexts",
+        ),
+        ("<ssl_dhparam1024_file>/x</ssl_dhparam1024_file>", r"^eventer ssl_dhparam1024_file means nothing here: "),
+        ("<ssl_dhparam2048_file>/x</ssl_dhparam2048_file>", r"^eventer ssl_dhparam2048_file means nothing here: "),
+        ("<jobq_x>1,,,cs</jobq_x>", r"^eventer jobq_x: memory safety 'cs' means nothing here: "),
+        ("<jobq_x>1,,,none</jobq_x>", r"^eventer jobq_x: memory safety 'none' means nothing here: "),
+    ],
+)
+def test_what_can_mean_nothing_here_is_said_in_notice(text: str, said: str) -> None:
+    heard = hear("notice")
+    configure(text)
+    assert len(heard()) == 1
+    wait_for(heard, said)
+
+
+def test_what_is_not_set_or_means_what_it_says_is_not_mentioned() -> None:
+    heard = hear("notice")
+    configure("<ssl_dhparam2048_file/><jobq_x>1,,,gc</jobq_x><default_queue_threads>3</default_queue_threads>")
+    assert heard() == []

@@ -159,3 +159,17 @@ def test_nonsense_instead_of_a_handshake_does_no_harm(house: Authority, sent: by
 def test_what_is_no_truth_value_is_refused(house: Authority) -> None:
     with pytest.raises(conf.ConfError, match="optional_no_ca"):
         listening(house, optional_no_ca="perhaps")
+
+
+@pytest.mark.parametrize("lenient", ["false", "true"])
+def test_a_listener_that_names_no_authority_trusts_the_default_one(
+    house: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lenient: str
+) -> None:
+    elsewhere = Authority(tmp_path, "elsewhere")
+    monkeypatch.setattr(eventer.settings(), "default_ca_chain", str(house.issued.certificate))
+    port = listening(house, ca_chain="", optional_no_ca=lenient)
+    assert name(port, house.issue("guest")) == "guest"
+    assert name(port, elsewhere.issue("guest")) != "guest"
+    own = listening(house, ca_chain=elsewhere.issued.certificate, optional_no_ca=lenient)
+    assert name(own, elsewhere.issue("guest")) == "guest"
+    assert name(own, house.issue("guest")) != "guest"
