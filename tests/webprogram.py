@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsproto import ConnectionType, WSConnection
+from wsproto import events as ws
+
 CONFIGURATION = """\
 <cli>
   <eventer><config><concurrency>{threads}</concurrency>{eventer}</config></eventer>
@@ -110,3 +113,45 @@ class Web:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(20)
+
+
+class Socket:
+    """A WebSocket client on wsproto."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), 20)
+        self.wire = WSConnection(ConnectionType.CLIENT)
+        self.sock.sendall(self.wire.send(ws.Request(host="a", target=path)))
+        self.waiting: list[ws.Event] = []
+
+    def send(self, text: str | bytes) -> None:
+        self.sock.sendall(self.wire.send(ws.TextMessage(text) if isinstance(text, str) else ws.BytesMessage(text)))
+
+    def next(self) -> Any:
+        """A message, the code of the end, the status of a refusal, or "open"."""
+        while True:
+            while self.waiting:
+                event = self.waiting.pop(0)
+                if isinstance(event, ws.Message):
+                    return event.data if isinstance(event.data, str) else bytes(event.data)
+                if isinstance(event, ws.AcceptConnection):
+                    return "open"
+                if isinstance(event, ws.CloseConnection):
+                    return event.code
+                if isinstance(event, ws.RejectConnection):
+                    return event.status_code
+            self.wire.receive_data(self.sock.recv(65536) or None)
+            self.waiting += self.wire.events()
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def __enter__(self) -> "Socket":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+WS = "<mount_ws>web:WS:/chat/</mount_ws><mount_get>web:GET:/</mount_get>"
+"""Mounts for it, and for GET."""

@@ -33,11 +33,13 @@ class LuaSockets:
         """A connection is open."""
         exchanges = self._exchanges()
         ws.closure = (exchanges, exchanges.add_socket(ws))
+        ws.hold()  # until the callback is done, which may be a while
         exchanges.tell(ws.closure[1], self._mount, b"ready", ws.request.path, config_id(ws.request.peer))
 
     def message(self, ws: "WebSocket", opcode: int, payload: bytes) -> None:
         """A message came."""
         exchanges, handle = ws.closure
+        ws.hold()
         exchanges.tell(handle, self._mount, b"message", opcode, payload)
 
     def closed(self, ws: "WebSocket") -> None:
@@ -133,6 +135,11 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         except ValueError as mistake:
             raise LuaError(f"websocket: {mistake}") from None
 
+    def websocket_next(handle: int) -> None:
+        ws = None if state.exchanges is None else state.exchanges.sockets.get(handle)
+        if ws is not None:
+            ws.release()
+
     def response_of(handle: int) -> "Response":
         found = None if state.exchanges is None else state.exchanges.open.get(handle)
         if found is None:
@@ -224,6 +231,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         "web_release": web_release,
         "web_socket_send": websocket_send,
         "web_socket_close": websocket_close,
+        "web_socket_next": websocket_next,
     }
 
 

@@ -2,18 +2,19 @@
 --
 -- A module that is mounted with the method WS has a table `websocket` of callbacks, all optional: ready(ws, config),
 -- message(ws, opcode, payload), cleanup(ws, code, reason).  For one connection they run one after the other, each in a
--- coroutine, so they may suspend.  The first two close the connection by returning false.
+-- coroutine, so they may suspend; the next message comes when the callback before it is done.  The first two close the
+-- connection by returning false.
 
 local home, web = ...
 
 local border, checked, class = home.border, home.checked, home.class
 local check_count, check_text, new_request = web.check_count, web.check_text, web.new_request
-local type, error, select, xpcall = type, error, select, xpcall
+local type, error, select, unpack, xpcall = type, error, select, unpack, xpcall
 
 local OPCODES = { CONTINUATION = 0, TEXT = 1, BINARY = 2, CONNECTION_CLOSE = 8, PING = 9, PONG = 10 }
-local NORMAL, BUSY, FAILED = 1000, 1013, 1011
-local MOST_WAITING = 67108864 -- bytes of messages that a slow callback leaves
+local NORMAL, FAILED = 1000, 1011
 
+local next_message = border.web_socket_next
 local socket_send, socket_close = checked(border.web_socket_send), checked(border.web_socket_close)
 local socket_methods = {}
 
@@ -62,7 +63,7 @@ end
 
 local function new_connection(handle, path)
   local asked = new_request({ handle = handle, verb = "GET", path = path, fields = false, parameters = false })
-  local connection = { ws = new_socket({ handle = handle, asked = asked }), waiting = {}, size = 0, running = false }
+  local connection = { ws = new_socket({ handle = handle, asked = asked }), cleanup = false, running = false }
   sockets[handle] = connection
   return connection
 end
@@ -77,18 +78,17 @@ return function(handle, mount, kind, first, second)
     sockets[handle] = nil
   end
   if not connection then return end
-  local waiting = connection.waiting
-  waiting[#waiting + 1] = { kind, first, second }
-  if kind == "message" then
-    connection.size = connection.size + #second
-    if connection.size > MOST_WAITING then socket_close(handle, BUSY, "") end
+  if connection.running then -- it can only be the end
+    connection.cleanup = { mount, kind, first, second }
+    return
   end
-  if connection.running then return end
   connection.running = true
-  while waiting[1] do
-    local event = table.remove(waiting, 1)
-    if event[1] == "message" then connection.size = connection.size - #event[3] end
-    act(connection, mount, event[1], event[2], event[3])
-  end
+  act(connection, mount, kind, first, second)
   connection.running = false
+  local cleanup = connection.cleanup
+  if cleanup then
+    act(connection, unpack(cleanup, 1, 4))
+  elseif kind ~= "cleanup" then
+    next_message(handle)
+  end
 end

@@ -8,12 +8,9 @@ import signal
 import socket
 import threading
 import time
-from typing import Any
 
 import pytest
-from webprogram import Web
-from wsproto import ConnectionType, WSConnection
-from wsproto import events as ws
+from webprogram import WS, Socket, Web
 
 
 def test_a_handler_answers_as_it_says(web: Web) -> None:
@@ -499,41 +496,6 @@ def test_the_states_tell_of_themselves(web: Web) -> None:
     assert found["lua_general"]["e:default/0"] == {"error": "no function mtev_xcall"}
     found = json.loads(web.text("/module/lua/xcall.json?fail=1"))
     assert found["lua_web"]["e:default/0"] == {"error": "as asked"}
-
-
-class Socket:
-    """A WebSocket client on wsproto."""
-
-    def __init__(self, port: int, path: str) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), 20)
-        self.wire = WSConnection(ConnectionType.CLIENT)
-        self.sock.sendall(self.wire.send(ws.Request(host="a", target=path)))
-        self.waiting: list[ws.Event] = []
-
-    def send(self, text: str | bytes) -> None:
-        self.sock.sendall(self.wire.send(ws.TextMessage(text) if isinstance(text, str) else ws.BytesMessage(text)))
-
-    def next(self) -> Any:
-        """A message, the code of the end, the status of a refusal, or "open"."""
-        while True:
-            while self.waiting:
-                event = self.waiting.pop(0)
-                if isinstance(event, ws.Message):
-                    return event.data if isinstance(event.data, str) else bytes(event.data)
-                if isinstance(event, ws.AcceptConnection):
-                    return "open"
-                if isinstance(event, ws.CloseConnection):
-                    return event.code
-                if isinstance(event, ws.RejectConnection):
-                    return event.status_code
-            self.wire.receive_data(self.sock.recv(65536) or None)
-            self.waiting += self.wire.events()
-
-    def close(self) -> None:
-        self.sock.close()
-
-
-WS = "<mount_ws>web:WS:/chat/</mount_ws><mount_get>web:GET:/</mount_get>"
 
 
 def test_web_sockets_talk_with_lua(web: Web) -> None:

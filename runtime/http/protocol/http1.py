@@ -123,7 +123,7 @@ class Http1(Framing):
             return
         self._advancing = True
         self.unfinished = False
-        end = perf_counter() + self.budget if len(self._queue) > 1 else inf
+        served, end = False, perf_counter() + self.budget if len(self._queue) > 1 else inf
         try:
             while True:
                 if self.backlog <= HIGH_WATER:
@@ -134,9 +134,10 @@ class Http1(Framing):
                 if self.active is not None or self.closing or not self.writable:
                     break
                 if self._queue:
-                    if end is not inf and perf_counter() >= end:
+                    if served and perf_counter() >= end:
                         self.unfinished = True
                         break
+                    served = True
                     request = self._queue.popleft()
                     self.active = response = Response(request, self, self._owner)
                     try:

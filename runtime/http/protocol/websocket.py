@@ -103,7 +103,7 @@ class WebSocket:
         self._message = bytearray()
         self._waiting: deque[Waiting] = deque()
         self._size = 0  # of what waits
-        self._held = self._busy = False
+        self._held = self._busy = self._parting = False
         self._drained: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ class WebSocket:
             event = events.Ping(data) if opcode == PING else events.Pong(data)
         else:
             raise ValueError(f"{opcode} is no opcode to send")
-        if not self.is_open:
+        if not self.is_open or self._parting:
             return False
         if self.backlog > self._limits.max_backlog:
             log.debug.log(f"{self!r}: closed, the client does not read\n")
@@ -272,6 +272,7 @@ class WebSocket:
         elif isinstance(event, events.Ping):
             self._say(event.response())
         elif isinstance(event, events.CloseConnection):
+            self._parting = True  # nothing is sent any more but the answer to that, once what came before is served
             reason = event.reason or ""
             if event.code == TOO_BIG:
                 reason = f"a message may have {self._limits.max_message} bytes"
