@@ -1,19 +1,17 @@
 """Private keys and certificate signing requests, by the library ``cryptography``, imported where it is first needed.
 
 Nothing is kept here: a key and a request cross as PEM.  Making a key, and checking one that was handed in, takes long
-and is done in a thread, for a ticket.  Manual: none; the names are those of OpenSSL's command line.
+and is done in a job queue, for a ticket.  Manual: none; the names are those of OpenSSL's command line.
 """
 
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from luamtev.api import jobs
 from luamtev.bridge import LuaError
 from runtime import log
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
-
     from luamtev.state import State
 
 MIN_BITS, MAX_BITS = 1024, 16384
@@ -77,29 +75,15 @@ Answer = tuple[bytes | None, str]
 """A PEM and whatever goes with it, or None and a message."""
 
 
-class Work:
-    """Work in a thread that a coroutine waits for."""
-
-    def __init__(self, future: "Future[None]") -> None:
-        self.future = future
-
-    def cancel(self) -> None:
-        """Do not begin it, if it has not begun."""
-        self.future.cancel()
-
-
 def functions(state: "State") -> dict[str, Callable[..., Any]]:
     """What ``mtev/crypto.lua`` builds on."""
 
     def start(ticket: int, work: Callable[[Any], Answer], argument: Any) -> None:
-        def run() -> None:
-            try:
-                pem, message = work(argument)
-            except Exception as failure:  # whatever it is, the coroutine must not wait for ever
-                pem, message = None, f"newrsa: {failure}"
-            state.ticket_done(ticket, pem, message.encode())
+        def newrsa() -> tuple[bytes | None, bytes]:
+            pem, message = work(argument)
+            return pem, message.encode()
 
-        state.tickets[ticket] = Work(_threads().submit(run))
+        jobs.begin(state, ticket, "keys", newrsa)
 
     return {
         "rsa_generate": generate,
@@ -109,13 +93,6 @@ def functions(state: "State") -> dict[str, Callable[..., Any]]:
         "csr_sign": sign_request,
         "csr_load": load_request,
     }
-
-
-@cache
-def _threads() -> "ThreadPoolExecutor":
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="luamtev-keys")
 
 
 def generate(bits: float) -> Answer:

@@ -155,6 +155,11 @@ class Conf:
         with self.lock:
             return _inherit.merged(self, section, name, None)
 
+    def get_own_hash(self, section: Section, name: str = "config") -> dict[str, str]:
+        """The same without what ancestors have: only what stands here, and what that inherits by id."""
+        with self.lock:
+            return _inherit.merged(self, section, name, None, own=True)
+
     def get_namespaced_hash(self, section: Section, name: str, ns: str) -> dict[str, str]:
         """As :meth:`get_hash`, of the keys in namespace *ns*, a prefix or a URI, only.
 

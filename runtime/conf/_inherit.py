@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from ._conf import Conf
 
 
-def merged(conf: "Conf", section: "etree._Element", name: str, namespace: str | None) -> dict[str, str]:
+def merged(
+    conf: "Conf", section: "etree._Element", name: str, namespace: str | None, *, own: bool = False
+) -> dict[str, str]:
     """The keys in the *name* elements of *section* and of its ancestors, the nearest winning.
 
-    Args: *namespace*, a prefix or URI, selects keys in that namespace; None those in none.
+    Args: *namespace*, a prefix or URI, selects keys in that namespace; None those in none.  *own* leaves the ancestors
+    out.
     Raises :exc:`ConfError` for an ``inherit`` that finds nothing or itself."""
     keys: dict[str, str] = {}
-    for ancestor in [*reversed(list(section.iterancestors())), section]:
+    for ancestor in [section] if own else [*reversed(list(section.iterancestors())), section]:
         for element in ancestor.iterchildren(name):
             for source in _sources(conf, element, name, []):
                 for key in _keys(conf, source):

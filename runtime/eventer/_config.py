@@ -59,6 +59,8 @@ def parse(keys: Mapping[str, str], implementation: str | None = None) -> Setting
             found.loop_threshold = _threshold(value, key)
         elif key == "show_jobq_callbacks_threshold":
             found.jobq_threshold = _threshold(value, key)
+        elif key == "recurrent_interval":
+            found.recurrent_interval = _seconds(value, key) / 1e3
         elif key == "rlim_nofiles":
             found.rlim_nofiles = _count(value, key, "number of files", LEAST_FILES)
         elif key == "default_queue_threads":

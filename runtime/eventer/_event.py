@@ -171,12 +171,15 @@ class Place:
         else:
             self.watcher = loop.prepare()
             self.watcher.start(self._turn)
+            self.home.hurry(1)
 
     def close(self) -> None:
         """Let go of the watcher and the event."""
         watcher, self.watcher = self.watcher, None
-        self.event = None
+        event, self.event = self.event, None
         if watcher is not None:
+            if event is not None and event.mask & RECURRENT:
+                self.home.hurry(-1)
             watcher.stop()
             watcher.close()
 

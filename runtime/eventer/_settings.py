@@ -11,7 +11,8 @@ DEFAULT_QUEUE = "default_queue"
 class Settings:
     """What the configuration asks for.  Times are in seconds.
 
-    Attributes: ``debugging``; ``turn_budget``, what one party may take of a turn of a loop; ``loop_threshold`` and
+    Attributes: ``debugging``; ``turn_budget``, what one party may take of a turn of a loop;
+    ``recurrent_interval``, how long a turn may last that recurrent events wait for; ``loop_threshold`` and
     ``jobq_threshold``, from which callbacks are logged as slow, or None for never; ``rlim_nofiles``, or None when not
     given; ``default_queue_threads``; ``concurrency`` (0 for one a processor); ``loops``; ``jobqs``; ``lifo``, the
     default order; ``default_ca_chain``, a path; ``ssl_ctx_cache_expiry``; ``dhparam_files``, paths by key."""
@@ -19,6 +20,7 @@ class Settings:
     def __init__(self) -> None:
         self.debugging = False
         self.turn_budget = 0.005
+        self.recurrent_interval = 0.01
         self.loop_threshold: float | None = 0.0
         self.jobq_threshold: float | None = 0.0
         self.rlim_nofiles: int | None = None

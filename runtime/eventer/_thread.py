@@ -66,6 +66,8 @@ class LoopThread:
         self._overdue: deque[Callable[[], object]] = deque()  # due in a turn that had taken its time
         self._turn = -1  # in which something was due last
         self._turn_ends = 0.0
+        self._recurrent = 0
+        self._pace: Any = None  # a watcher that keeps the loop turning
         self._gate = threading.Lock()  # so that nothing slips into the inbox of a loop that has stopped
         self._woken = False
         self._accepting = False
@@ -118,6 +120,20 @@ class LoopThread:
                 self.post(self._catch_up)
         else:
             function()
+
+    def hurry(self, more: int) -> None:
+        """There are so many recurrent events *more* here: as long as there are any the loop turns of its own accord.
+
+        On this thread only."""
+        self._recurrent += more
+        if self._recurrent and self._pace is None:
+            interval = _settings.current.recurrent_interval
+            self._pace = self.loop.timer(interval, interval) if interval else self.loop.idle()
+            self._pace.start(_nothing)
+        elif not self._recurrent and self._pace is not None:
+            self._pace.stop()
+            self._pace.close()
+            self._pace = None
 
     def soon(self, function: Callable[..., object], *args: Any) -> None:
         """Have ``function(*args)`` run when this loop turns next, guarded.  On this thread only."""
@@ -251,6 +267,10 @@ class LoopThread:
             place.close()
         self.events.clear()
         self._done.switch(None)
+
+
+def _nothing() -> None:
+    """That the loop turned is all that was wanted."""
 
 
 def _processors() -> str:

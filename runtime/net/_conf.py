@@ -43,9 +43,9 @@ def _open(c: Conf, section: Section) -> Listener:
     address = c.inherited(section, "address") or "*"
     port = _integer(c, section, "port", None if "/" not in address else 0, 0, 65535)
     config = c.get_hash(section, "config")
-    idle_timeout = c.inherited(section, "idle_timeout")
+    idle_timeout = _idle_timeout(c, section)
     if idle_timeout is not None:
-        config.setdefault("idle_timeout", idle_timeout)
+        config["idle_timeout"] = idle_timeout
     pool = c.inherited(section, "fanout_pool")
     tls = None
     if _boolean(c, section, "ssl", False):
@@ -64,6 +64,18 @@ def _open(c: Conf, section: Section) -> Listener:
         accept_thread=_boolean(c, section, "accept_thread", False),
         tls=tls,
     )
+
+
+def _idle_timeout(c: Conf, section: Section) -> str | None:
+    """The nearest there is: an attribute, or in a ``<config>``, which at the same place wins."""
+    for element in (section, *section.iterancestors()):
+        configured = c.get_own_hash(element, "config").get("idle_timeout")
+        if configured is not None:
+            return configured
+        attribute = c.get_string("@idle_timeout", element)
+        if attribute is not None:
+            return attribute
+    return None
 
 
 def _boolean(c: Conf, section: Section, name: str, default: bool) -> bool:

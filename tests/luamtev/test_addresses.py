@@ -7,11 +7,15 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
+from hearing import hear, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
 from luamtev import bridge
-from luamtev.api import addresses
+from luamtev.api import addresses, jobs
+from runtime import eventer
+
+THREADS = jobs.CONCURRENCY["resolver"]
 
 
 class SlowResolver:
@@ -34,7 +38,6 @@ class SlowResolver:
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowResolver]:
     resolver = SlowResolver()
     monkeypatch.setattr(addresses, "resolve", resolver.resolve)
-    monkeypatch.setattr(addresses, "_resolver", addresses.Resolver())
     yield resolver
     resolver.answer(1000)
 
@@ -79,12 +82,12 @@ def test_names_beyond_the_threads_wait_in_line_and_cancelled_ones_are_not_asked(
         """
     )
     assert lua.status() == 1
-    for _ in range(addresses.THREADS):
+    for _ in range(THREADS):
         assert slow.asked.get(timeout=30) == b"wanted"
     assert slow.asked.empty()
     slow.answer(40)
     assert lua.status() == 0, lua.errors()
-    assert [slow.asked.get(timeout=30) for _ in range(30 - addresses.THREADS)] == [b"wanted"] * (30 - addresses.THREADS)
+    assert [slow.asked.get(timeout=30) for _ in range(30 - THREADS)] == [b"wanted"] * (30 - THREADS)
     assert slow.asked.empty()
     assert not lua.on_thread(lambda: lua.states[0].tickets)
 
@@ -103,8 +106,8 @@ def test_a_resolver_that_breaks_is_an_answer(lua: Any, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(addresses, "resolve", broken)
     text = lua("function main() print(mtev.getaddrinfo('some.example')) os.exit(0) end")
-    assert text == "false\tgetaddrinfo(some.example) failed: ValueError('broken')\n"
-    assert "resolving b'some.example' failed" in lua.errors()
+    assert text == "false\tgetaddrinfo(some.example) failed: getaddrinfo: broken\n"
+    assert "getaddrinfo failed: ValueError('broken')" in lua.errors()
 
 
 def test_threads_are_used_again(lua: Any) -> None:
@@ -116,14 +119,34 @@ def test_threads_are_used_again(lua: Any) -> None:
         end
         """
     )
-    assert addresses._resolver._threads <= addresses.THREADS
+    figures = eventer.jobq_figures()["resolver"]
+    assert figures["total_jobs"] == 300
+    assert figures["threads"] <= figures["concurrency"] == THREADS
 
 
 def test_no_thread_is_an_error_where_the_name_was_asked(lua: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses, "_resolver", addresses.Resolver())
     monkeypatch.setattr(threading.Thread, "start", lambda _self: (_ for _ in ()).throw(RuntimeError("no thread")))
     text = lua("function main() print(pcall(mtev.getaddrinfo, 'some.example')) os.exit(0) end")
-    assert text == "false\tRuntimeError: no thread\n"
+    assert text == "false\tEventerError: job queue resolver has no thread: no thread\n"
+
+
+def test_operators_set_and_see_the_queue_and_its_slow_jobs(lua: Any, slow: SlowResolver) -> None:
+    heard = hear("debug/eventer/callbacks/jobq/resolver")
+    eventer.jobq_create("resolver", 1)  # as jobq_resolver does
+    lua.start(
+        """
+        function main()
+          for i = 1, 2 do mtev.coroutine_spawn(function() mtev.getaddrinfo("slow.example") end) end
+          os.exit(1)
+        end
+        """
+    )
+    assert lua.status() == 1
+    slow.asked.get(timeout=30)
+    figures = eventer.jobq_figures()["resolver"]
+    assert (figures["inflight"], figures["backlog"], figures["concurrency"]) == (1, 1, 1)
+    slow.answer(2)
+    wait_for(heard, r"^callback getaddrinfo took [\d.]+ ms$")
 
 
 def found(*answers: tuple[int, str]) -> Callable[..., Any]:

@@ -67,7 +67,10 @@ TALK = """
 function main()
   local callbacks = {
     ready = function(c)
-      print("ready", c:send(c.TEXT, "hello"), tostring(c))
+      print("ready", c:send(c.text, "hello"), tostring(c))
+      for _, name in ipairs{"CONTINUATION", "TEXT", "BINARY", "CONNECTION_CLOSE", "PING", "PONG"} do
+        assert(c[name] == c[name:lower()] and type(c[name]) == "number")
+      end
     end,
     message = function(c, opcode, payload)
       mtev.sleep(0.001) -- a callback may suspend

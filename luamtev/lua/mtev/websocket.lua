@@ -192,7 +192,7 @@ function mtev.websocket_client_connect(host, port, uri, service, callbacks, sslc
     writer_idle = false, written = false, handle = false, socket = false,
     url = (sslconfig and "wss://" or "ws://") .. host .. ":" .. number .. uri,
   })
-  for name, opcode in pairs(OPCODES) do client[name] = opcode end
+  for name, opcode in pairs(OPCODES) do client[name], client[name:lower()] = opcode, opcode end
   mtev.coroutine_spawn(run, client, host, number, uri, service, sslconfig)
   return true
 end

@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 import pytest
 
-from runtime import eventer, log
+from runtime import conf, eventer, log
 from runtime.eventer import EXCEPTION, READ, RECURRENT, TIMER, WRITE, Event, EventerError, Pool
 
 Seen = Queue[Any]
@@ -296,3 +296,40 @@ def test_stopping_leaves_no_threads_or_descriptors(pair: Any) -> None:
         eventer.stop()
     assert threading.active_count() == threads
     assert descriptors() == before
+
+
+@pytest.mark.parametrize("interval", ["0", "1"])
+def test_a_recurrent_event_runs_every_turn_of_a_loop_that_has_nothing_else_to_do(interval: str) -> None:
+    setting = f"<concurrency>1</concurrency><recurrent_interval>{interval}</recurrent_interval>"
+    eventer.init(conf.loads(f"<app><eventer><config>{setting}</config></eventer></app>".encode()))
+    eventer.start()
+    often = threading.Event()
+    turns = []
+
+    def turn(*_: object) -> int:
+        turns.append(eventer.current().loop.iteration)
+        if len(turns) == 50:
+            often.set()
+        return 0 if often.is_set() else eventer.RECURRENT
+
+    event = eventer.alloc_recurrent(turn, None)
+    try:
+        eventer.add(event)
+        assert often.wait(20)
+        assert turns == list(range(turns[0], turns[0] + 50)), "every turn, and once in each"
+        thread = eventer.choose_owner(0)
+        assert on(thread, lambda: thread._pace) is None, "without any the loop sleeps as before"
+    finally:
+        eventer.stop()
+
+
+def test_the_loop_turns_of_its_own_accord_until_the_last_recurrent_event_is_gone(loops: Pool) -> None:
+    thread = loops.threads[0]
+    events = [eventer.alloc_recurrent(lambda *_: eventer.RECURRENT, None) for _ in range(3)]
+    for each in events:
+        each.owner = thread
+        eventer.add(each)
+    for each in events:
+        assert on(thread, lambda: thread._pace) is not None
+        eventer.remove(each)
+    assert on(thread, lambda: thread._pace) is None

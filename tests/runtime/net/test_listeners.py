@@ -324,3 +324,32 @@ def test_one_bad_listener_closes_those_before_it() -> None:
     with pytest.raises(conf.ConfError):
         net.listen(configuration('<listeners type="x" port="0"><listener/><listener address="bad"/></listeners>'))
     assert net.listeners() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('<web idle_timeout="1"><listener/></web>', "1"),
+        ('<web><config><idle_timeout>2</idle_timeout></config><listener idle_timeout="1"/></web>', "1"),
+        ('<web idle_timeout="2"><listener><config><idle_timeout>1</idle_timeout></config></listener></web>', "1"),
+        ('<web idle_timeout="2"><config><idle_timeout>1</idle_timeout></config><listener/></web>', "1"),
+        (
+            "<config><idle_timeout>3</idle_timeout></config>"
+            '<web idle_timeout="1"><listener><config><other>2</other></config></listener></web>',
+            "1",
+        ),
+        (
+            '<config id="slow"><idle_timeout>1</idle_timeout></config>'
+            '<web idle_timeout="2"><listener><config inherit="slow"/></listener></web>',
+            "1",
+        ),
+        ("<listener/>", None),
+    ],
+)
+def test_the_nearest_idle_timeout_counts_wherever_it_stands(text: str, expected: str | None) -> None:
+    text = f'<app type="echo" port="0" address="127.0.0.1"><listeners>{text}</listeners></app>'
+    (listener,) = net.listen(conf.loads(text.encode()))
+    try:
+        assert listener.config.get("idle_timeout") == expected
+    finally:
+        listener.close()
