@@ -193,6 +193,11 @@ class State:
         """Tell of an event on a WebSocket connection (the library `web`)."""
         self._within("socket", *event)
 
+    def websocket_protocols(self, mount: int) -> tuple[str, ...]:
+        """The subprotocols that the module of *mount* names, best first (the library `web`)."""
+        answer = self._within("protocols", mount)
+        return tuple(each for each in (answer[0] if answer else b"").decode("latin-1").split("\n") if each)
+
     def can_enter(self) -> bool:
         """Whether Lua may be entered here and now.  From any thread."""
         return not self.busy and self._border is not None and self._border.is_on_hub()
@@ -262,7 +267,7 @@ class State:
         entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
         names = ["pump", "wake", "call", "inspect", "hook", "recover"]
         if self.exchanges is not None:
-            names += ["serve", "socket"]
+            names += ["serve", "socket", "protocols"]
         self._entries = {name: entries[name.encode()] for name in names}
         self._reactor_fd = entries[b"reactor_fd"]
         self._watch_reactor()

@@ -29,12 +29,17 @@ class LuaSockets:
         self._exchanges = exchanges
         self._mount = mount
 
+    def protocols(self, _request: "Request") -> tuple[str, ...]:
+        """The subprotocols that the module's table ``websocket`` speaks, best first."""
+        return self._exchanges().protocols(self._mount)
+
     def ready(self, ws: "WebSocket") -> None:
         """A connection is open."""
         exchanges = self._exchanges()
         ws.closure = (exchanges, exchanges.add_socket(ws))
         ws.hold()  # until the callback is done, which may be a while
-        exchanges.tell(ws.closure[1], self._mount, b"ready", ws.request.path, config_id(ws.request.peer))
+        config = config_id(ws.request.peer)
+        exchanges.tell(ws.closure[1], self._mount, b"ready", ws.request.path, config, ws.protocol)
 
     def message(self, ws: "WebSocket", opcode: int, payload: bytes) -> None:
         """A message came."""
@@ -59,6 +64,7 @@ class Exchanges:
         self._untold: deque[tuple[Any, ...]] = deque()
         self.open: dict[int, Response] = {}
         self.sockets: dict[int, WebSocket] = {}
+        self._protocols: dict[int, tuple[str, ...]] = {}
 
     def serve(self, mount: int, response: "Response") -> None:
         """Run the handler of *mount*; on the state's thread, which need not be that of the response."""
@@ -80,6 +86,15 @@ class Exchanges:
             self.open.pop(handle, None)
         if data is not None:
             response.end_whole(code, data)
+
+    def protocols(self, mount: int) -> tuple[str, ...]:
+        """The subprotocols of the module of *mount*; asked of Lua once."""
+        known = self._protocols.get(mount)
+        if known is None:
+            if not self._state.can_enter():
+                return ()
+            known = self._protocols[mount] = self._state.websocket_protocols(mount)
+        return known
 
     def add_socket(self, ws: "WebSocket") -> int:
         """Know *ws* by a number, which its request has too."""
@@ -193,7 +208,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
     def web_ask(handle: int, what: bytes) -> Any:
         request = request_of(handle)
         if what == b"payload":
-            return request.payload or None
+            return request.payload if request.payload or _announces_body(request) else None
         if what == b"querystring":
             return request.querystring()
         return _options(request)
@@ -271,15 +286,22 @@ def _await_drain(response: "Response", wake: Callable[[], object]) -> None:
 
 def _options(request: "Request") -> int:
     from runtime.http import CHUNKED, CLOSE, DEFLATE, GZIP
+    from runtime.http.message import encoding as encodings
 
-    accepted = (request.header(b"accept-encoding") or b"").lower()
-    options = 0 if request.keep_alive else CLOSE
+    options = CLOSE
+    if request.protocol == b"HTTP/1.0":
+        return options
     if request.protocol == b"HTTP/1.1":
         options |= CHUNKED
-    for name, option in ((b"gzip", GZIP), (b"deflate", DEFLATE)):
-        if name in accepted:
+    accept = request.header(b"accept-encoding")
+    for encoding, option in ((encodings.GZIP, GZIP), (encodings.DEFLATE, DEFLATE)):
+        if encodings.choose(accept, encoding) is not None:
             options |= option
     return options
+
+
+def _announces_body(request: "Request") -> bool:
+    return request.header(b"content-length") is not None or request.header(b"transfer-encoding") is not None
 
 
 class _NoWork:

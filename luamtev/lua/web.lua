@@ -107,7 +107,20 @@ local on_socket_event = home.load_library("web_socket", home, {
   member_of = member_of, new_request = http.new_request,
 })
 
+-- The subprotocols that the module of *mount* speaks on WebSocket connections, best first, a line each.
+local function protocols_of(mount)
+  local good, callbacks = xpcall(member_of, describe, mount, "websocket", "table")
+  local names = good and callbacks.protocols or {}
+  if good and type(names) ~= "table" then
+    good, callbacks = false, describe("module '" .. mounts[mount] .. "': websocket.protocols is no array of names")
+  end
+  if good then return table.concat(names, "\n") end
+  border.task_failed(callbacks.report)
+  return ""
+end
+
 return {
+  protocols = function(mount) return kernel.answer(protocols_of, mount) end,
   socket = function(...) return kernel.start(on_socket_event, ...) end,
   -- Returns when the kernel wants to be called, and whether the request is done with; where the response is whole already
   -- its status and all of it, as bytes.

@@ -12,7 +12,8 @@ local ask, headers_of, reason_of = checked(border.web_ask), checked(border.web_h
 local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber, error, select, unpack
 local byte, find, concat = string.byte, string.find, table.concat
 
-local CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
+local CHUNKED, CLOSE, GZIP, DEFLATE = 0x1, 0x2, 0x10, 0x20
+local ALL = CHUNKED + CLOSE + GZIP + DEFLATE
 local WRITABLE, ALIVE = 1, 2
 local MOST_KNOWN = 1000 -- names and values of headers remembered as good
 
@@ -95,7 +96,7 @@ function request_methods:querystring(...)
   return parameters[check_text(name, 1, "querystring")]
 end
 
--- The whole body; nil when there is none.
+-- The whole body; nil where none was announced, "" for one of no bytes.
 function request_methods:payload() return (ask(self.handle, "payload")) end
 
 function request_methods:cookie(...)
@@ -108,13 +109,15 @@ function request_methods:form(...)
   return extras.decode_form(self, (...))
 end
 
--- The options that the client takes: their sum, or whether all of *mask* are among them.
+-- The options that the client takes, as a sum.  With *mask* that is what it is said to take from now on; returns whether it
+-- really does.
 function request_methods:opts(...)
   check_count(select("#", ...), 0, 1, "opts")
-  local options = ask(self.handle, "options")
   local mask = ...
-  if mask == nil then return options end
-  return bit.band(options, tonumber(mask) or error("bad argument #1 to 'opts' (number expected)", 2)) == mask
+  if mask == nil then return self.accepted or ask(self.handle, "options") end
+  mask = tonumber(mask) or error("bad argument #1 to 'opts' (number expected)", 2)
+  self.accepted = mask
+  return bit.band(ask(self.handle, "options"), mask) == mask
 end
 
 local new_request = class("mtev.http_request", request_methods)
@@ -135,7 +138,8 @@ local CONSTANTS = { CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEF
 function context_methods:request()
   local asked = self.asked
   if not asked then
-    asked = new_request({ handle = self.handle, verb = self.verb, path = self.path, fields = false, parameters = false })
+    asked = new_request({ handle = self.handle, verb = self.verb, path = self.path, fields = false, parameters = false,
+      accepted = false })
     self.asked = asked
   end
   return asked
@@ -301,14 +305,16 @@ function context_methods:flush_end()
   return bit.band(outcome, ALIVE) ~= 0
 end
 
--- option(CHUNKED, CLOSE, GZIP or DEFLATE, or a sum)
+-- option(CHUNKED, CLOSE, GZIP or DEFLATE, or a sum): false when it is too late, or the client does not take that.
 function context_methods:option(...)
   check_count(select("#", ...), 1, 1, "option")
   local option = tonumber((...))
-  if not option or option < 0 or option > 15 or option % 1 ~= 0 then
+  if not option or option < 0 or option > ALL or option % 1 ~= 0 or bit.band(option, bit.bnot(ALL)) ~= 0 then
     error("bad argument #1 to 'option' (CHUNKED, CLOSE, GZIP or DEFLATE expected, got " .. tostring((...)) .. ")", 2)
   end
   if self.started then return false end
+  local possible = bit.bor(self:request():opts(), CLOSE)
+  if bit.band(option, bit.bnot(possible)) ~= 0 then return false end
   self.options = bit.bor(self.options, option)
   return true
 end

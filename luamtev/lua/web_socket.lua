@@ -3,7 +3,8 @@
 -- A module that is mounted with the method WS has a table `websocket` of callbacks, all optional: ready(ws, config),
 -- message(ws, opcode, payload), cleanup(ws, code, reason).  For one connection they run one after the other, each in a
 -- coroutine, so they may suspend; the next message comes when the callback before it is done.  The first two close the
--- connection by returning false.
+-- connection by returning false.  Its array `protocols` names the subprotocols it speaks, best first: the first that the
+-- client offers is agreed on.
 
 local home, web = ...
 
@@ -43,6 +44,9 @@ end
 
 function socket_methods:request() return self.asked end
 
+-- The subprotocol agreed on, or nil.
+function socket_methods:protocol() return self.agreed or nil end
+
 -- Whether access control lets this connection be.
 function socket_methods:apply_acl() return (web.acl(self.handle)) end
 
@@ -61,18 +65,21 @@ local function act(connection, mount, kind, ...)
   if kind ~= "cleanup" then socket_close(connection.ws.handle, FAILED, "") end
 end
 
-local function new_connection(handle, path)
-  local asked = new_request({ handle = handle, verb = "GET", path = path, fields = false, parameters = false })
-  local connection = { ws = new_socket({ handle = handle, asked = asked }), cleanup = false, running = false }
+local function new_connection(handle, path, agreed)
+  local asked = new_request({ handle = handle, verb = "GET", path = path, fields = false, parameters = false,
+    accepted = false })
+  local ws = new_socket({ handle = handle, asked = asked, agreed = agreed or false })
+  local connection = { ws = ws, cleanup = false, running = false }
   sockets[handle] = connection
   return connection
 end
 
--- An event on the connection *handle*: ready, message or cleanup, with two values.
-return function(handle, mount, kind, first, second)
+-- An event on the connection *handle*: ready, with the path, the listener's configuration and the subprotocol; message or
+-- cleanup, with two values.
+return function(handle, mount, kind, first, second, agreed)
   local connection = sockets[handle]
   if kind == "ready" then
-    connection = new_connection(handle, first)
+    connection = new_connection(handle, first, agreed)
     first, second = web.config_of(second), nil
   elseif kind == "cleanup" then
     sockets[handle] = nil

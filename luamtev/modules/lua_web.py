@@ -57,10 +57,7 @@ class LuaWeb:
         self._states: dict[eventer.LoopThread, Exchanges] = {}
         for index, each in enumerate(self.mounts, 1):
             try:
-                if each.method == WEBSOCKET:
-                    http.websocket(each.base, each.expression, LuaSockets(self._here, index), auth=_anybody)
-                else:
-                    http.mount(each.method, each.base, each.expression, self._handler(index, each), auth=_anybody)
+                self._mount(index, each)
             except ValueError as mistake:
                 raise ValueError(f"mount_{each.name}: {mistake}") from None
 
@@ -71,6 +68,19 @@ class LuaWeb:
             pool = eventer.pool(name)
             for thread in pool.threads if pool is not None else ():
                 thread.post(self._here)
+
+    def _mount(self, index: int, mount: Mount) -> None:
+        """Have *mount* serve its base and what is below it; a base without a slash at its end is a path of its own too."""
+        rules = [(mount.base, mount.expression)]
+        if not mount.base.endswith("/") and _finds(mount.expression, ""):
+            parent, _, last = mount.base.rpartition("/")
+            rules.append((f"{parent}/", f"^\\Q{last}\\E$"))
+        for base, expression in rules:
+            if mount.method == WEBSOCKET:
+                sockets = LuaSockets(self._here, index)
+                http.websocket(base, expression, sockets, protocols=sockets.protocols, auth=_anybody)
+            else:
+                http.mount(mount.method, base, expression, self._handler(index, mount), auth=_anybody)
 
     def _handler(self, index: int, mount: Mount) -> Callable[[Request, Response], object]:
         states = self._states
@@ -118,6 +128,15 @@ def _mount(name: str, text: str, config: Mapping[str, str]) -> Mount:
         raise ValueError(f"Invalid lua_web mount syntax in 'mount_{name}'")
     module, method, base, expression = match.groups()
     return Mount(name, module, method, base, expression or _EVERYTHING, config.get(f"loop_assign_{name}") or None)
+
+
+def _finds(expression: str, text: str) -> bool:
+    import pcre2  # at the first mount, not at start
+
+    try:
+        return pcre2.compile(expression).search(text) is not None
+    except pcre2.LibraryError:
+        return False  # whoever mounts it says so
 
 
 def _anybody(_request: Request) -> bool:

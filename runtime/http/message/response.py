@@ -18,7 +18,7 @@ from .request import Request
 from .status import date_line
 from .status import reason as usual_reason
 
-CHUNKED, CLOSE, GZIP, DEFLATE = 1, 2, 4, 8
+CHUNKED, CLOSE, GZIP, DEFLATE = 0x1, 0x2, 0x10, 0x20
 """Options: chunks even where the length is known, no further request, compressed when the client accepts it."""
 
 STARTING = hooks.declare("http_response_starting")

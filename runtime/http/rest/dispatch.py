@@ -97,6 +97,8 @@ def decide(peer: Peer, method: bytes, path: bytes) -> tuple[Mountpoint | None, i
     :func:`generation.current` stays what it was before the question."""
     rule, _, others = router.find(method, path)
     if rule is None:
+        if others and method == b"OPTIONS":
+            return (_METHODS, 0) if allows(peer, path) else (None, 403)
         if others:
             return None, 405
         if not peer.config.get("document_root"):
@@ -112,6 +114,8 @@ def dispatch(request: Request, response: Response) -> None:
     if _hooked and not _told_before(request, response):
         return
     rule, captures, others = router.find(request.method, request.path)
+    if rule is None and others and request.method == b"OPTIONS":
+        rule = _METHODS
     if _debug.enabled:
         _debug.log(f"{request!r} goes to {'no rule' if rule is None else repr(rule)}\n")
     if rule is None:
@@ -193,6 +197,17 @@ def _document_root(request: Request) -> str | None:
 def _bytes(text: bytes | str) -> bytes:
     return text.encode() if isinstance(text, str) else bytes(text)
 
+
+def _tell_methods(request: Request, response: Response) -> None:
+    """What OPTIONS asks for where no rule has that method: the methods that the path has.  Manual: REST."""
+    others = router.find(request.method, request.path)[2]
+    response.header("Allow", b", ".join((b"OPTIONS", *others)))
+    response.header("Content-Type", "text/html")
+    response.flush_end()
+
+
+_METHODS: Final = Mountpoint(b"OPTIONS", b"/", b"", _tell_methods, client_cert_auth, False)
+"""Stands for a rule for OPTIONS on every path that has other methods."""
 
 for _hook in BEFORE:
     _hook.changed = _hooks_changed

@@ -6,6 +6,7 @@ The request has gone through routing and access control by then.  What is said a
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from runtime.http.message.request import Request
@@ -23,18 +24,18 @@ def websocket(
     expression: bytes | str,
     handler: Any,
     *,
-    protocols: tuple[str, ...] = (),
+    protocols: "tuple[str, ...] | Callable[[Request], tuple[str, ...]]" = (),
     auth: "Auth | None" = None,
 ) -> Mountpoint:
     """Have *handler* serve WebSocket connections to paths that begin with *base* and whose rest matches *expression*.
 
     Args: *handler*, an object with any of ``ready(ws)``, ``message(ws, opcode, payload)`` and ``closed(ws)``, which are
     called on the connection's loop thread with its :class:`WebSocket`; *protocols*, the subprotocols spoken, best
-    first; *auth* as of :func:`mount`.
+    first, or a function of the request that gives them; *auth* as of :func:`mount`.
     Raises ValueError for a base without a slash or a bad expression."""
 
     def upgrade(request: Request, response: Response) -> None:
-        _upgrade(request, response, handler, protocols)
+        _upgrade(request, response, handler, protocols(request) if callable(protocols) else protocols)
 
     return mount("GET", base, expression, upgrade, auth=auth)
 
