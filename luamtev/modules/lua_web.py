@@ -70,7 +70,7 @@ class LuaWeb:
                 thread.post(self._here)
 
     def _mount(self, index: int, mount: Mount) -> None:
-        """Have *mount* serve its base and what is below it; a base without a slash at its end is a path of its own too."""
+        """Have *mount* serve its base and what is below it; a base without a slash at its end is a path itself."""
         rules = [(mount.base, mount.expression)]
         if not mount.base.endswith("/") and _finds(mount.expression, ""):
             parent, _, last = mount.base.rpartition("/")
