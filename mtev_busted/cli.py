@@ -7,12 +7,11 @@ or a command line that cannot be used.  Manual: mtev-busted.
 import os
 import platform
 import sys
-import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 from mtev_busted.files import CONFIG, ConfigError, config, find
-from mtev_busted.options import USAGE, Options, UsageError, merge, parse
+from mtev_busted.options import IDLE, LANGUAGES, USAGE, Options, UsageError, merge, parse
 from mtev_busted.plan import DEFAULT_LPATH, OUTPUTS, Plan
 
 EXIT_FAILURE = 2
@@ -34,25 +33,53 @@ def _number(options: Options, name: str, kind: type[int] | type[float], least: f
     return value
 
 
-def _output(options: Options) -> str:
+SPELLINGS = {"plain": "plain", "plainterminal": "plain", "utfterminal": "plain"} | {each: each for each in OUTPUTS}
+
+
+def _output(options: Options) -> tuple[str, str, bool]:
+    """The output, or the name of a handler that is not ours; and whether signs may go beyond ASCII."""
     given = str(options.get("output", "gtest"))
-    name = {"utfterminal": "plain", "plainterminal": "plain"}.get(given.lower(), given.lower())
-    if name not in OUTPUTS:
-        raise UsageError(f"--output: one of {', '.join(OUTPUTS)} is expected, got '{given}'")
-    return name
+    short = given.removeprefix("busted.outputHandlers.").lower()
+    if short in SPELLINGS:
+        return SPELLINGS[short], "", short == "utfterminal"
+    return "", given, False
+
+
+def _names(path: str | None) -> list[str]:
+    """The lines of a file of names; none if it is not there yet."""
+    if not path or not Path(path).exists():
+        return []
+    try:
+        return Path(path).read_text(errors="surrogateescape").splitlines()
+    except OSError as failure:
+        raise UsageError(f"--exclude-names-file: {path}: {failure.strerror}") from None
+
+
+def _check(options: Options) -> None:
+    """Raise :exc:`UsageError` for what cannot go together, and say under ``--verbose`` what does nothing."""
+    both = set(options.get("tags", [])) & set(options.get("exclude-tags", []))
+    if both:
+        raise UsageError(f"--tags and --exclude-tags: both name '{min(both)}'")
+    if options.get("lang", "en") not in LANGUAGES:
+        raise UsageError(f"--lang: one of {', '.join(sorted(LANGUAGES))} is expected, got '{options.get('lang')}'")
+    if options.get("verbose"):
+        ignored = [f"--{name} is accepted and does nothing" for name in sorted(IDLE & set(options.values))]
+        for note in options.notes + ignored:
+            sys.stderr.write(f"mtev-busted: {note}\n")
 
 
 def resolve(options: Options) -> Plan:
     """The plan of a run.  Raises :exc:`UsageError` and :exc:`ConfigError`."""
+    _check(options)
     timeout = _number(options, "timeout", float, 0.001)
     seed = _number(options, "seed", int, 0)
     shuffle, order = options.get("shuffle", False), options.get("sort", False)
     roots = options.roots or (["spec"] if Path("spec").is_dir() else ["."])
     files, problems = find(
-        roots, options.get("pattern"), options.get("exclude-pattern"), recursive=options.get("recursive", True)
+        roots, options.get("pattern", []), options.get("exclude-pattern", []), recursive=options.get("recursive", True)
     )
     junit = os.environ.get("JUNIT_OUTPUT_FILE")
-    output = _output(options)
+    output, handler, utf8 = _output(options)
     lpath = options.get("lpath")
     return Plan(
         files=files,
@@ -60,6 +87,9 @@ def resolve(options: Options) -> Plan:
         helpers=([HELPER] if Path(HELPER).is_file() else []) + [h for h in options.get("helper", []) if h != HELPER],
         helper_arguments=options.get("Xhelper", []),
         output=output,
+        output_handler=handler,
+        output_arguments=options.get("Xoutput", []),
+        utf8=utf8,
         color=_terminal(sys.stdout) and "NO_COLOR" not in os.environ,
         progress=_terminal(sys.stderr) and (output != "plain" or not _terminal(sys.stdout)),
         verbose=options.get("verbose", False),
@@ -73,7 +103,11 @@ def resolve(options: Options) -> Plan:
         shuffle_tests=options.get("shuffle-tests", shuffle),
         sort_files=options.get("sort-files", order),
         sort_tests=options.get("sort-tests", order),
-        seed=int(time.time()) if seed is None else seed,
+        seed=int.from_bytes(os.urandom(3)) if seed is None else seed,
+        seed_given=seed is not None,
+        statements=options.get("statement", []),
+        excluded_names=_names(options.get("exclude-names-file")),
+        log_success=options.get("log-success", ""),
         runs=_number(options, "repeat", int, 1) or 1,
         timeout=timeout,
         tags=options.get("tags", []),
@@ -114,12 +148,13 @@ def main(argv: list[str] | None = None) -> int:
         if options.get("version"):
             sys.stdout.write("mtev-busted, compatible with busted 2.2 and luassert 1.9\n")
             return 0
-        if options.get("directory"):
-            _change_directory(options.get("directory"))
+        for directory in options.get("directory", []):
+            _change_directory(directory)
         source = options.get("config-file")
         if source or options.get("run") or Path(CONFIG).is_file():
             path = Path(source or CONFIG)
-            merge(options, config(path, options.get("run")), str(path))
+            paths = options.get("lpath"), options.get("cpath")
+            merge(options, config(path, options.get("run"), *paths), str(path))
         plan = resolve(options)
     except (UsageError, ConfigError) as mistake:
         sys.stderr.write(f"mtev-busted: {mistake}\n")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtev_busted.plan import DEFAULT_LPATH, SYSTEM_CPATH, SYSTEM_LPATH
+
 DEFAULT_PATTERN = "_spec"
 CONFIG = ".busted"
 
@@ -17,14 +19,15 @@ class ConfigError(Exception):
 
 
 def find(
-    roots: Sequence[str], pattern: str | None = None, exclude: str | None = None, *, recursive: bool = True
+    roots: Sequence[str], patterns: Sequence[str] = (), excludes: Sequence[str] = (), *, recursive: bool = True
 ) -> tuple[list[str], list[str]]:
     """The spec files under *roots*, in order, and what is wrong with the roots, a text each.
 
     A file counts whatever its name.  In a directory, and those in it that are not hidden, the files count that match
-    the Lua pattern *pattern* (default: ``*_spec.lua``) and not *exclude*.  Raises :exc:`ConfigError` for a bad pattern.
+    one of the Lua patterns *patterns* (default: ``*_spec.lua``) and none of *excludes*.  Raises :exc:`ConfigError` for a
+    bad pattern.
     """
-    wanted = _chooser(pattern, exclude)
+    wanted = _chooser(patterns, [each for each in excludes if each])
     files: list[str] = []
     problems: list[str] = []
     for root in roots:
@@ -36,7 +39,7 @@ def find(
         else:
             problems.append(f"Cannot find file or directory: {root}")
     if not files and not problems:
-        problems.append(f"No test files found matching Lua pattern: {pattern or DEFAULT_PATTERN}")
+        problems.append(f"No test files found matching Lua pattern: {', '.join(patterns) or DEFAULT_PATTERN}")
     return list(dict.fromkeys(files)), problems
 
 
@@ -52,13 +55,15 @@ def _joined(root: str, name: str) -> str:
     return name if root in (".", "./") else root.rstrip("/") + "/" + name
 
 
-def _chooser(pattern: str | None, exclude: str | None) -> Callable[[str], bool]:
-    if pattern in (None, DEFAULT_PATTERN) and not exclude:
+def _chooser(patterns: Sequence[str], excludes: Sequence[str]) -> Callable[[str], bool]:
+    if not excludes and set(patterns) <= {DEFAULT_PATTERN}:
         return lambda name: name.endswith("_spec.lua")
     matches = _lua_matcher()
 
     def wanted(name: str) -> bool:
-        return matches(name, pattern or DEFAULT_PATTERN) and not (exclude and matches(name, exclude))
+        return any(matches(name, each) for each in patterns or [DEFAULT_PATTERN]) and not any(
+            matches(name, each) for each in excludes
+        )
 
     return wanted
 
@@ -78,8 +83,10 @@ def _lua_matcher() -> Callable[[str, str], bool]:
     return matches
 
 
-def config(path: Path, task: str | None) -> dict[str, Any]:
+def config(path: Path, task: str | None, lpath: str | None = None, cpath: str | None = None) -> dict[str, Any]:
     """The options that the file *path* sets for *task* (default: ``default``), those of ``_all`` included.
+
+    What the file requires is looked for in *lpath* and *cpath* first, and where libraries of the system are.
 
     Values are booleans, numbers, text and lists of text.  Raises :exc:`ConfigError` when the file cannot be read, does
     not return a table of tables or has no such task."""
@@ -89,14 +96,17 @@ def config(path: Path, task: str | None) -> dict[str, Any]:
         raise ConfigError(f"{path}: {failure.strerror}") from None
     evaluate = _state().load(
         b"""
-        local source, name = ...
+        local source, name, lpath, cpath, system_lpath, system_cpath = ...
+        package.path = lpath .. ";" .. package.path .. ";" .. system_lpath
+        package.cpath = cpath .. ";" .. package.cpath .. ";" .. system_cpath
         local chunk, message = loadstring(source, "@" .. name)
         if not chunk then return false, message end
         return pcall(chunk)
         """,
         "configuration",
     )
-    results = evaluate(source, str(path).encode())
+    paths = (lpath or DEFAULT_LPATH, cpath or "", SYSTEM_LPATH, SYSTEM_CPATH)
+    results = evaluate(source, str(path).encode(), *map(_bytes, paths))
     ok, value = results if isinstance(results, tuple) else (results, None)
     if not ok:
         raise ConfigError(_text(value))

@@ -23,10 +23,14 @@ usage: mtev-busted [options] [file or directory]...
   -bail, --no-keep-going        stop at the first failure
   -dontskip                     run the bodies of pending tests
   --suppress-pending            leave pending tests out
+  --exclude-names-file=FILE     no tests whose full names this file lists, one a line
+  --log-success=FILE            append the names of the tests that passed
+  -e STATEMENT                  run this Lua statement first
   -X K[=V]                      TEST_OPTIONS.K = V (or true)
-  -Xhelper A                    an argument for the helpers
+  -Xhelper A, -Xoutput A        arguments for the helpers, the output; split at commas
   -l LOG, -L LOG                enable, disable a log stream
-  -o, --output=FORMAT           gtest (default), plain, TAP, json, junit
+  -o, --output=FORMAT           gtest (default), plainTerminal, utfTerminal, TAP, json, junit, or a Lua file or module
+                                that is an output handler for busted
   -v, --verbose                 stacks of failures too, not only of errors
   --timeout=SECONDS             stop a test, hook or body that takes longer (Lua then runs interpreted)
   --shuffle, --shuffle-files, --shuffle-tests, --seed=N
@@ -45,6 +49,7 @@ usage: mtev-busted [options] [file or directory]...
   -C, --directory=DIR           change to this directory first
   --version, -h, --help
 
+busted's --lang, --loaders, --lua, --ignore-lua, --enable-sound and --defer-print are accepted and do nothing.
 JUnit XML is written to $JUNIT_OUTPUT_FILE, or test_detail.xml; set to nothing, nowhere.
 """
 
@@ -56,21 +61,28 @@ class UsageError(Exception):
 FLAGS = {
     "list", "keep-going", "dontskip", "suppress-pending", "verbose", "shuffle", "shuffle-files", "shuffle-tests",
     "sort", "sort-files", "sort-tests", "strict", "lazy", "auto-insulate", "recursive", "version", "help",
+    "ignore-lua", "enable-sound", "defer-print",
 }  # fmt: skip
 LISTS = {
-    "file", "helper", "tags", "exclude-tags", "filter", "filter-out", "name", "X", "Xhelper", "enable-log",
-    "disable-log",
+    "file", "helper", "tags", "exclude-tags", "filter", "filter-out", "name", "X", "Xhelper", "Xoutput", "enable-log",
+    "disable-log", "statement", "pattern", "exclude-pattern", "directory", "loaders",
 }  # fmt: skip
 VALUES = LISTS | {
-    "output", "timeout", "seed", "repeat", "pattern", "exclude-pattern", "lpath", "cpath", "config-file", "run",
-    "directory",
+    "output", "timeout", "seed", "repeat", "lpath", "cpath", "config-file", "run", "exclude-names-file", "log-success",
+    "lang", "lua",
 }  # fmt: skip
 SHORT = {
     "file": "file", "i": "helper", "tag": "tags", "t": "tags", "exclude-tag": "exclude-tags", "filter": "filter",
     "filter-out": "filter-out", "list": "list", "bail": "no-keep-going", "dontskip": "dontskip", "l": "enable-log",
     "L": "disable-log", "X": "X", "Xhelper": "Xhelper", "o": "output", "v": "verbose", "p": "pattern", "m": "lpath",
-    "f": "config-file", "r": "run", "C": "directory", "e": "exclude-pattern", "h": "help",
+    "f": "config-file", "r": "run", "C": "directory", "e": "statement", "h": "help",
+    "Xoutput": "Xoutput", "k": "keep-going", "R": "recursive", "s": "enable-sound",
 }  # fmt: skip
+SPLIT = {"tags", "exclude-tags", "Xhelper", "Xoutput", "loaders"}
+"""Lists whose values may hold several, separated by commas."""
+IDLE = {"lang", "loaders", "lua", "ignore-lua", "enable-sound", "defer-print"}
+"""Options of busted that are accepted and do nothing."""
+LANGUAGES = {"ar", "de", "en", "es", "fr", "is", "it", "ja", "nl", "pt-BR", "ro", "ru", "th", "ua", "zh"}
 
 
 @dataclass
@@ -79,6 +91,8 @@ class Options:
 
     values: dict[str, Any] = field(default_factory=dict)
     roots: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was asked for and does nothing, a line each."""
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.values.get(name, default)
@@ -121,8 +135,9 @@ def _parse_option(options: Options, word: str, rest: Iterator[str]) -> None:
 def _set(options: Options, name: str, value: str) -> None:
     if name not in LISTS:
         options.values[name] = value
-    elif name in ("tags", "exclude-tags"):
-        options.values.setdefault(name, []).extend(each.strip().removeprefix("#") for each in value.split(",") if each)
+    elif name in SPLIT:
+        parts = [each.strip().removeprefix("#") if "tags" in name else each for each in value.split(",") if each]
+        options.values.setdefault(name, []).extend(parts)
     else:
         options.values.setdefault(name, []).append(value)
 
@@ -130,15 +145,17 @@ def _set(options: Options, name: str, value: str) -> None:
 def merge(options: Options, settings: dict[str, Any], source: str) -> None:
     """Add to *options* what *settings* (of the file *source*) say and the command line left open.
 
-    Raises :exc:`UsageError` for an option that does not exist or a value of the wrong type."""
+    Options that do not exist are noted.  Raises :exc:`UsageError` for a value of the wrong type."""
+    given = set(options.values)
     for key, value in settings.items():
         if key in ("ROOT", "root"):
             options.roots = options.roots or ([value] if isinstance(value, str) else list(value))
             continue
         name = key.replace("_", "-")
         if name not in VALUES and name not in FLAGS:
-            raise UsageError(f"{source}: no such option '{key}'")
-        if name in options.values:
+            options.notes.append(f"{source}: '{key}' is not supported")
+            continue
+        if name in given:
             continue
         if name in FLAGS:
             if not isinstance(value, bool):

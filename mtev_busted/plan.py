@@ -25,7 +25,10 @@ class Plan:
     problems: list[str] = field(default_factory=list)  # errors of the run, found before it began
     helpers: list[str] = field(default_factory=list)
     helper_arguments: list[str] = field(default_factory=list)
-    output: str = "gtest"
+    output: str = "gtest"  # one of OUTPUTS, or "" for a handler of the user's
+    output_handler: str = ""  # a Lua file, or the name of a module
+    output_arguments: list[str] = field(default_factory=list)
+    utf8: bool = False  # signs beyond ASCII
     color: bool = False
     progress: bool = False
     verbose: bool = False
@@ -40,6 +43,10 @@ class Plan:
     sort_files: bool = False
     sort_tests: bool = False
     seed: int = 0
+    seed_given: bool = False  # the same for every repetition
+    statements: Sequence[str] = ()
+    excluded_names: Sequence[str] = ()
+    log_success: str = ""  # the file to append the names of passed tests to
     runs: int = 1
     timeout: float | None = None
     tags: Sequence[str] = ()

@@ -75,7 +75,8 @@ local function order(block)
   local children = context.children(block)
   if M.options.sort_tests then shuffle.sort(children) end
   local seed = block.randomseed
-  if seed == nil and M.options.shuffle_tests then seed = M.options.seed end
+  if seed == nil and M.options.shuffle_tests then seed = busted.randomseed end
+  block.randomseed = seed or nil
   if seed then shuffle.shuffle(children, seed) end
 end
 
@@ -99,28 +100,30 @@ end
 
 local function describe(block)
   start(block)
-  busted.publish({ "describe", "start" }, block, context.parent(block))
-  run_block(block, "describe")
+  if busted.tell({ "describe", "start" }, block, context.parent(block)) then run_block(block, "describe") end
   finish(block)
-  busted.publish({ "describe", "end" }, block, context.parent(block))
+  busted.tell({ "describe", "end" }, block, context.parent(block))
 end
 
 local function file(block)
   start(block)
-  busted.publish({ "file", "start" }, block)
-  if block.load_error then
-    busted.report("file", block, block.load_error)
-  else
-    run_block(block, "file")
+  if busted.tell({ "file", "start" }, block) then
+    if block.load_error then
+      busted.report(block, block.load_error)
+    else
+      run_block(block, "file")
+    end
   end
   finish(block)
-  busted.publish({ "file", "end" }, block)
+  busted.tell({ "file", "end" }, block)
 end
 
 -- Tests ---------------------------------------------------------------------------------------------------------------
 
-local function set_finally(test)
+-- The names that only the body of a test finds.
+local function set_names(test)
   test.env = test.env or {}
+  test.env.pending = busted.pending
   local last = {}
   test.env.finally = function(f)
     if type(f) ~= "function" then failure.raise("error", "'finally' needs a function, got " .. type(f)) end
@@ -132,23 +135,26 @@ end
 local function body(test, worker)
   local status = busted.status()
   start(test)
-  busted.publish({ "test", "start" }, test, context.parent(test))
-  local last = set_finally(test)
-  if test.run then
+  local told = busted.tell({ "test", "start" }, test, context.parent(test))
+  local last = set_names(test)
+  if not told then
+    status:update("error")
+  elseif test.run then
     status:update(busted.safe("it", test.run, test, worker))
   else
     status:update("pending")
-    busted.publish({ "pending", "it" }, test, context.parent(test), "not written yet", {})
+    busted.tell({ "pending", "it" }, test, context.parent(test), "not written yet", {})
   end
+  test.env.finally, test.env.pending = nil, nil
   if last[1] then status:update(busted.safe("finally", last[1], test, worker)) end
   finish(test)
-  busted.publish({ "test", "end" }, test, context.parent(test), tostring(status))
+  busted.tell({ "test", "end" }, test, context.parent(test), tostring(status))
 end
 
 local function it(test)
   test.leaf = true
   if M.options.list then
-    busted.publish({ "test", "list" }, test, context.parent(test))
+    busted.tell({ "test", "list" }, test, context.parent(test))
     return
   end
   local blocks = ancestors(test)
@@ -169,30 +175,33 @@ local function pending(test)
   if M.options.run_pending and test.run then return it(test) end
   test.leaf = true
   if M.options.list then
-    busted.publish({ "test", "list" }, test, context.parent(test))
+    busted.tell({ "test", "list" }, test, context.parent(test))
     return
   end
   start(test)
-  busted.publish({ "test", "start" }, test, context.parent(test))
-  busted.publish({ "pending", "pending" }, test, context.parent(test), nil, {})
+  busted.tell({ "test", "start" }, test, context.parent(test))
+  busted.tell({ "pending", "pending" }, test, context.parent(test), nil, {})
   finish(test)
-  busted.publish({ "test", "end" }, test, context.parent(test), "pending")
+  busted.tell({ "test", "end" }, test, context.parent(test), "pending")
 end
 
--- randomize(), randomize(seed), randomize(false): the order of the children of the block that declares it.
-local function randomize(first)
+-- randomize(), randomize(seed), randomize(true, seed): a random order of the children of the block that declares it;
+-- randomize(false), randomize(nil): none.
+local function randomize(...)
+  local first, second = ...
   local block = context.get()
   if block.leaf then failure.raise("error", "'randomize' not supported inside current context block") end
-  if first == false then
+  if select("#", ...) > 0 and not first then
     block.randomseed = false
   else
-    block.randomseed = tonumber(first) or M.options.seed
+    block.randomseed = tonumber(first) or tonumber(second) or busted.randomseed
   end
 end
 
 -- Makes the kinds of busted known.  options: list, shuffle_tests, sort_tests, seed, run_pending, insulate_files.
 function M.register(options)
   M.options = options
+  busted.randomseed = options.seed
   busted.register("file", file, { envmode = options.insulate_files and "insulate" or nil })
   busted.hide("file")
   busted.register("describe", describe)
@@ -209,7 +218,7 @@ function M.register(options)
   busted.alias("test", "it")
   busted.alias("setup", options.strict and "strict_setup" or "lazy_setup")
   busted.alias("teardown", options.strict and "strict_teardown" or "lazy_teardown")
-  busted.randomize = randomize
+  busted.exportApi("randomize", randomize)
   busted.export("randomize", randomize)
 end
 

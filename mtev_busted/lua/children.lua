@@ -96,9 +96,9 @@ local function mk_coroutine_reader(event, f)
   end
 end
 
-busted.export("start_child", start_child)
-busted.export("kill_child", kill_child)
-busted.export("run_command_synchronously_return_output", run_command_synchronously_return_output)
-busted.export("mk_coroutine_reader", mk_coroutine_reader)
+busted.export_global("start_child", start_child)
+busted.export_global("kill_child", kill_child)
+busted.export_global("run_command_synchronously_return_output", run_command_synchronously_return_output)
+busted.export_global("mk_coroutine_reader", mk_coroutine_reader)
 
 return { kill_all = kill_children }

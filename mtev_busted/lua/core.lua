@@ -18,10 +18,18 @@ local busted = {
   unsubscribe = mediator.unsubscribe,
   publish = mediator.publish,
   wrap = context.wrap,
+  parent = context.parent,
+  children = context.children,
+  gettime = mtev.time,
+  monotime = mtev.time,
+  sleep = mtev.sleep,
   skipAll = false,
 }
 
 local executor_of = {} -- descriptor -> function(element)
+local registered = {} -- descriptors whose elements are attached when they are made
+local hooks = {} -- descriptor -> true, of those without an executor
+local attributes_of = {} -- name -> the attributes it was registered with
 local accepts = function() return true end -- whether an element is to be attached
 
 -- Raise, inside a test ------------------------------------------------------------------------------------------------
@@ -68,25 +76,31 @@ local function new_element(descriptor, attributes, name, fn)
     trace = { short_src = file, currentline = line, source = source } }
 end
 
+-- What specs call to make an element.  Without a function the element waits for one: `it "works" (function() … end)`.
 local function publisher_of(publisher_name, descriptor, attributes)
   return function(name, fn)
     if fn == nil and compare.callable(name) then name, fn = nil, name end
     local current = context.get()
-    if current.leaf then
-      if descriptor == "pending" then failure.raise("pending", name == nil and "pending" or name) end
-      refuse(publisher_name)
-    end
+    if current.leaf then refuse(publisher_name) end
     if fn ~= nil and not compare.callable(fn) then
       failure.raise("error", "'" .. publisher_name .. "' needs a function, got " .. type(fn))
     end
-    busted.publish({ "register", descriptor }, descriptor, attributes, name and tostring(name) or nil,
-      fn and context.wrap(fn))
+    local element = new_element(descriptor, attributes, name ~= nil and tostring(name) or nil,
+      fn and context.wrap(fn) or attributes.default_fn)
+    busted.publish({ "register", descriptor }, element)
+    if fn ~= nil then return end
+    return function(late)
+      if not compare.callable(late) then
+        failure.raise("error", "'" .. publisher_name .. "' needs a function, got " .. type(late))
+      end
+      element.run = context.wrap(late)
+    end
   end
 end
 
-local function attach(descriptor, attributes, name, fn)
-  local element = new_element(descriptor, attributes, name, fn or attributes.default)
-  if not executor_of[descriptor] then
+local function attach(element)
+  local descriptor = element.descriptor
+  if hooks[descriptor] then
     element.leaf, element.hook = true, true
     local block = context.get()
     context.attach(element)
@@ -95,7 +109,6 @@ local function attach(descriptor, attributes, name, fn)
   elseif accepts(element) then
     context.attach(element)
   end
-  return nil
 end
 
 local function offer(name, publisher)
@@ -110,15 +123,22 @@ function busted.register(name, executor, attributes)
   local descriptor = name
   if type(executor) == "string" then
     descriptor = executor
-    if not executor_of[descriptor] then error("busted.register: no kind '" .. descriptor .. "'", 2) end
-  elseif type(executor) == "function" then
+    attributes = attributes or attributes_of[descriptor]
+    if not executor_of[descriptor] and not hooks[descriptor] then
+      error("busted.register: no kind '" .. descriptor .. "'", 2)
+    end
+  elseif compare.callable(executor) then
     executor_of[descriptor] = executor
   else
     attributes = executor or attributes
+    hooks[descriptor] = true
   end
-  local publisher = publisher_of(name, descriptor, attributes or {})
-  offer(name, publisher)
-  if descriptor == name then busted.subscribe({ "register", descriptor }, attach) end
+  attributes_of[name] = attributes or {}
+  offer(name, publisher_of(name, descriptor, attributes or {}))
+  if descriptor == name and not registered[name] then
+    registered[name] = true
+    busted.subscribe({ "register", descriptor }, attach)
+  end
 end
 
 -- Another name for a registered one.
@@ -140,6 +160,15 @@ function busted.exportApi(name, value)
   busted.api[name] = value
 end
 
+-- Offers *value* to everybody: specs, the modules they load, and helpers, which may put something else in its place.
+function busted.export_global(name, value) rawset(_G, name, value) end
+
+-- Has a function see *value* under a global name, and all else as before.
+function busted.bindfenv(callable, name, value)
+  local f = type(callable) == "function" and callable or debug.getmetatable(callable).__call
+  setfenv(f, setmetatable({ [name] = value }, { __index = getfenv(f) }))
+end
+
 -- Decides which elements count: accept(element) is asked before one is attached to the running element.
 function busted.set_filter(accept) accepts = accept end
 
@@ -149,7 +178,9 @@ function busted.full_name(element)
   local each = element
   local parent = context.parent(element) or each ~= context.get() and context.get()
   while each do
-    if each.name and each.descriptor ~= "file" then table.insert(names, 1, each.name) end
+    if each.descriptor ~= "file" and each.descriptor ~= "suite" then
+      table.insert(names, 1, each.name or each.descriptor)
+    end
     each, parent = parent, parent and context.parent(parent)
   end
   return table.concat(names, " ")
@@ -158,12 +189,12 @@ end
 -- Running -------------------------------------------------------------------------------------------------------------
 
 -- Reports what went wrong with *element*: publishes {kind, descriptor}.
-function busted.report(descriptor, element, info)
-  busted.publish({ info.kind, descriptor }, element, context.parent(element), info.message, info)
+function busted.report(element, info)
+  busted.tell({ info.kind, element.descriptor }, element, context.parent(element), info.message, info)
 end
 
 -- Runs a function of a spec on behalf of *element*, in *worker* (by default, one of its own).  Returns its status;
--- failures are reported.
+-- failures are reported.  Only in a test's own body is a failed assertion a failure: elsewhere it is an error.
 function busted.safe(descriptor, run, element, worker)
   local own = not worker and tasks.worker(element)
   context.push(element)
@@ -171,8 +202,31 @@ function busted.safe(descriptor, run, element, worker)
   context.pop()
   if own then own:close() end
   if ok then return busted.status("success") end
-  busted.report(descriptor, element, info)
+  if info.kind == "failure" and descriptor ~= "it" then info.kind = "error" end
+  busted.report(element, info)
   return busted.status(info.kind)
+end
+
+-- What subscribers may not stop: a message about *element* reaches all of them, and an error in one is an error of the
+-- suite.  Returns whether there was none.
+function busted.tell(channel, element, ...)
+  return mediator.deliver(channel, function(err)
+    local info = tasks.catch(err)
+    info.kind = "error"
+    info.message = "a subscriber to " .. table.concat(channel, " ") .. " failed: " .. info.message
+    if channel[1] == "error" or channel[1] == "exit" then
+      busted.wreck(info)
+    else
+      local name = type(element) == "table" and element.name or nil
+      busted.report({ descriptor = "suite", name = name or "subscriber", attributes = {}, trace = {} }, info)
+    end
+  end, element, ...)
+end
+
+-- Notes an error that no subscriber can be told of.
+function busted.wreck(info)
+  busted.wrecked = true
+  io.stderr:write("mtev-busted: ", info.message, "\n", info.traceback or "", "\n")
 end
 
 -- Executes the children of *element* (by default, of the running one).
@@ -183,7 +237,7 @@ function busted.execute(element)
       local depth = context.push(child)
       local ok, info = xpcall(executor, tasks.catch, child)
       while context.depth() >= depth do context.pop() end
-      if not ok then busted.report(child.descriptor, child, info) end
+      if not ok then busted.report(child, info) end
     end
   end
 end

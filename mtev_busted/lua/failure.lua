@@ -39,6 +39,17 @@ end
 
 function M.raise(kind, message, skip) error(M.new(kind, message, skip), 0) end
 
+local raised = setmetatable({}, { __mode = "k" }) -- values that assert(false, value) raised
+
+-- Raises a value as it is; caught, it counts as a failed assertion.
+function M.raise_value(value)
+  if type(value) == "table" then raised[value] = true end
+  error(value, 0)
+end
+
+-- Whether a value was raised by raise_value.
+function M.is_raised(value) return type(value) == "table" and raised[value] or false end
+
 function M.is(value) return getmetatable(value) == Failure end
 
 return M

@@ -39,13 +39,13 @@ local function run()
   local busted = use("core")
   local base = use("outputs/base")
   for name, value in pairs({ assert = library.assert, spy = library.spy, stub = library.stub, mock = library.mock,
-    match = library.match, busted = busted }) do
+    match = library.match }) do
+    busted.exportApi(name, value)
     busted.export(name, value)
-    busted.api[name] = value
   end
   for name, module in pairs(library.modules) do package.loaded[name] = module end
-  package.loaded.busted, package.loaded["busted.core"] = busted, busted
-  package.loaded["busted.runner"] = function() return function() end end
+  use("modules")
+  use("ffi")
   use("specs")
   use("children")
   use("services")
@@ -59,13 +59,14 @@ local function run()
   base.start()
   use("outputs/junit").start()
   use("progress")
-  if plan.list then use("outputs/list") else use("outputs/" .. plan.output) end
+  if plan.list then use("outputs/list") else use("outputs").load(plan) end
 
-  local wrong = 0
-  busted.subscribe({ "suite", "end" }, function() wrong = wrong + #base.results.failures + #base.results.errors end)
+  if plan.log_success ~= "" then
+    busted.subscribe({ "suite", "end" }, function() assert(base.log_successes(plan.log_success)) end)
+  end
   use("suite").run(plan)
   write_junit()
-  return (wrong == 0 and not plan.junit_failed) and 0 or 2
+  return (base.wrong() == 0 and not busted.wrecked and not plan.junit_failed) and 0 or 2
 end
 
 local function main()

@@ -50,6 +50,22 @@ function M.unsubscribe(subscription, channel)
   end
 end
 
+-- Like publish, but every callback is called, and one that raises is told to on_error(error) instead of the publisher.
+-- Returns whether none raised.
+function M.deliver(channel, on_error, ...)
+  local node, fine = node_of(checked(channel), false), true
+  while node do
+    for _, each in ipairs({ unpack(node.subscribers) }) do
+      local ok, wanted = true, true
+      if each.predicate then ok, wanted = xpcall(each.predicate, on_error, ...) end
+      if ok and wanted then ok = xpcall(each.callback, on_error, ...) end
+      fine = fine and ok
+    end
+    node = node.outer
+  end
+  return fine
+end
+
 -- Returns the first results of the callbacks, as a list.
 function M.publish(channel, ...)
   local node, results = node_of(checked(channel), false), {}

@@ -67,13 +67,13 @@ local function check_port(port)
   return number
 end
 
-busted.export("HTTP", class("http", by_host))
-busted.export("HTTPS", class("https", by_host))
-busted.export("API", class("http", function(port, host, headers) return { host = host, port = port, headers = headers } end))
-busted.export("set_api_host", function(host)
+busted.export_global("HTTP", class("http", by_host))
+busted.export_global("HTTPS", class("https", by_host))
+busted.export_global("API", class("http", function(port, host, headers) return { host = host, port = port, headers = headers } end))
+busted.export_global("set_api_host", function(host)
   if type(host) ~= "string" then
     error("bad argument #1 to 'set_api_host' (host expected, got " .. type(host) .. ")", 2)
   end
   default.host = host
 end)
-busted.export("set_api_port", function(port) default.port = check_port(port) end)
+busted.export_global("set_api_port", function(port) default.port = check_port(port) end)

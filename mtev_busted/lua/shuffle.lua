@@ -2,13 +2,11 @@
 
 local M = {}
 
-local MODULUS, FACTOR = 2147483647, 48271 -- Park and Miller, "minimal standard"
-
+-- The order that busted gives for the same seed: math.random's, from the end of the list.
 function M.shuffle(list, seed)
-  local state = (math.abs(math.floor(tonumber(seed) or 0)) % (MODULUS - 1)) + 1
-  for i = #list, 2, -1 do
-    state = state * FACTOR % MODULUS
-    local j = state % i + 1
+  math.randomseed(seed)
+  for i = #list, 1, -1 do
+    local j = math.random(i)
     list[i], list[j] = list[j], list[i]
   end
 end

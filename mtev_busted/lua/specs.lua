@@ -38,8 +38,8 @@ local function find_test_dir(name)
   return nil
 end
 
-busted.export("find_test_dir", find_test_dir)
-busted.export("TEST_OPTIONS", plan.options)
-busted.export("sourcefile", sourcefile)
-busted.export("sourcedir", sourcedir)
-busted.export("env_flatten", env_flatten)
+busted.export_global("find_test_dir", find_test_dir)
+busted.export_global("TEST_OPTIONS", plan.options)
+busted.export_global("sourcefile", sourcefile)
+busted.export_global("sourcedir", sourcedir)
+busted.export_global("env_flatten", env_flatten)

@@ -4,7 +4,7 @@ local use = ...
 local blocks = use("blocks")
 local busted = use("core")
 local context = use("context")
-local failure = use("failure")
+local helpers = use("helpers")
 local shuffle = use("shuffle")
 local tasks = use("tasks")
 
@@ -35,12 +35,18 @@ end
 local function accepter(plan)
   local only = plan.names and {}
   for _, name in ipairs(plan.names or {}) do only[name] = true end
+  local never = {}
+  for _, name in ipairs(plan.excluded_names) do never[name] = true end
+  local function excluded(name)
+    return any(plan.exclude_tags, function(tag) return has_tag(name, tag) end)
+      or any(plan.filter_out, function(pattern) return name:find(pattern) ~= nil end)
+  end
   return function(element)
-    if element.descriptor ~= "it" and element.descriptor ~= "pending" then return true end
+    if element.descriptor ~= "it" and element.descriptor ~= "pending" then return not excluded(busted.full_name(element)) end
     if element.descriptor == "pending" and plan.suppress_pending then return false end
     local name = busted.full_name(element)
-    if any(plan.exclude_tags, function(tag) return has_tag(name, tag) end) then return false end
-    if any(plan.filter_out, function(pattern) return name:find(pattern) ~= nil end) then return false end
+    if never[name] then return false end
+    if excluded(name) then return false end
     if #plan.tags > 0 and not any(plan.tags, function(tag) return has_tag(name, tag) end) then return false end
     if #plan.filter > 0 and not any(plan.filter, function(pattern) return name:find(pattern) ~= nil end) then
       return false
@@ -84,7 +90,7 @@ end
 -- An error that belongs to no test.
 local function report(message, name)
   local element = { descriptor = "suite", name = name, attributes = {}, trace = {} }
-  busted.publish({ "error", "suite" }, element, nil, message, { kind = "error", message = message, traceback = "" })
+  busted.tell({ "error", "suite" }, element, nil, message, { kind = "error", message = message, traceback = "" })
 end
 
 local function once(plan, run, seed)
@@ -93,15 +99,16 @@ local function once(plan, run, seed)
   root.worker, root.starttime = nil, time()
   math.randomseed(seed)
   attach_files(plan, seed)
-  busted.publish({ "suite", "reset" }, root, run, plan.runs)
-  busted.publish({ "suite", "start" }, root, run, plan.runs, seed)
+  busted.randomseed = seed
+  if run > 1 then busted.tell({ "suite", "reset" }, root, run, plan.runs) end
+  local told = busted.tell({ "suite", "start" }, root, run, plan.runs, seed)
   for _, problem in ipairs(plan.problems) do report(problem) end
-  blocks.inside(root)
+  if told then blocks.inside(root) end
   tasks.settle()
   if root.worker then root.worker:close() end
   root.endtime = time()
   root.duration = root.endtime - root.starttime
-  busted.publish({ "suite", "end" }, root, run, plan.runs)
+  busted.tell({ "suite", "end" }, root, run, plan.runs)
 end
 
 -- A failure of a coroutine whose test has ended.
@@ -110,7 +117,23 @@ local function late(element, info)
   local text = "a coroutine failed after its " .. (element.leaf and "test" or "block") .. " ended: "
   local known = setmetatable({ kind = "error", late = true, message = text .. tostring(info.message) },
     { __index = info })
-  busted.publish({ "error", element.descriptor }, element, context.parent(element), known.message, known)
+  busted.tell({ "error", element.descriptor }, element, context.parent(element), known.message, known)
+end
+
+-- A new order for each repetition.
+local function another_seed(seed) return seed * 48271 % 2147483647 + 1 end
+
+-- Runs the statements of -e.
+local function run_statements(plan)
+  for _, statement in ipairs(plan.statements) do
+    local chunk, message = loadstring(statement, "=-e")
+    local ok, wrong = false, message
+    if chunk then ok, wrong = xpcall(chunk, tasks.catch) end
+    if not ok then
+      plan.problems[#plan.problems + 1] = "-e " .. statement .. ": " .. (chunk and wrong.message or wrong)
+      plan.files = {}
+    end
+  end
 end
 
 -- Runs the plan.  Reporting is up to the subscribers of the core.
@@ -126,32 +149,14 @@ function M.run(plan)
     busted.subscribe({ "failure" }, stop)
     busted.subscribe({ "error" }, stop)
   end
-  M.load_helpers(plan)
+  run_statements(plan)
+  helpers.load(plan)
+  local seed = plan.seed
   for run = 1, plan.runs do
-    if run == 1 or not busted.skipAll then once(plan, run, plan.seed) end
+    if run == 1 or not busted.skipAll then once(plan, run, seed) end
+    if not plan.seed_given then seed = another_seed(seed) end
   end
-  busted.publish({ "exit" })
-end
-
--- Helpers -------------------------------------------------------------------------------------------------------------
-
--- Runs each helper, a file or the name of a module, before any spec; what goes wrong is an error of the run.
-function M.load_helpers(plan)
-  for _, helper in ipairs(plan.helpers) do
-    local worker = tasks.worker(context.root())
-    local ok, info = worker:call(function()
-      if not helper:find("%.lua$") then return require(helper) end
-      local chunk, message = loadfile(helper)
-      if not chunk then failure.raise("error", message) end
-      return setfenv(chunk, context.helper_environment)(unpack(plan.helper_arguments))
-    end)
-    worker:close()
-    if not ok then
-      plan.problems[#plan.problems + 1] = "helper " .. helper .. ": " .. info.message .. "\n" .. info.traceback
-      plan.files = {}
-      return
-    end
-  end
+  busted.tell({ "exit" })
 end
 
 return M

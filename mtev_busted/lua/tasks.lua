@@ -3,7 +3,9 @@
 
 local use = ...
 local failure = use("failure")
-local pack = use("luassert/compare").pack
+local compare = use("luassert/compare")
+local format = use("luassert/format")
+local pack = compare.pack
 
 local M = {}
 
@@ -37,23 +39,27 @@ local function trimmed(stack)
 end
 
 local function text_of(err)
+  if err == nil then return "Nil error" end
+  if type(err) == "table" and not compare.hastostring(err) then return format.structure(err) end
   local ok, text = pcall(tostring, err)
   return ok and type(text) == "string" and text or "error object is a " .. type(err) .. " whose tostring fails"
 end
 
 -- What is known of an error: kind, message, file and line, the traceback, and the error itself.
 local function describe(err, stack)
-  local info = { kind = "error", err = err, traceback = trimmed(stack) }
+  local info = { kind = failure.is_raised(err) and "failure" or "error", err = err, traceback = trimmed(stack) }
   if failure.is(err) then
     info.kind, info.message, info.file, info.line = err.kind, err.message, err.file, err.line
   else
     info.message = text_of(err)
-    if type(err) == "string" then
-      local file, line = err:match("^([^\n]-):(%d+): ")
-      info.file, info.line = file, tonumber(line)
+    info.file, info.line = info.message:match("^([^\n]-):(%d+): ")
+    if not info.file then
+      info.file, info.line = info.traceback:match("\n%s+([^\n]-):(%d+): in ")
+      if info.file then info.message = info.file .. ":" .. info.line .. ": " .. info.message end
     end
-    if type(err) == "nil" then info.message = "nil" end
+    info.line = tonumber(info.line)
   end
+  info.short_src, info.currentline = info.file, info.line
   return info
 end
 M.describe = describe

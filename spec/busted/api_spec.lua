@@ -50,9 +50,9 @@ describe("a registered kind", function()
   local ran = {}
   busted.register("scenario", function(element)
     ran[#ran + 1] = element.name
-    busted.publish({ "test", "start" }, element, busted.context.parent(element))
+    busted.publish({ "test", "start" }, element, busted.parent(element))
     element.run()
-    busted.publish({ "test", "end" }, element, busted.context.parent(element), "success")
+    busted.publish({ "test", "end" }, element, busted.parent(element), "success")
   end)
   getfenv(1).scenario("of one's own", function() ran[#ran + 1] = "body" end)
 

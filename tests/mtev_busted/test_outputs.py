@@ -64,7 +64,7 @@ def test_tap_numbers_its_lines_and_comments_failures(busted: Any) -> None:
 def test_plain_shows_signs_and_totals(busted: Any) -> None:
     out = busted.spec(SOURCE, "--output=plain").out
     assert out.startswith("+-*.\n1 success / 1 failure / 1 error / 1 pending : ")
-    assert "Failure → spec/one_spec.lua @ 2: fails\n" in out
+    assert "Failure -> spec/one_spec.lua @ 2\nfails\n" in out
 
 
 def test_json_holds_every_result(busted: Any) -> None:

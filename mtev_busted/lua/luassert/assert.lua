@@ -166,7 +166,7 @@ return setmetatable(assert, {
   end,
   __call = function(self, value, message, level, ...)
     if value then return value, message, level, ... end
-    if message ~= nil and type(message) ~= "string" and type(message) ~= "number" then error(message, 0) end
+    if message ~= nil and type(message) ~= "string" and type(message) ~= "number" then failure.raise_value(message) end
     failure.raise("failure", message == nil and "assertion failed!" or message,
       (self:get_level(level) or 1) - 1)
   end,

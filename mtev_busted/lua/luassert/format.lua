@@ -94,4 +94,10 @@ function M.table_text(value, options, path)
   return head .. (own or contents(value, options, path, 1, {}))
 end
 
+-- A table's contents, without its address.
+function M.structure(value)
+  if next(value) == nil then return "{\n}" end
+  return contents(value, { depth = math.huge, mark = "", width = 0 }, nil, 1, {})
+end
+
 return M

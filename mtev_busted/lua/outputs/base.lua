@@ -1,19 +1,25 @@
 -- What every output needs: the results of a run as lists, names and places of tests, failures as text with the line of
 -- source they happened at.
 
-local use = ...
+local use, plan = ...
 local busted = use("core")
+local context = use("context")
 
 local M = {}
 
--- The results of the current run.
+-- The results of the current run, and how many failures and errors there were in those before.
 local results = nil
+local wrong_before = 0
 
 local function reset()
+  if results then wrong_before = wrong_before + #results.failures + #results.errors end
   results = { successes = {}, pendings = {}, failures = {}, errors = {}, tests = 0, files = 0, duration = 0 }
   M.results = results
 end
 reset()
+
+-- How many failures and errors all runs have had.
+function M.wrong() return wrong_before + #results.failures + #results.errors end
 
 -- Places --------------------------------------------------------------------------------------------------------------
 
@@ -27,8 +33,8 @@ end
 function M.title(element)
   local file, line = place(element)
   local name = busted.full_name(element)
-  if element.descriptor ~= "it" and element.descriptor ~= "pending" then
-    name = name ~= "" and name .. " " .. element.descriptor or element.descriptor
+  if element.name and element.descriptor ~= "it" and element.descriptor ~= "pending" then
+    name = name .. " " .. element.descriptor
   end
   if element.descriptor == "suite" or not file then return element.name or "suite" end
   if element.descriptor == "file" then return file end
@@ -67,7 +73,7 @@ local function record(element, message, info)
   info = info or {}
   return { element = element, name = busted.full_name(element), descriptor = element.descriptor, file = file,
     line = line, title = M.title(element), message = message and tostring(message), traceback = info.traceback,
-    late = info.late or false, at_file = whole(info.file, file), at_line = info.line }
+    late = info.late or false, randomseed = (context.parent(element) or {}).randomseed, at_file = whole(info.file, file), at_line = info.line }
 end
 
 -- The lines that tell of a failure: message, source line, and the stack if there is one.
@@ -79,6 +85,7 @@ function M.details(entry, with_stack)
     if lines[1]:sub(1, #where) ~= where then lines[2] = "  " .. where end
     lines[#lines + 1] = ("  > %s"):format((source:gsub("^%s+", "")))
   end
+  if entry.randomseed and entry.kind ~= "pending" then lines[#lines + 1] = "Random seed: " .. entry.randomseed end
   if with_stack and entry.traceback and entry.traceback:find("\n") then lines[#lines + 1] = entry.traceback end
   return table.concat(lines, "\n")
 end
@@ -87,6 +94,7 @@ local kinds = { failures = "failure", errors = "error", pendings = "pending" }
 
 local function collect(list)
   return function(element, _, message, info)
+    if list == "pendings" and plan.suppress_pending then return nil, true end
     local entry = record(element, message, info)
     entry.kind = kinds[list]
     table.insert(results[list], entry)
@@ -111,6 +119,15 @@ function M.start()
 end
 
 M.record = record
+
+-- Appends the names of the tests that passed to a file, a line each.
+function M.log_successes(path)
+  local file, message = io.open(path, "ab")
+  if not file then return nil, message end
+  for _, entry in ipairs(results.successes) do file:write(entry.name, "\n") end
+  file:close()
+  return true
+end
 
 -- Writing -------------------------------------------------------------------------------------------------------------
 

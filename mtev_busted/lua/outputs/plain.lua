@@ -7,8 +7,9 @@ local color = use("color")
 
 local write, count = base.write, base.count
 local WIDTH = 80
-local signs = { success = color.green("+"), pending = color.yellow("."), failure = color.red("-"),
-  error = color.magenta("*") }
+local arrow = plan.utf8 and "→" or "->"
+local signs = { success = color.green(plan.utf8 and "●" or "+"), pending = color.yellow(plan.utf8 and "●" or "."),
+  failure = color.red(plan.utf8 and "◼" or "-"), error = color.magenta(plan.utf8 and "✱" or "*") }
 local written = 0
 
 local function sign(status)
@@ -26,15 +27,26 @@ busted.subscribe({ "suite", "start" }, function(_, run, runs, seed)
   end
 end)
 
-busted.subscribe({ "test", "end" }, function(_, _, status) sign(status) end)
+busted.subscribe({ "test", "end" }, function(_, _, status)
+  if status ~= "pending" or not plan.suppress_pending then sign(status) end
+end)
 busted.subscribe({ "error" }, function(element)
-  if element.descriptor ~= "it" then sign("error") end
+  if element.descriptor ~= "it" and element.descriptor ~= "pending" then sign("error") end
 end)
 
+-- Each entry with its place, its name, and what went wrong.
 local function listed(label, entries, with_stack)
   for _, entry in ipairs(entries) do
-    write("\n", label, " → ", color.cyan(entry.title), "\n")
-    if entry.message then write(base.details(entry, with_stack), "\n") end
+    local outside = entry.descriptor == "suite" or entry.element.load_error
+    local text = entry.message and base.details(entry, with_stack)
+    if outside and entry.message then
+      write("\n", label, " ", arrow, " ", text, "\n")
+    else
+      local line = entry.descriptor == "file" and entry.at_line or entry.line
+      write("\n", label, " ", arrow, " ", color.cyan(("%s @ %d"):format(entry.file, line or 0)), "\n")
+      if entry.descriptor ~= "file" then write(color.bold(entry.name), "\n") end
+      if text then write(text, "\n", with_stack and "\n" or "") end
+    end
   end
 end
 
@@ -47,6 +59,6 @@ busted.subscribe({ "suite", "end" }, function(suite)
     color.yellow(#results.pendings .. " pending"), suite.duration))
   listed(color.yellow("Pending"), results.pendings)
   listed(color.red("Failure"), results.failures, plan.verbose)
-  listed(color.magenta("Error"), results.errors, true)
+  listed(color.magenta("Error"), results.errors, plan.verbose)
   base.flush()
 end)

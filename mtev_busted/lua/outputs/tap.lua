@@ -18,7 +18,7 @@ local function comments(entry)
   for each in (base.details(entry, true) .. "\n"):gmatch("([^\n]*)\n") do write("# ", each, "\n") end
 end
 
-busted.subscribe({ "suite", "reset" }, function(_, run)
+busted.subscribe({ "suite", "start" }, function(_, run)
   if run == 1 then write("TAP version 13\n") end
 end)
 
