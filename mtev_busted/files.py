@@ -24,8 +24,8 @@ def find(
     """The spec files under *roots*, in order, and what is wrong with the roots, a text each.
 
     A file counts whatever its name.  In a directory, and those in it that are not hidden, the files count that match
-    one of the Lua patterns *patterns* (default: ``*_spec.lua``) and none of *excludes*.  Raises :exc:`ConfigError` for a
-    bad pattern.
+    one of the Lua patterns *patterns* (default: ``*_spec.lua``) and none of *excludes*.  Raises :exc:`ConfigError` for
+    a bad pattern.
     """
     wanted = _chooser(patterns, [each for each in excludes if each])
     files: list[str] = []

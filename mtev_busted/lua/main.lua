@@ -62,7 +62,7 @@ local function run()
   if plan.list then use("outputs/list") else use("outputs").load(plan) end
 
   if plan.log_success ~= "" then
-    busted.subscribe({ "suite", "end" }, function() assert(base.log_successes(plan.log_success)) end)
+    busted.subscribe({ "suite", "report" }, function() assert(base.log_successes(plan.log_success)) end)
   end
   use("suite").run(plan)
   write_junit()

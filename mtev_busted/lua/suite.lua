@@ -109,6 +109,7 @@ local function once(plan, run, seed)
   root.endtime = time()
   root.duration = root.endtime - root.starttime
   busted.tell({ "suite", "end" }, root, run, plan.runs)
+  busted.tell({ "suite", "report" }, root, run, plan.runs) -- what went wrong at the end is reported, too
 end
 
 -- A failure of a coroutine whose test has ended.

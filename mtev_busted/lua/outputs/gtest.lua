@@ -65,7 +65,7 @@ local function listed(mark, entries, word)
   for _, entry in ipairs(entries) do write(mark, " ", entry.title, "\n") end
 end
 
-busted.subscribe({ "suite", "end" }, function(suite)
+busted.subscribe({ "suite", "report" }, function(suite)
   local results = base.results
   write(color.green("[----------]"), " Global test environment teardown.\n")
   write(color.green("[==========]"), (" %s from %s ran. (%s total)\n"):format(count(results.tests, "test"),

@@ -43,7 +43,7 @@ local function per_test()
   return list
 end
 
-busted.subscribe({ "suite", "end" }, function(suite)
+busted.subscribe({ "suite", "report" }, function(suite)
   local results = base.results
   base.write(json.encode({ successes = shown(results.successes, "success"),
     pendings = shown(results.pendings, "pending"), failures = shown(results.failures, "failure"),

@@ -50,7 +50,7 @@ function M.start()
   end
   busted.subscribe({ "error" }, outside)
   busted.subscribe({ "failure" }, outside)
-  busted.subscribe({ "suite", "end" }, function(suite) current.duration = suite.duration end)
+  busted.subscribe({ "suite", "report" }, function(suite) current.duration = suite.duration end)
 end
 
 -- Writing -------------------------------------------------------------------------------------------------------------

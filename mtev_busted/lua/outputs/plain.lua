@@ -50,7 +50,7 @@ local function listed(label, entries, with_stack)
   end
 end
 
-busted.subscribe({ "suite", "end" }, function(suite)
+busted.subscribe({ "suite", "report" }, function(suite)
   local results = base.results
   if written % WIDTH ~= 0 then write("\n") end
   write(("%s / %s / %s / %s : %.3f seconds\n"):format(
