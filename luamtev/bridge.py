@@ -28,6 +28,9 @@ try:
 finally:
     sys.setdlopenflags(_flags)
 
+LIBRARY = _luajit.__file__
+"""The shared library with Lua's own API."""
+
 LuaCrash = _luajit.LuaError  # an error that reached Python: only a broken kernel lets one through
 
 T = TypeVar("T")

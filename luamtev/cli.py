@@ -172,9 +172,8 @@ def configure(arguments: Arguments) -> conf.Conf:
     configuration = conf.load(arguments.conf, app="cli")
     if arguments.script:
         base = '/cli/modules/generic[@name="lua_general"]/config'
-        if not configuration.set_string(f"{base}/lua_module", _absolute(arguments.script[0])):
+        if not configuration.override(f"{base}/lua_module", _absolute(arguments.script[0])):
             raise conf.ConfError(f"nothing at {base}, so {arguments.script[0]} cannot run", arguments.conf)
-        configuration.settle()
     return configuration
 
 

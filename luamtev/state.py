@@ -42,7 +42,9 @@ from luamtev.api import (
     websocket,
     xml,
 )
-from runtime import eventer, main
+from luamtev.stacks import prepare as prepare_report
+from luamtev.stacks import report
+from runtime import eventer, main, stacks
 from runtime.hooks import CONTINUE
 from runtime.log import stream_find
 
@@ -96,6 +98,9 @@ class Host:
 
 REST = 0.05
 """Seconds for which a state whose kernel failed is left alone."""
+
+EXIT_TRAGEDY = 255
+"""Exit status for an error in Lua that ends the process."""
 
 host = Host()
 """Set once by the program, before it makes a state."""
@@ -156,6 +161,7 @@ class State:
         self.children: set[process.Child] = set()  # those that run, known to Lua or not
         self.exchanges = web.Exchanges(self, list(options.mounts)) if options.library == "web" else None
         self.busy = False  # Lua is running
+        self.observer = 0  # the address of a coroutine: see `stacks`
         self._terminate = terminate
         self._pump_due = False
         self._reactor_fd: int | None = None
@@ -171,11 +177,13 @@ class State:
             self.close()
             raise StateError(_message(failure)) from None
         _states.append(self)
+        stacks.register(report)
 
     def call(self, module: str, function: str) -> None:
         """Require *module* and run its *function* as a coroutine, up to its first suspension.
 
-        Errors go the way of every coroutine's: to the log, and with tragedy_terminates the process ends."""
+        The process ends when that cannot be loaded.  Later errors go the way of every coroutine's: to the log, and with
+        tragedy_terminates the process ends."""
         self._within("call", os.fsencode(module), function.encode())
 
     def serve(self, *request: Any) -> tuple[bool, int, bytes | None]:
@@ -253,6 +261,7 @@ class State:
     def _boot(self, border: bridge.Border) -> None:
         functions: dict[str, Callable[..., Any]] = {
             "task_failed": self.fail,
+            "load_failed": self._load_failed,
             "ticket_cancel": self._ticket_cancel,
             "library_exists": lambda name: name.decode() in _libraries(),
         }
@@ -270,6 +279,7 @@ class State:
             names += ["serve", "socket", "protocols"]
         self._entries = {name: entries[name.encode()] for name in names}
         self._reactor_fd = entries[b"reactor_fd"]
+        self.observer = int(entries[b"observer"])
         self._watch_reactor()
 
     def _settings(self) -> dict[str, Any]:
@@ -380,11 +390,17 @@ class State:
 
     def fail(self, report: bytes) -> None:
         """An error nobody caught: into the log, and with tragedy_terminates the end of the process."""
-        stream = stream_find("error/lua")
-        stream.log(b"lua error: " + report + b"\n")
+        stream_find("error/lua").log(b"lua error: " + report + b"\n")
         if self.options.tragedy_terminates:
-            stream.log(b"Unrecoverable run-time error. Terminating.\n")
-            self._terminate(255)
+            self._end()
+
+    def _load_failed(self, report: bytes) -> None:
+        stream_find("error/lua").log(b"lua error: " + report + b"\n")
+        self._end()
+
+    def _end(self) -> None:
+        stream_find("error/lua").log(b"Unrecoverable run-time error. Terminating.\n")
+        self._terminate(EXIT_TRAGEDY)
 
 
 _LOADER = b"""
@@ -398,7 +414,8 @@ end
 
 
 def prepare() -> None:
-    """Read what every state is made of, while the process may still read it."""
+    """Read what every state and its report is made of, while the process may still read it."""
+    prepare_report()
     _libraries()
 
 

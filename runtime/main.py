@@ -10,25 +10,32 @@ import pwd
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import NoReturn
 
-from runtime import conf, daemon, eventer, log, memory, modules, services
+from runtime import conf, daemon, eventer, lifecycle, log, memory, modules, services, stacks
 from runtime.conf import logs
 
 EXIT_CONFIGURATION = 2
 """Exit status when the configuration or a module it names cannot be used."""
 
-_TERMINATING = {signal.SIGTERM: 0, signal.SIGINT: 130}
-_HANDLED = (*_TERMINATING, signal.SIGHUP)
+EXIT_STUCK = 1
+"""Exit status of a process that was told to end while a loop did not turn."""
+
+_TERMINATING = {signal.SIGTERM: 0, signal.SIGINT: 130, signal.SIGQUIT: 0}
+_HANDLED = (*_TERMINATING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 PATIENCE = 1.0
 """Seconds for which the end of the process waits for whoever holds the configuration."""
 
 MAINTENANCE = 1.0
 """Seconds between two looks at what is to be rotated or saved."""
+
+_LOOK = 0.05  # seconds between two looks at the loops while the process stops
+_SHARE = 0.75  # of the time it has to stop, after which a loop is given up: the rest is for saying so
 
 
 class SecurityError(Exception):
@@ -51,7 +58,8 @@ def run(
 ) -> int:
     """Run the stack that *configuration* describes until a signal ends it; returns the exit status.
 
-    TERM and INT end it.  HUP has logs reopened and the configuration read again, which stays as it was when it is bad.
+    TERM, INT and QUIT end it.  HUP has logs reopened and the configuration read again, which stays as it was when it is
+    bad; USR1 has logs reopened; USR2 logs what every thread is doing.
 
     Args: *foreground*, 1: in this process; 2: in a child that this process monitors; 0: likewise, in the background;
     *lock*, what to do about the lock file; *glider*, run on a server that crashes or hangs, instead of the configured
@@ -66,7 +74,7 @@ def run(
         stream.set_flags(stream.get_flags() | log.ENABLED)
     if foreground == 1:
         daemon.lock(configuration, lock)
-        return _serve(configuration, user, group)
+        return _serve(configuration, user, group, None)
 
     from runtime import watchdog  # few programs are watched
 
@@ -80,7 +88,7 @@ def run(
         if watchdog.number_of_starts():
             _reload(configuration)  # as the server before may have left it
         try:
-            status = _serve(configuration, user, group)
+            status = _serve(configuration, user, group, watchdog)
         except STARTING_ERRORS as failure:
             log.error.log(f"{configuration.root_name}: {failure}\n")
             status = EXIT_CONFIGURATION
@@ -94,37 +102,66 @@ def _lock_only(configuration: conf.Conf, operation: daemon.LockOp) -> None:
     daemon.lock(configuration, operation)
 
 
-def _serve(configuration: conf.Conf, user: str | None, group: str | None) -> int:
-    """The server itself, from its loops to its end."""
+def _serve(configuration: conf.Conf, user: str | None, group: str | None, watched: ModuleType | None) -> int:
+    """The server itself, from its loops to its end; *watched* is the watchdog, if there is one."""
     memory.watch()
     eventer.init(configuration)
     loaded = modules.load(configuration)
     logs.settle(configuration)
     services.open_listeners(configuration)
     security_init(user, group)
-    watchdog = sys.modules.get("runtime.watchdog")  # there if this process is watched
-    if watchdog is not None:
-        watchdog.bind_again()
+    if watched is not None:
+        watched.bind_again()
     with _SignalPipe(_HANDLED) as signals:
         eventer.start()
-        if watchdog is not None:
-            watchdog.watch_loops()
+        if watched is not None:
+            watched.watch_loops()
         modules.start(loaded)
-        services.start()
+        lifecycle.start()
+        if watched is not None:
+            eventer.after_posted(watched.came_up)
         while True:
             received = signals.wait(MAINTENANCE, lambda: _maintain(configuration))
             if received in _TERMINATING:
                 break
-            _reload(configuration)
+            if received == signal.SIGUSR2:
+                log.error.log(stacks.report()) if watched is None else watched.report()
+            elif received == signal.SIGUSR1:
+                _reopen_logs()
+            else:
+                _reload(configuration)
     log.error.log(f"[TERMINATE] received {signal.Signals(received).name.lower()}, shutting down.\n")
-    services.stop()
+    status = _stop(_TERMINATING[signal.Signals(received)])
+    if configuration.unwritten:
+        configuration.save_quietly()
+    return status
+
+
+def _stop(status: int) -> int:
+    """Let what is in flight end, and stop the loops; the exit status.  A loop that does not turn ends the process."""
+    stopped = threading.Event()
+    patience = eventer.settings().shutdown_timeout * _SHARE
+    pulse = eventer.Pulse()
+
+    def look() -> None:
+        while not stopped.wait(_LOOK):
+            stuck = pulse.silent(patience)
+            if stuck:
+                names = ", ".join(each.name for each in stuck)
+                log.error.log(f"[TERMINATE] loop threads that do not turn: {names}; ending without them.\n")
+                log.error.log(stacks.report())
+                terminate(EXIT_STUCK)
+
+    threading.Thread(target=look, name="shutdown", daemon=True).start()
     try:
+        lifecycle.stop()
         eventer.stop()
     except eventer.EventerError as stuck:
         log.facility("error/eventer").log(f"{stuck}\n")
-    if configuration.unwritten:
-        configuration.save_quietly()
-    return _TERMINATING[signal.Signals(received)]
+        status = EXIT_STUCK
+    finally:
+        stopped.set()
+    return status
 
 
 def _maintain(configuration: conf.Conf) -> None:
@@ -133,18 +170,22 @@ def _maintain(configuration: conf.Conf) -> None:
     configuration.tick()
 
 
-def _reload(configuration: conf.Conf) -> None:
+def _reopen_logs() -> None:
     try:
         log.reopen_all()
     except log.LogError as failure:
         log.error.log(f"{failure}\n")
+
+
+def _reload(configuration: conf.Conf) -> None:
+    _reopen_logs()
     if configuration.file is None:
         return
     try:
         if configuration.unwritten:
             configuration.save()
         configuration.reload()
-        services.reload(configuration)
+        lifecycle.reload(configuration)
     except conf.ConfError as bad:
         log.stream_find("error/conf").log(f"configuration not reloaded: {bad}\n")
 
@@ -153,18 +194,23 @@ def terminate(status: int) -> NoReturn:
     """End the process with *status*, at once and from any thread.
 
     Everything logged and printed is written first, and what was changed in the configuration."""
-    if "runtime.http" in sys.modules:
-        sys.modules["runtime.http"].settle_all()
+    lifecycle.exit_now()
     configuration = conf.current_or_none()
-    if configuration is not None and configuration.unwritten and configuration.lock.acquire(timeout=PATIENCE):
-        configuration.save_quietly()
+    if configuration is not None and configuration.unwritten:
+        configuration.save_quietly(PATIENCE)
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:  # as it is when the process was started without
                 stream.flush()
         except (OSError, ValueError):
             pass  # nobody reads it any more
-    ctypes.CDLL(None).fflush(None)  # what Lua's io library still holds
+    # What Lua's io library still holds; where a thread waits in it for ever, the others' files are written by then.
+    flushing = threading.Thread(target=ctypes.CDLL(None).fflush, args=(None,), daemon=True)
+    try:
+        flushing.start()
+        flushing.join(PATIENCE)
+    except RuntimeError:
+        pass  # no more threads
     log.close_all()
     os._exit(status)
 

@@ -6,7 +6,7 @@ Few programs listen, so what it takes is imported only for those that do.
 import importlib
 import sys
 
-from runtime import log
+from runtime import lifecycle, log
 from runtime.conf import Conf, ConfError
 
 _mounting: list[str] = []
@@ -23,18 +23,27 @@ def register(target: str) -> None:
 
 
 def open_listeners(configuration: Conf) -> None:
-    """Bind what *configuration* listens on, and take its access control; nothing is accepted yet.
+    """Bind what *configuration* listens on, and take its access control; nothing is accepted before the start.
 
     Raises :exc:`runtime.conf.ConfError` with file and line."""
     root = configuration.root_name
+    clustered = None
     if configuration.get_section("//clusters") is not None:
         from runtime import cluster
 
         cluster.init(configuration)
         register("runtime.cluster:mount")
+        clustered = cluster
     listens = configuration.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener")
-    if not listens and "runtime.http" not in sys.modules:
-        return
+    if listens or "runtime.http" in sys.modules:
+        _listen(configuration)
+    if clustered is not None:
+        lifecycle.on_start(clustered.start)
+        lifecycle.on_reload(clustered.reload)
+        lifecycle.on_stop(clustered.stop)
+
+
+def _listen(configuration: Conf) -> None:
     from runtime import http, net, ops
 
     ops.mount()
@@ -44,36 +53,17 @@ def open_listeners(configuration: Conf) -> None:
     http.configure(configuration)
     net.listen(configuration)
 
-
-def start() -> None:
-    """Accept connections, and meet the clusters.
-
-    Raises :exc:`runtime.conf.ConfError` for a listener of a type that nobody has."""
-    if "runtime.cluster" in sys.modules:
-        sys.modules["runtime.cluster"].start()
-    if "runtime.net" in sys.modules:
-        from runtime import net
-
+    def accept() -> None:
         try:
             net.start()
         except net.NetError as mistake:
             raise ConfError(str(mistake)) from None
 
+    def drain() -> None:
+        net.stop_accepting()
+        if not http.drain(PATIENCE):
+            log.facility("error/rest").log(f"requests still in flight after {PATIENCE:g} s are dropped\n")
 
-def reload(configuration: Conf) -> None:
-    """Have the clusters take a configuration that was read again.  Raises :exc:`runtime.conf.ConfError`."""
-    if "runtime.cluster" in sys.modules:
-        sys.modules["runtime.cluster"].reload(configuration)
-
-
-def stop() -> None:
-    """Leave the clusters, accept no more, and let the requests in flight end; not from a loop thread."""
-    if "runtime.cluster" in sys.modules:
-        sys.modules["runtime.cluster"].stop()
-    if "runtime.net" not in sys.modules:
-        return
-    from runtime import http, net
-
-    net.stop_accepting()
-    if not http.drain(PATIENCE):
-        log.facility("error/rest").log(f"requests still in flight after {PATIENCE:g} s are dropped\n")
+    lifecycle.on_start(accept)
+    lifecycle.on_stop(drain)
+    lifecycle.on_exit(http.settle_all)

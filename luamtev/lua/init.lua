@@ -24,6 +24,12 @@ function home.checked(function_)
   return function(...) return check(function_(...)) end
 end
 
+-- For xpcall: what went wrong, with a traceback.
+function home.report(failure)
+  local ok, text = pcall(tostring, failure) -- a __tostring of the user's may fail
+  return debug.traceback(ok and text or "error object is a " .. type(failure) .. " value", 2)
+end
+
 mtev = {}
 ffi = require("ffi")
 for _, family in ipairs({ "object", "timeval", "coroutines", "log", "conf", "shared", "system",
@@ -83,11 +89,15 @@ local function find(loaded, module_name, function_name)
   error("module '" .. module_name .. "' has no function '" .. function_name .. "'", 0)
 end
 
+local function load_main(module_name, function_name) return find(require(module_name), module_name, function_name) end
+
 local function call(module_name, function_name)
-  local run = find(require(module_name), module_name, function_name)
+  local ok, run = xpcall(load_main, home.report, module_name, function_name)
+  if not ok then return border.load_failed(run) end
   run() -- no tail call: a traceback shall name it
 end
 
+local observer = load_library("stacks", home)
 local inspect -- few states are ever asked
 
 local entries = {
@@ -101,6 +111,7 @@ local entries = {
     return kernel.answer(inspect, ...)
   end,
   reactor_fd = reactor.fd,
+  observer = observer,
 }
 if settings.library ~= "" then
   for name, entry in pairs(load_library(settings.library, home)) do entries[name] = entry end

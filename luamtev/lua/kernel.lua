@@ -55,7 +55,7 @@ local resumable, resumable_count = {}, 0 -- the same while they are being resume
 local heap_at, heap_task, heap_count = {}, {}, 0
 local slice_end, breaths = 0, 0 -- the end is false where nobody has looked at the clock yet
 local visits = 0
-local answering = false -- somebody outside waits for what a function returns
+local answering = false -- the coroutine of a function for whose result somebody outside waits
 local collection_due = false -- or "step", or "full"
 local next_full_collection = 0 -- not before then
 local gc_full, gc_step = settings.gc_full, settings.gc_step
@@ -321,11 +321,15 @@ function kernel.start(f, ...)
 end
 
 -- Entry for the rest of the process: calls f(...), outside every task.  Returns delay() and the first f returns.
+-- f has a coroutine of its own, in which nothing can suspend, so that others can see its stack.
 function kernel.answer(f, ...)
   if begin_visit then begin_visit() end
-  slice_end, answering = false, true
-  local result = f(...)
-  answering = false
+  local co = create(f)
+  slice_end, answering, confined = false, co, true
+  local ok, result = raw_resume(co, ...)
+  answering, confined = false, false
+  if not ok then error(traceback(co, describe(result)), 0) end
+  if raw_status(co) ~= "dead" then error("attempt to yield outside a coroutine of one's own", 0) end
   if gave_way_count > 0 then catch_up() end
   count_visit()
   return delay(), result
@@ -357,6 +361,9 @@ function kernel.current() return current end
 -- All coroutines that were spawned and have not ended, as keys; and how often the event loop has called.
 function kernel.tasks() return tasks end
 function kernel.visits() return visits end
+
+-- The coroutine that runs outside all tasks, or false.
+function kernel.answering() return answering end
 
 -- The task of a coroutine that was spawned and has not ended, or nil.
 function kernel.task_of(co) return tasks[co] end
@@ -508,6 +515,9 @@ local function unwrap(ok, ...)
   if ok then return ... end
   return error((...), 0)
 end
+
+-- Whether *f* is of those that resume a user's coroutine, which is the first of their locals.
+function kernel.is_resumer(f) return f == resume or f == relay_resume end
 
 coroutine.resume = resume
 

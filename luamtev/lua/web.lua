@@ -98,6 +98,13 @@ local function run(handle, mount, method, path, config, date, entry)
   if entry.within then entry.over = true else release(handle) end
 end
 
+home.subjects[run] = function(co, level)
+  local _, handle = debug.getlocal(co, level, 1)
+  local _, method = debug.getlocal(co, level, 3)
+  local _, path = debug.getlocal(co, level, 4)
+  return tostring(method) .. " " .. tostring(path), handle
+end
+
 local function new_entry() return { within = false, over = false, code = false, data = nil } end
 
 local spare = new_entry()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from luamtev.modules.config import boolean, options
-from luamtev.state import State, StateError, prepare
+from luamtev.state import EXIT_TRAGEDY, State, StateError, prepare
 from runtime import eventer, main
 from runtime.log import stream_find
 
@@ -43,10 +43,8 @@ class LuaGeneral:
         except StateError as failure:
             stream = stream_find("error/lua")
             stream.log(f"lua_general: {failure}\n")
-            if self.options.tragedy_terminates:
-                stream.log(b"Unrecoverable run-time error. Terminating.\n")
-                main.terminate(255)
-            return
+            stream.log(b"Unrecoverable run-time error. Terminating.\n")
+            main.terminate(EXIT_TRAGEDY)
         self.states[thread] = state
         thread.at_stop(state.close)
         state.call(self.module, self.function)

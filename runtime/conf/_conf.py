@@ -60,7 +60,9 @@ class Conf:
         self._stores = {each.element: each for each in self._find_stores()}
         self._dirty: set[Path | None] = set()
         self._dirty_stores: set[Store] = set()
-        self._read = {path: _files.signature(path) for path in self._files()}
+        self._read = {path: _files.signature(path) for path in self._paths()}
+        self._overrides: list[tuple[str, str]] = []
+        self._saving = RLock()
 
     def __repr__(self) -> str:
         return f"<Conf {self.name} <{self.root_name}>>"
@@ -213,6 +215,17 @@ class Conf:
             raise ConfError(f"cannot set {path!r}: {value} is no number a configuration can hold")
         return self.set_string(path, repr(float(value)))
 
+    def override(self, path: str, value: str) -> bool:
+        """:meth:`set_string` for this process only: it holds after each reload too, and is no change to be written.
+
+        Returns False when its base matches nothing.  Raises :exc:`ConfError` likewise."""
+        with self.lock:
+            if not self.set_string(path, value):
+                return False
+            self._overrides.append((path, value))
+            self.settle()
+        return True
+
     def remove_section(self, section: Section) -> None:
         """Take *section* out of the tree.
 
@@ -263,35 +276,56 @@ class Conf:
             self._dirty_stores.clear()
             self._changed_at = None
 
-    def save(self) -> list[Path]:
+    def save(self, patience: float = -1) -> list[Path]:
         """Write each file that something changed in, as a whole or not at all; returns those.
 
         Includes that are read-only, and a configuration that came from no file, are never written.
         Raises :exc:`ConfError`, once the others are written, naming the file that could not be written or that somebody
-        else changed since it was read.  What failed stays changed.  Manual: ``mtev_conf_write_file``."""
+        else changed since it was read, or when another thread saves for more than *patience* seconds (negative: for any
+        number).  What failed stays changed.  Nobody holds :attr:`lock` while the disk is waited for, so those who ask
+        the configuration never wait for it.  Manual: ``mtev_conf_write_file``."""
+        if not self._saving.acquire(timeout=patience):
+            raise ConfError("another thread is still writing it", self.name)
+        try:
+            return self._save(patience)
+        finally:
+            self._saving.release()
+
+    def _save(self, patience: float) -> list[Path]:
         written: list[Path] = []
         failures: list[ConfError] = []
-        with self.lock:
+        if not self.lock.acquire(timeout=patience):
+            raise ConfError("another thread is changing it", self.name)
+        try:
             if self._dirty:  # what is left out of a file has to be in its store
                 self._dirty_stores |= {each for each in self._stores.values() if not each.exists}
-            for store in list(self._dirty_stores):
+            stores, self._dirty_stores = self._dirty_stores, set()
+            shelves = {store: store.serialised() for store in stores}
+            dirty, self._dirty = self._dirty, set()
+            documents: dict[Path, bytes] = {}
+            for include in [*self.includes, None]:
+                path = include.path if include else self.file
+                if path is not None and path in dirty and not (include and include.read_only):
+                    documents[path] = self._document(include)
+            self._changed_at = None
+        finally:
+            self.lock.release()
+        for store, shelf in shelves.items():
+            try:
+                written += store.write(shelf)
+            except ConfError as failure:
+                failures.append(failure)
+                self._dirty_stores.add(store)
+        if failures:
+            self._dirty |= dirty
+        else:
+            for path, data in documents.items():
                 try:
-                    written += store.save()
-                    self._dirty_stores.discard(store)
+                    self._replace(path, data)
+                    written.append(path)
                 except ConfError as failure:
                     failures.append(failure)
-            for include in [*self.includes, None] if not failures else []:
-                path = include.path if include else self.file
-                if path in self._dirty:
-                    try:
-                        if path is not None and not (include and include.read_only):
-                            self._write(path, include)
-                            written.append(path)
-                        self._dirty.discard(path)
-                    except ConfError as failure:
-                        failures.append(failure)
-            self._dirty &= {each.path for each in self.includes} | {self.file}
-            self._changed_at = None
+                    self._dirty.add(path)
         if failures:
             raise ConfError("; ".join(map(str, failures)))
         return written
@@ -312,10 +346,10 @@ class Conf:
             journal.log(self.tostring())
         self.save_quietly()
 
-    def save_quietly(self) -> bool:
+    def save_quietly(self, patience: float = -1) -> bool:
         """:meth:`save`; a failure is told once in ``error/conf``, and False returned."""
         try:
-            self.save()
+            self.save(patience)
         except ConfError as failure:
             if str(failure) != self._refusal:
                 self._refusal = str(failure)
@@ -331,10 +365,13 @@ class Conf:
         that are not written yet, and for a configuration that came from no file.  Manual: ``mtev_conf_load``."""
         if self.file is None:
             raise ConfError("cannot reload: this configuration came from no file", self.name)
-        with self.lock:
+        with self._saving, self.lock:
             if self.unwritten:
                 raise ConfError(_UNWRITTEN, self.name)
             fresh = _conf(_load.read(self.file), self.name, self.file.parent, self._app, self.file)
+            for path, value in self._overrides:
+                if not fresh.set_string(path, value):
+                    raise ConfError(f"nothing holds {path!r} any more", self.name)
             self.root, self.includes, self._include_of = fresh.root, fresh.includes, fresh._include_of
             self._stores, self._read, self._changed_at = fresh._stores, fresh._read, None
             self.generation += 1
@@ -416,17 +453,19 @@ class Conf:
                 return
         self._dirty.add(self.file)
 
-    def _write(self, path: Path, include: _load.Include | None) -> None:
+    def _document(self, include: _load.Include | None) -> bytes:
+        """The file of *include*, or the main one, as it is to be."""
+        if include is None:
+            return _write.document(self.root, self._include_of, self._stores)
+        return _write.included(include, self._include_of, self._stores)
+
+    def _replace(self, path: Path, data: bytes) -> None:
         if _files.signature(path) != self._read.get(path):
             raise ConfError("somebody else changed it since it was read; it is left as it is", path)
-        if include is None:
-            data = _write.document(self.root, self._include_of, self._stores)
-        else:
-            data = _write.included(include, self._include_of, self._stores)
         _files.replace(path, data)
         self._read[path] = _files.signature(path)
 
-    def _files(self) -> list[Path]:
+    def _paths(self) -> list[Path]:
         return [include.path for include in self.includes] + ([self.file] if self.file else [])
 
     def _find_stores(self) -> list[Store]:

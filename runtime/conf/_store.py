@@ -54,14 +54,27 @@ class Store:
         own.text = loaded.text
         own.extend(list(loaded))
 
-    def save(self) -> list[Path]:
-        """Write what changed; returns the files written.  Raises :exc:`ConfError` naming the file."""
+    def serialised(self) -> dict[Path, bytes]:
+        """The files to be, all of them, by their paths."""
+        files: dict[Path, bytes] = {}
+        self._serialise(self.element, self.directory, files)
+        return files
+
+    def write(self, files: dict[Path, bytes]) -> list[Path]:
+        """Have *files* on the disk, and none that were there before; returns those that had to be written.
+
+        Raises :exc:`ConfError` naming the file."""
         written: list[Path] = []
-        kept: set[Path] = set()
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._save(self.element, self.directory, written, kept)
-            for path in [each for each in self._written if each not in kept]:
+            for path, data in files.items():
+                digest = _digest(data)
+                if self._written.get(path) != digest:
+                    path.parent.mkdir(exist_ok=True)
+                    _files.replace(path, data)
+                    self._written[path] = digest
+                    written.append(path)
+            for path in [each for each in self._written if each not in files]:
                 path.unlink(missing_ok=True)
                 del self._written[path]
                 if path.name == _NODE:
@@ -95,7 +108,7 @@ class Store:
         element: etree._Element = parse(data, str(path))
         return element
 
-    def _save(self, element: "etree._Element", directory: Path, written: list[Path], kept: set[Path]) -> None:
+    def _serialise(self, element: "etree._Element", directory: Path, files: dict[Path, bytes]) -> None:
         keys = []
         comments = set(element.iterchildren(etree.Comment, etree.PI))
         for child in element:
@@ -107,12 +120,11 @@ class Store:
                 key = self._keys[child] = str(self._last)
             keys.append(key)
             if child.find("*") is not None:
-                (directory / key).mkdir(exist_ok=True)
-                self._save(child, directory / key, written, kept)
+                self._serialise(child, directory / key, files)
             else:
                 alone = copy(child)
                 alone.tail = None
-                self._put(directory / f"{key}.xml", _bytes(alone), written, kept)
+                files[directory / f"{key}.xml"] = _bytes(alone)
         prefixes: Any = {**element.nsmap, "mtevstore": _KEYS[1:].partition("}")[0]}
         shell = etree.Element(element.tag, nsmap=prefixes)
         for name, value in element.attrib.items():
@@ -120,15 +132,7 @@ class Store:
                 shell.set(name, value)
         shell.text = element.text if (element.text or "").strip() else None
         shell.set(_KEYS, " ".join(keys))
-        self._put(directory / _NODE, _bytes(shell), written, kept)
-
-    def _put(self, path: Path, data: bytes, written: list[Path], kept: set[Path]) -> None:
-        kept.add(path)
-        digest = _digest(data)
-        if self._written.get(path) != digest:
-            _files.replace(path, data)
-            self._written[path] = digest
-            written.append(path)
+        files[directory / _NODE] = _bytes(shell)
 
 
 def _bytes(element: "etree._Element") -> bytes:

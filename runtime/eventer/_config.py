@@ -71,6 +71,8 @@ def parse(keys: Mapping[str, str], implementation: str | None = None) -> Setting
             found.lifo = _order(value, key)
         elif key == "default_ca_chain":
             found.default_ca_chain = _readable(value, key)
+        elif key == "shutdown_timeout":
+            found.shutdown_timeout = _seconds(value, key)
         elif key == _CACHE:
             found.ssl_ctx_cache_expiry = _seconds(value, key)
         elif key in _DH:

@@ -170,10 +170,12 @@ def stop(timeout: float = 10.0) -> None:
         before()
     threads = [thread for each in pools() for thread in each.threads]
     _pools.clear()
-    _use(_settings.Settings())
     for thread in threads:
         thread.stop()
-    join_all(threads, timeout)
+    try:
+        join_all(threads, timeout)
+    finally:
+        _use(_settings.Settings())  # the last thing: loops ask them to their end
 
 
 def _stop_at_exit() -> None:

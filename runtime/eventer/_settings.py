@@ -15,7 +15,8 @@ class Settings:
     ``recurrent_interval``, how long a turn may last that recurrent events wait for; ``loop_threshold`` and
     ``jobq_threshold``, from which callbacks are logged as slow, or None for never; ``rlim_nofiles``, or None when not
     given; ``default_queue_threads``; ``concurrency`` (0 for one a processor); ``loops``; ``jobqs``; ``lifo``, the
-    default order; ``default_ca_chain``, a path; ``ssl_ctx_cache_expiry``; ``dhparam_files``, paths by key."""
+    default order; ``default_ca_chain``, a path; ``ssl_ctx_cache_expiry``; ``dhparam_files``, paths by
+    key; ``shutdown_timeout``, within which a process that is told to end does, though a loop does not turn."""
 
     def __init__(self) -> None:
         self.debugging = False
@@ -31,6 +32,7 @@ class Settings:
         self.lifo = False
         self.default_ca_chain: str | None = None
         self.ssl_ctx_cache_expiry = 5.0
+        self.shutdown_timeout = 2.0
         self.dhparam_files: dict[str, str] = {}
 
     def slow_callback(self, seconds: float) -> bool:

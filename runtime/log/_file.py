@@ -58,6 +58,13 @@ class File(LogType):
         except OSError:
             pass  # a descriptor that is not open, yet: writing to it will fail
 
+    def follow(self) -> None:
+        if self.path is not None and not self._closed and Path(self.path).exists():
+            try:
+                self.reopen()
+            except LogError:
+                pass  # gone again, or not ours to open: what is open will do
+
     def reopen(self) -> None:
         if self.path is None:
             return

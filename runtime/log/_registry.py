@@ -162,6 +162,12 @@ def _reopen(wanted: tuple[LogStream, ...]) -> None:
         raise LogError("; ".join(failures))
 
 
+def follow_all() -> None:
+    """Go on in the files that have the streams' paths now: for a process whose files another one rotates or reopens."""
+    for stream in streams():
+        stream.follow()
+
+
 def go_asynch() -> None:
     """Write files and jlogs behind the caller's back from now on.  Manual: ``mtev_log_go_asynch``.
 

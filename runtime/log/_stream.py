@@ -346,6 +346,11 @@ class LogStream:
         if self._ctx is not None:
             self._ctx.reopen()
 
+    def follow(self) -> None:
+        """Go on in the file that has the path now, if another process has put one there."""
+        if self._ctx is not None:
+            self._ctx.follow()
+
     # The graph
 
     @property

@@ -40,6 +40,10 @@ class LogType(ABC):
         Raises :exc:`LogError`, and goes on as before, when that cannot be opened."""
         return
 
+    def follow(self) -> None:
+        """Write to what now has the path, if somebody else has put another there."""
+        return
+
     @abstractmethod
     def write(self, when: int, line: bytes) -> None:
         """Write one formatted *line*, logged at *when* (nanoseconds since the epoch).  Never raises for a failure."""

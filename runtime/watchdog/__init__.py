@@ -7,15 +7,18 @@ share; when one falls silent for longer than its timeout, the monitor takes a tr
 from ._death import bind_again
 from ._hearts import (
     Heart,
+    came_up,
     child_heartbeat,
     create,
     default_timeout,
+    is_up,
     prefork_init,
     timeout,
     watch_loops,
 )
 from ._managed import Application, applications
 from ._monitor import Monitor, Plan, number_of_starts, plan
+from ._report import report
 
 __all__ = [
     "Application",
@@ -24,12 +27,15 @@ __all__ = [
     "Plan",
     "applications",
     "bind_again",
+    "came_up",
     "child_heartbeat",
     "create",
     "default_timeout",
+    "is_up",
     "number_of_starts",
     "plan",
     "prefork_init",
+    "report",
     "timeout",
     "watch_loops",
 ]

@@ -1,6 +1,7 @@
 """Hearts: who beats, and when it last did, in memory shared by monitor and server.  Manual: mtev_watchdog_create.
 
-A heart is watched from its first beat on.  The clock is the monotonic one, which both processes read alike.
+A heart is watched from its first beat on.  The clock is the monotonic one, which both processes read alike.  Before the
+hearts the memory has a few bytes by which the two tell each other how things stand.
 """
 
 import mmap
@@ -17,6 +18,9 @@ TIMEOUT = 5.0
 
 _SLOT = struct.Struct("dd?7x40s")  # last beat, or 0; timeout, or 0 for the default; enabled; name
 _LAST = struct.Struct("d")
+_HEARTS_AT = 8  # behind the bytes of the two
+_UP, _REPORT = 0, 1
+_WANTED, _DONE = 1, 2
 
 _memory: mmap.mmap | None = None
 _lock = threading.Lock()
@@ -28,7 +32,7 @@ class Heart:
     """One heart.  Made by :func:`create`."""
 
     def __init__(self, slot: int) -> None:
-        self._at = slot * _SLOT.size
+        self._at = _HEARTS_AT + slot * _SLOT.size
 
     @property
     def name(self) -> str:
@@ -79,9 +83,43 @@ def prefork_init() -> None:
     """Make the memory that monitor and server share; before the fork.  Manual: ``mtev_watchdog_prefork_init``."""
     global _memory, _next
     if _memory is None:
-        _memory = mmap.mmap(-1, SLOTS * _SLOT.size)  # anonymous and shared
+        _memory = mmap.mmap(-1, _HEARTS_AT + SLOTS * _SLOT.size)  # anonymous and shared
     _memory[:] = bytes(len(_memory))
     _next = 0
+
+
+def came_up() -> None:
+    """For the server: it is up, from its configuration to its listeners and modules."""
+    if _memory is not None:
+        _memory[_UP] = 1
+
+
+def is_up() -> bool:
+    """Whether the server came up."""
+    return _memory is not None and _memory[_UP] == 1
+
+
+def want_report() -> None:
+    """For the monitor: the signal that follows asks for a report of all stacks, to be left where it keeps traces."""
+    assert _memory is not None
+    _memory[_REPORT] = _WANTED
+
+
+def is_report_wanted() -> bool:
+    """For the server: whether the monitor asked for a report."""
+    return _memory is not None and _memory[_REPORT] == _WANTED
+
+
+def report_done() -> None:
+    """For the server: the report is written."""
+    assert _memory is not None
+    _memory[_REPORT] = _DONE
+
+
+def is_report_done() -> bool:
+    """For the monitor: whether the report it asked for is written."""
+    assert _memory is not None
+    return _memory[_REPORT] == _DONE
 
 
 def create(name: str, seconds: float = 0.0) -> Heart:
@@ -143,7 +181,7 @@ def silent(now: float) -> tuple[str, float] | None:
     """For the monitor: the name of a heart that fell silent and for how long, or None."""
     assert _memory is not None
     usual = default_timeout()
-    for at in range(0, SLOTS * _SLOT.size, _SLOT.size):
+    for at in range(_HEARTS_AT, len(_memory), _SLOT.size):
         last, seconds, enabled, name = _fields(at)
         if not name:
             break

@@ -103,12 +103,12 @@ class Keeper:
         """End it and what it started in its process group: TERM, and KILL after *patience* seconds."""
         if self.process is None:
             return
-        _signal_group(self.process.pid, signal.SIGTERM)
+        signal_group(self.process.pid, signal.SIGTERM)
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
             pass
-        _signal_group(self.process.pid, signal.SIGKILL)
+        signal_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._drain()
         self.process = None
@@ -208,11 +208,12 @@ def serve_pipes(selector: selectors.BaseSelector, timeout: float) -> None:
             selector.unregister(key.fileobj)
 
 
-def _signal_group(group: int, number: int) -> None:
+def signal_group(group: int, number: int) -> None:
+    """Send a signal to all of a process group, if there is anybody left."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
-        pass  # nobody is left
+        pass
 
 
 def _number_or_name(name: str | None) -> str | int | None:

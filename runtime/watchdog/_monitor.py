@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -15,9 +15,9 @@ from typing import IO, NoReturn
 from runtime import log
 from runtime.conf import Conf, ConfError, parse_boolean, parse_integer
 
-from . import _hearts
-from ._death import die_with_parent
-from ._managed import Application, Keeper, applications, serve_pipes
+from . import _hearts, _report
+from ._death import die_with_parent, with_parent
+from ._managed import Application, Keeper, applications, serve_pipes, signal_group
 
 EXIT_NO_RESTART = 2
 """An exit status with which the server asks not to be started again."""
@@ -29,8 +29,10 @@ STOP_PATIENCE = 20.0  # seconds that the server has to end after a signal
 MANAGED_PATIENCE = 2.0
 ABORT_PATIENCE = 2.0  # seconds for stacks to be written
 GLIDER_PATIENCE = 60.0
+REPORT_PATIENCE = 2.0  # seconds for the server to say what it is doing
+LONGEST_TRACE = 16 << 20  # bytes
 
-_ENDING = {signal.SIGTERM: 0, signal.SIGINT: 130}
+_ENDING = {signal.SIGTERM: 0, signal.SIGINT: 130, signal.SIGQUIT: 0}
 
 _starts = 0
 
@@ -69,8 +71,16 @@ def plan(configuration: Conf, *, glider: str | None = None, user: str | None = N
         save = parse_boolean(found.get("save_trace_output", "true"))
     except ValueError as mistake:
         raise wrong(f"<watchdog> save_trace_output: {mistake}") from None
+    tracedir = found.get("tracedir") or None
+    if tracedir is not None:
+        try:
+            os.makedirs(tracedir, exist_ok=True)  # noqa: PTH103 - names it as it was given
+        except OSError as refused:
+            raise wrong(f"<watchdog> tracedir='{tracedir}': {refused.strerror}") from None
+        if not os.access(tracedir, os.W_OK | os.X_OK):
+            raise wrong(f"<watchdog> tracedir='{tracedir}': nothing can be written there")
     return Plan(
-        found.get("tracedir"),
+        tracedir,
         glider or found.get("glider"),
         save,
         number("retries", 5),
@@ -84,8 +94,18 @@ def number_of_starts() -> int:
     return _starts
 
 
+Step = Generator[None, None, None]
+"""Yields while there is something to wait for."""
+Course = Generator[None, None, int | None]
+"""The same; returns the exit status of the monitor, if it is to end."""
+
+
 class Monitor:
-    """Runs *serve* in a child process, again and again.  Manual: ``mtev_watchdog_start_child``."""
+    """Runs *serve* in a child process, again and again.  Manual: ``mtev_watchdog_start_child``.
+
+    Whatever takes time - a glider, a server that writes its stacks - is a course: a generator that yields while there
+    is something to wait for, and is asked again at the next look.  So signals and applications are never kept waiting.
+    """
 
     def __init__(self, name: str, plan: Plan, serve: Callable[[], int]) -> None:
         self._name = name
@@ -93,11 +113,12 @@ class Monitor:
         self._serve = serve
         self._selector = selectors.DefaultSelector()
         self._keepers = [Keeper(each, self._selector) for each in plan.managed]
-        self._child = 0
+        self._child = 0  # 0 also between one that ended and the next
         self._stacks: IO[bytes] | None = None
         self._begun: list[float] = []
         self._stopping = 0
         self._deadline = float("inf")
+        self._course: Course | None = None
 
     def run(self, signals: "Callable[[], list[int]]") -> int:
         """Keep the server running until it ends for good; returns the exit status.
@@ -106,24 +127,43 @@ class Monitor:
         _hearts.prefork_init()
         lifeline = os.pipe()
         self._fork(lifeline)
-        while True:
+        final: int | None = None
+        while final is None:
             now = time.monotonic()
             if not self._stopping:
                 for each in self._keepers:
                     each.tend(now)
             serve_pipes(self._selector, LOOK)
+            log.follow_all()
             for number in signals():
                 self._signalled(number)
-            pid, status = os.waitpid(self._child, os.WNOHANG)
-            if pid:
-                final = self._ended(status)
-                if final is not None:
-                    for keeper in self._keepers:
-                        keeper.stop(MANAGED_PATIENCE)
-                    return final
-                self._fork(lifeline)
-            else:
-                self._look(time.monotonic())
+            final = self._look(time.monotonic(), lifeline)
+        for each in self._keepers:
+            each.stop(MANAGED_PATIENCE)
+        return final
+
+    def _look(self, now: float, lifeline: tuple[int, int]) -> int | None:
+        """See to the server, or to what became of it; returns the exit status when it ended for good."""
+        pid, status = os.waitpid(self._child, os.WNOHANG) if self._child else (0, 0)
+        if pid:
+            self._child = 0
+            self._keep_stacks(pid)
+            if self._course is not None:
+                self._course.close()
+            self._course = self._aftermath(pid, os.waitstatus_to_exitcode(status))
+        elif self._child and self._course is None:
+            self._course = self._stuck(now) if self._stopping else self._silent(now)
+        if self._course is not None:
+            try:
+                next(self._course)
+                return None
+            except StopIteration as over:
+                self._course = None
+                if over.value is not None:
+                    return int(over.value)
+        if not self._child:
+            self._fork(lifeline)
+        return None
 
     def _fork(self, lifeline: tuple[int, int]) -> None:
         global _starts
@@ -144,6 +184,7 @@ class Monitor:
             die_with_parent(parent, lifeline[0])
             assert self._stacks is not None
             faulthandler.enable(self._stacks)
+            _report.leave_in(self._stacks.fileno())
             self._selector.close()
             status = self._serve()
         finally:
@@ -154,92 +195,129 @@ class Monitor:
             if not self._stopping:
                 self._deadline = time.monotonic() + STOP_PATIENCE
             self._stopping = number
-        try:
+        if self._child:
             os.kill(self._child, number)
-        except ProcessLookupError:
-            pass
 
-    def _look(self, now: float) -> None:
-        """Kill a server that hangs, or takes too long to stop."""
-        if self._stopping:
-            if now > self._deadline:
-                log.error.log(f"[WATCHDOG] {self._name} {self._child} does not stop and is killed.\n")
-                os.kill(self._child, signal.SIGKILL)
-            return
+    def _stuck(self, now: float) -> Course | None:
+        """What is to be done about a server that was told to end."""
+        if now <= self._deadline:
+            return None
+        log.error.log(f"[WATCHDOG] {self._name} {self._child} does not stop and is killed.\n")
+        return self._put_down()
+
+    def _silent(self, now: float) -> Course | None:
+        """What is to be done about a heart that fell silent."""
         silent = _hearts.silent(now)
         if silent is None:
-            return
+            return None
         heart, seconds = silent
         log.error.log(f"[WATCHDOG] {self._name} {self._child}: no heartbeat of {heart} for {seconds:.1f} s.\n")
-        self._glide("watchdog")
-        os.kill(self._child, signal.SIGABRT)  # its handler writes the stacks of all threads
-        deadline = time.monotonic() + ABORT_PATIENCE
-        while time.monotonic() < deadline and not _has_ended(self._child):
-            time.sleep(0.02)
-        os.kill(self._child, signal.SIGKILL)
+        return self._hung()
 
-    def _ended(self, status: int) -> int | None:
-        """The exit status for the monitor, or None when the server is to be started again."""
-        code = os.waitstatus_to_exitcode(status)
-        self._keep_stacks()
+    def _hung(self) -> Step:
+        """The course of a server that hangs: its own report, the glider's, the stacks, the end."""
+        yield from self._report()
+        yield from self._glide(self._child, "watchdog")
+        yield from self._put_down()
+
+    def _report(self) -> Step:
+        """Have the server say what it is doing, which it can if only its loops hang."""
+        _hearts.want_report()
+        os.kill(self._child, signal.SIGUSR2)
+        yield from self._until(_hearts.is_report_done, REPORT_PATIENCE)
+
+    def _put_down(self) -> Step:
+        os.kill(self._child, signal.SIGABRT)  # its handler writes the stacks of all threads
+        yield from self._until(lambda: False, ABORT_PATIENCE)
+        os.kill(self._child, signal.SIGKILL)
+        yield from self._until(lambda: False, float("inf"))  # its end is the end of this
+
+    def _aftermath(self, pid: int, code: int) -> Course:
+        """The course after the end of server *pid*: the exit status for the monitor, or None to start it again."""
+        if self._stopping and code >= 0:
+            return code
         if self._stopping:
-            return _ENDING[signal.Signals(self._stopping)] if code < 0 else code
+            return self._status() if -code == self._stopping else 128 - code
         if code in (0, EXIT_NO_RESTART):
             return code
         if -code in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            log.error.log(f"[WATCHDOG] {self._name} {self._child} was told to end and is not restarted.\n")
+            log.error.log(f"[WATCHDOG] {self._name} {pid} was told to end and is not restarted.\n")
             return 128 - code
+        if code > 0 and not _hearts.is_up():
+            log.error.log(f"[WATCHDOG] {self._name} {pid} ended with status {code} before it was up: no restart.\n")
+            return code
         if code < 0 and -code not in (signal.SIGKILL, signal.SIGABRT):
-            self._glide("crash")
+            yield from self._glide(pid, "crash")
+            if self._status() is not None:
+                return self._status()
         how = signal.Signals(-code).name if code < 0 else f"status {code}"
         now = time.monotonic()
         recent = [each for each in self._begun if now - each < self._plan.span]
         self._begun = recent
         if len(recent) > self._plan.retries:
             log.error.log(
-                f"[WATCHDOG] {self._name} {self._child} ended with {how}: {self._plan.retries} restarts within "
+                f"[WATCHDOG] {self._name} {pid} ended with {how}: {self._plan.retries} restarts within "
                 f"{self._plan.span:g} s are enough.\n"
             )
             return EXIT_GAVE_UP
-        log.error.log(f"[WATCHDOG] {self._name} {self._child} ended with {how} and is restarted.\n")
+        log.error.log(f"[WATCHDOG] {self._name} {pid} ended with {how} and is restarted.\n")
         return None
 
-    def _glide(self, reason: str) -> None:
-        """Run the glider on the server; what it prints is kept as the trace."""
+    def _status(self) -> int | None:
+        """The exit status for the signal by which the monitor was told to end, if it was."""
+        return _ENDING[signal.Signals(self._stopping)] if self._stopping else None
+
+    def _until(self, over: Callable[[], bool], patience: float) -> Step:
+        """Wait until *over*, for *patience* seconds at most."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and not over():
+            yield
+
+    def _glide(self, pid: int, reason: str) -> Step:
+        """Run the glider on the server; what it prints is kept as the trace.  It ends early when the monitor is to."""
         if not self._plan.glider:
             return
         save = self._plan.save_trace_output and self._plan.tracedir
-        try:
-            done = subprocess.run(
-                [self._plan.glider, str(self._child), reason],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if save else subprocess.DEVNULL,
-                timeout=GLIDER_PATIENCE,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as failure:
-            log.error.log(f"[WATCHDOG] glider {self._plan.glider}: {failure}\n")
-            return
-        if save:
-            self._trace(done.stdout)
+        with tempfile.TemporaryFile() as output:
+            try:
+                glider = subprocess.Popen(
+                    [self._plan.glider, str(pid), reason],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output if save else subprocess.DEVNULL,
+                    process_group=0,
+                    preexec_fn=with_parent(os.getpid()),  # the monitor has one thread
+                )
+            except OSError as failure:
+                log.error.log(f"[WATCHDOG] glider {self._plan.glider}: {failure}\n")
+                return
+            try:
+                yield from self._until(lambda: glider.poll() is not None or bool(self._stopping), GLIDER_PATIENCE)
+            finally:
+                if glider.poll() is None:
+                    log.error.log(f"[WATCHDOG] glider {self._plan.glider} is still running and is ended.\n")
+                    signal_group(glider.pid, signal.SIGKILL)
+                    glider.wait()
+            if save:
+                output.seek(0)
+                self._trace(pid, output.read(LONGEST_TRACE))
 
-    def _keep_stacks(self) -> None:
-        """Keep what the server wrote about its stacks when it crashed or was aborted."""
+    def _keep_stacks(self, pid: int) -> None:
+        """Keep what the server wrote about its stacks: its report, and what it wrote when it crashed or was aborted."""
         stacks, self._stacks = self._stacks, None
         if stacks is None:
             return
         with stacks:
             stacks.seek(0)
-            written = stacks.read(1 << 20)
+            written = stacks.read(LONGEST_TRACE)
         if not written:
             return
         if self._plan.tracedir:
-            self._trace(written)
+            self._trace(pid, written)
         else:
             log.error.log(written)
 
-    def _trace(self, text: bytes) -> None:
-        path = Path(self._plan.tracedir or ".") / f"{self._name}.{self._child}.trc"
+    def _trace(self, pid: int, text: bytes) -> None:
+        path = Path(self._plan.tracedir or ".") / f"{self._name}.{pid}.trc"
         try:
             with path.open("ab") as file:
                 file.write(text)
@@ -247,7 +325,3 @@ class Monitor:
             log.error.log(f"[WATCHDOG] trace {path}: {failure.strerror}\n")
             return
         log.error.log(f"[WATCHDOG] trace in {path}\n")
-
-
-def _has_ended(pid: int) -> bool:
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -18,7 +18,7 @@ from runtime import conf, watchdog
 
 SERVER = """\
 import os, sys, time
-from runtime import conf, eventer, log, main, modules
+from runtime import conf, eventer, log, main, modules, watchdog
 
 class Module:
     def configure(self, config):
@@ -195,8 +195,13 @@ def test_the_glider_is_run_on_what_hangs(servers: Servers) -> None:
     assert "most recent call first" in trace
 
 
-def test_a_server_that_dies_at_once_is_restarted_a_limited_number_of_times(servers: Servers) -> None:
-    monitor = servers.start("os._exit(9)", '<watchdog retries="2" span="60"/>')
+def once_up(action: str) -> str:
+    """Work that does *action* when the server is up."""
+    return f"eventer.add(eventer.alloc_recurrent(lambda *_: {action} if watchdog.is_up() else eventer.RECURRENT, None))"
+
+
+def test_a_server_that_dies_soon_is_restarted_a_limited_number_of_times(servers: Servers) -> None:
+    monitor = servers.start(once_up("os._exit(9)"), '<watchdog retries="2" span="60"/>')
     pids = [started(monitor) for _ in range(3)]
     line(monitor, rf"\[WATCHDOG\] app {pids[2]} ended with status 9: 2 restarts within 60 s are enough")
     assert monitor.wait(20) == 255
@@ -214,6 +219,28 @@ def test_a_server_that_cannot_start_is_not_restarted(servers: Servers) -> None:
     monitor = servers.start(eventer="<loop_bad>x</loop_bad>")
     line(monitor, "app: eventer loop_bad: 'x'")
     assert monitor.wait(20) == 2
+
+
+@pytest.mark.parametrize(
+    ("work", "status"),
+    [("os._exit(9)", 9), ("main.terminate(255)", 255), ("os.kill(os.getppid(), 0) or os._exit(3)", 3)],
+)
+def test_a_server_that_never_came_up_is_not_restarted(servers: Servers, work: str, status: int) -> None:
+    monitor = servers.start(work)
+    pid = started(monitor)
+    assert monitor.wait(20) == status
+    assert monitor.stderr is not None
+    assert monitor.stderr.read() == (f"[WATCHDOG] app {pid} ended with status {status} before it was up: no restart.\n")
+
+
+def test_a_port_in_use_is_one_line_and_no_restart(servers: Servers) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monitor = servers.start(
+            more=f'<listeners><listener type="http_rest_api" address="127.0.0.1" port="{port}"/></listeners>'
+        )
+        line(monitor, rf"app: .*{port}")
+        assert monitor.wait(20) == 2
 
 
 def test_a_crash_leaves_the_stacks_and_is_restarted(servers: Servers) -> None:
@@ -235,7 +262,7 @@ def test_a_server_somebody_kills_is_restarted_and_one_told_to_end_is_not(servers
     assert monitor.wait(20) == 0
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGQUIT, 0)])
 def test_the_monitor_takes_the_server_with_it(servers: Servers, number: int, status: int) -> None:
     monitor = servers.start()
     pid = started(monitor)
@@ -294,6 +321,109 @@ def test_locking_twice_keeps_the_first_lock(tmp_path: Path, monkeypatch: pytest.
     probe = "import sys; from runtime import lockfile; sys.exit(lockfile.acquire('lock') < 0)"
     assert subprocess.run([sys.executable, "-c", probe]).returncode == 1
     lockfile.release(fd)
+
+
+SLEEPING_GLIDER = "#!/bin/sh\necho $$ > gliding\nexec sleep 1000\n"
+
+
+def hang_with_a_glider_that_sleeps(servers: Servers, more: str = "") -> "subprocess.Popen[str]":
+    glider = servers.directory / "glider"
+    glider.write_text(SLEEPING_GLIDER)
+    glider.chmod(0o755)
+    work = "time.sleep(1000)"
+    monitor = servers.start(work, f'<watchdog glider="{glider}"/>{more}', MTEV_WATCHDOG_TIMEOUT="1")
+    started(monitor)
+    until(lambda: (servers.directory / "gliding").exists() and (servers.directory / "gliding").read_text() != "")
+    return monitor
+
+
+def test_a_signal_is_obeyed_while_a_glider_runs(servers: Servers) -> None:
+    monitor = hang_with_a_glider_that_sleeps(servers)
+    monitor.terminate()
+    assert monitor.wait(20) != 0
+    assert is_gone(int((servers.directory / "gliding").read_text()))
+
+
+def test_applications_are_tended_while_a_glider_runs(servers: Servers) -> None:
+    monitor = hang_with_a_glider_that_sleeps(
+        servers, '<managed><application exec="sh"><arg>-c</arg><arg>echo ran; sleep 0.2</arg></application></managed>'
+    )
+    gliding = int((servers.directory / "gliding").read_text())
+    for _ in range(5):
+        line(monitor, "^ran")
+    assert not is_gone(gliding)
+
+
+def test_a_directory_for_traces_is_made_or_refused(servers: Servers) -> None:
+    work = "os.path.exists('once') or (open('once', 'w').close(), time.sleep(1000))"
+    monitor = servers.start(work, '<watchdog tracedir="new/traces"/>', MTEV_WATCHDOG_TIMEOUT="1")
+    first = started(monitor)
+    line(monitor, rf"trace in new/traces/app\.{first}\.trc")
+    assert "in work" in (servers.directory / "new/traces" / f"app.{first}.trc").read_text()
+    monitor.kill()
+    (servers.directory / "file").write_text("")
+    refused = servers.start(work, '<watchdog tracedir="file/traces"/>', lock="NONE")
+    line(refused, r"app\.conf:\d+: <watchdog> tracedir='file/traces': Not a directory")
+    assert refused.wait(20) == 2
+
+
+def test_a_trace_tells_of_threads_by_name(servers: Servers) -> None:
+    monitor = servers.start("time.sleep(1000)", '<watchdog tracedir="."/>', MTEV_WATCHDOG_TIMEOUT="1")
+    first = started(monitor)
+    line(monitor, "ended with SIGABRT")
+    trace = (servers.directory / f"app.{first}.trc").read_text()
+    assert re.search(r"thread e:default/0 \(\d+\), most recent call last:\n(  .*\n)*  .*in work\n", trace)
+    assert "thread MainThread" in trace
+
+
+LOG = '<logs><log name="f" type="file" path="f.log" {}/><log name="error"><outlet name="f"/></log></logs>'
+
+
+def test_the_monitor_writes_to_the_file_that_is_there_now(servers: Servers) -> None:
+    monitor = servers.start(more=LOG.format(""))
+    file = servers.directory / "f.log"
+    child = started(monitor)
+    for way in ("deleted", "moved"):
+        if way == "deleted":
+            file.unlink()
+        else:
+            file.rename(servers.directory / "moved.log")
+        monitor.send_signal(signal.SIGHUP)
+        until(file.exists)
+        os.kill(child, signal.SIGKILL)
+        child = started(monitor)
+        assert "ended with SIGKILL and is restarted" in file.read_text()
+
+
+def test_the_monitor_follows_a_rotation(servers: Servers) -> None:
+    work = "[eventer.add_in(lambda *_, i=i: log.error.log(f'{i:0100}' + chr(10)), None, i / 50) for i in range(5000)]"
+    monitor = servers.start(work, LOG.format('rotate_bytes="2000"'))
+    child = started(monitor)
+    until(lambda: len(list(servers.directory.glob("f.log.*"))) > 1)
+    before = {each.name for each in servers.directory.glob("f.log.*")}
+    os.kill(child, signal.SIGKILL)
+    started(monitor)
+    written = [each for each in servers.directory.glob("f.log*") if "is restarted" in each.read_text()]
+    assert [each.name for each in written if each.name in before] == []
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize("foreground", [1, 2])
+def test_usr1_reopens_logs_and_usr2_tells_of_all_threads_and_neither_ends_anything(
+    servers: Servers, foreground: int
+) -> None:
+    monitor = servers.start(more=LOG.format(""), foreground=foreground)
+    file = servers.directory / "f.log"
+    started(monitor)
+    file.unlink()
+    monitor.send_signal(signal.SIGUSR1)
+    until(file.exists)
+    monitor.send_signal(signal.SIGUSR2)
+    until(lambda: {"e:default/0", "MainThread"} <= set(re.findall(r"^thread (\S+) \(\d+\)", file.read_text(), re.M)))
+    assert monitor.poll() is None
+    monitor.send_signal(signal.SIGQUIT)
+    assert monitor.wait(20) == 0
+    assert "[TERMINATE] received sigquit" in file.read_text()
 
 
 def test_hangup_reaches_the_server(servers: Servers) -> None:

@@ -1,0 +1,65 @@
+"""What is to be done as the process starts, reads its configuration again, stops and ends.
+
+A room registers here once it has something to do then, so nobody asks which rooms were ever entered.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+_at_start: list[Callable[[], object]] = []
+_at_reload: list[Callable[[Any], object]] = []
+_at_stop: list[Callable[[], object]] = []
+_at_exit: list[Callable[[], object]] = []
+
+
+def on_start(function: Callable[[], object]) -> None:
+    """Have *function* called on the main thread once the loops run and the modules have begun, first registered first.
+
+    What it raises ends the start."""
+    _at_start.append(function)
+
+
+def on_reload(function: Callable[[Any], object]) -> None:
+    """Have *function* called with the configuration, on the main thread, whenever that was read again."""
+    _at_reload.append(function)
+
+
+def on_stop(function: Callable[[], object]) -> None:
+    """Have *function* called on the main thread when the process is told to end, last registered first.
+
+    The loops still turn then, and it may wait."""
+    _at_stop.append(function)
+
+
+def on_exit(function: Callable[[], object]) -> None:
+    """Have *function* called right before the process ends, from any thread, whatever state the loops are in.
+
+    It must not wait.  Registering again changes nothing."""
+    if function not in _at_exit:
+        _at_exit.append(function)
+
+
+def start() -> None:
+    """The loops run."""
+    for function in list(_at_start):
+        function()
+
+
+def reload(configuration: Any) -> None:
+    """*configuration* was read again."""
+    for function in list(_at_reload):
+        function(configuration)
+
+
+def stop() -> None:
+    """The process is to end; forgets what was registered for starts, reloads and stops."""
+    _at_start.clear()
+    _at_reload.clear()
+    while _at_stop:
+        _at_stop.pop()()
+
+
+def exit_now() -> None:
+    """The process ends."""
+    for function in list(_at_exit):
+        function()
