@@ -103,23 +103,23 @@ describe("key:gencsr", function()
 
   it("makes a signing request", function()
     local request = key:gencsr({ subject = { CN = "a.example", O = "Example", C = "US", ST = "Maryland" } })
-    assert.equal("/C=US/ST=Maryland/O=Example/CN=a.example", request:subject())
+    assert.equal("/C=US/ST=Maryland/O=Example/CN=a.example", request.subject)
     assert.is_truthy(request:pem():match("^%-%-%-%-%-BEGIN CERTIFICATE REQUEST%-%-%-%-%-\n"))
     refused("crypto.req no such element: unheard_of", function() return request.unheard_of end)
-    refused("must be called as method", request.subject)
+    assert.equal("string", type(request.subject))
   end)
 
   it("takes long names and object identifiers, leaves out what is blank or unknown", function()
     local request = key:gencsr({
       subject = { commonName = "é", ["2.5.4.10"] = 5, ["1.2.3.4"] = "x", L = "", nonsense = "y" },
     })
-    assert.equal("/O=5/CN=\\xC3\\xA9/1.2.3.4=x", request:subject())
-    assert.equal("", key:gencsr({ subject = {} }):subject())
+    assert.equal("/O=5/CN=\\xC3\\xA9/1.2.3.4=x", request.subject)
+    assert.equal("", key:gencsr({ subject = {} }).subject)
   end)
 
   it("takes a digest and extensions", function()
     for _, digest in ipairs({ "sha256", "SHA384", "sha512", "RSA-SHA256" }) do
-      assert.equal("/CN=x", key:gencsr({ subject = { CN = "x" }, digest = digest }):subject())
+      assert.equal("/CN=x", key:gencsr({ subject = { CN = "x" }, digest = digest }).subject)
     end
     local plain = key:gencsr({ subject = { CN = "x" } }):pem()
     local extended = key:gencsr({
@@ -166,7 +166,7 @@ describe("mtev.newreq", function()
   it("takes a request in PEM form", function()
     local request = mtev.newrsa(1024):gencsr({ subject = { CN = "a.example" } })
     local again = mtev.newreq(request:pem())
-    assert.equal("/CN=a.example", again:subject())
+    assert.equal("/CN=a.example", again.subject)
     assert.equal(request:pem(), again:pem())
   end)
 

@@ -4,6 +4,7 @@ Manual: Including configuration.  Nothing outside the files named is read: no ne
 document type declaration is refused altogether.
 """
 
+import glob
 import os
 import re
 from collections.abc import Callable
@@ -23,6 +24,8 @@ _DEPTH = 64
 _NO_DOCTYPE = "a configuration has no document type declaration (<!DOCTYPE …>)"
 _TEXT_DECLARATION = re.compile(rb"(\s*)(<\?xml\s[^>]*\?>)")
 _POSITION = re.compile(r"(?: line \d+)?, line \d+, column \d+$")
+_MAGIC = re.compile(r"[*?]|\{[^{}]*\}")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 _OUTERMOST = etree.XPath("//include[@file or @snippet or @ro][not(ancestor::include[@file])]")
 
 
@@ -30,13 +33,15 @@ class Include(NamedTuple):
     """An ``<include>`` whose content came from a file.
 
     Attributes: ``element``, ``path`` (as reached from the including file), ``snippet``, ``read_only``: the file is
-    never written, and ``shell``, the file's own root element without its content; None for a snippet."""
+    never written, ``shell``, the file's own root element without its content; None for a snippet, and ``found``: it
+    stands in no file, a pattern led here."""
 
     element: "etree._Element"
     path: Path
     snippet: bool
     read_only: bool
     shell: "etree._Element | None" = None
+    found: bool = False
 
 
 def read(path: Path) -> bytes:
@@ -100,27 +105,73 @@ def _splice(root: "etree._Element", name: str, directory: Path | None, chain: li
     for element in found:
         assert isinstance(element, etree._Element)
         include = _described(element, name, directory)
-        line = line_of(element)
-        steps = [*chain, include.path]
-        if os.path.realpath(include.path) in map(os.path.realpath, chain):
-            raise ConfError(f"include cycle: {' -> '.join(map(str, steps))}", name, line)
-        if len(chain) >= _DEPTH:
-            raise ConfError(f"includes are nested deeper than {_DEPTH} files, at {include.path}", name, line)
-        try:
-            data = read(include.path)
-        except ConfError as unreadable:
-            reason = unreadable.message.removeprefix("cannot read the configuration: ")
-            raise ConfError(f"cannot include {include.path}: {reason}", name, line) from None
-        reader: Callable[[bytes, str], etree._Element] = parse_snippet if include.snippet else parse
-        content = reader(data, str(include.path))
-        inner = _splice(content, str(include.path), include.path.parent, steps)
-        for child in list(element):
-            element.remove(child)
-        element.text = content.text
-        element.extend(list(content))
-        content.text = None
-        includes += [include._replace(shell=None if include.snippet else content), *inner]
+        if _is_pattern(include.path):
+            includes += _splice_all(element, include, name, chain)
+        else:
+            includes += _splice_one(include, name, chain)
     return includes
+
+
+def _splice_all(element: "etree._Element", include: Include, name: str, chain: list[Path]) -> list[Include]:
+    """Put behind *element* an ``<include>`` for each file that its pattern finds; none is no error.
+
+    The pattern's own stays, empty, for it is what the file says."""
+    for child in list(element):
+        element.remove(child)
+    element.text = None
+    includes = [include._replace(read_only=True)]  # a pattern is the name of no file that could be written
+    after = element
+    for path in _matches(include.path):
+        found = etree.Element("include", dict(element.items()) | {"file": str(path)})
+        found.sourceline = element.sourceline
+        after.addnext(found)
+        after = found
+        includes += _splice_one(include._replace(element=found, path=path, found=True), name, chain)
+    return includes
+
+
+def _splice_one(include: Include, name: str, chain: list[Path]) -> list[Include]:
+    element = include.element
+    line = line_of(element)
+    steps = [*chain, include.path]
+    if os.path.realpath(include.path) in map(os.path.realpath, chain):
+        raise ConfError(f"include cycle: {' -> '.join(map(str, steps))}", name, line)
+    if len(chain) >= _DEPTH:
+        raise ConfError(f"includes are nested deeper than {_DEPTH} files, at {include.path}", name, line)
+    try:
+        data = read(include.path)
+    except ConfError as unreadable:
+        reason = unreadable.message.removeprefix("cannot read the configuration: ")
+        raise ConfError(f"cannot include {include.path}: {reason}", name, line) from None
+    reader: Callable[[bytes, str], etree._Element] = parse_snippet if include.snippet else parse
+    content = reader(data, str(include.path))
+    inner = _splice(content, str(include.path), include.path.parent, steps)
+    for child in list(element):
+        element.remove(child)
+    element.text = content.text
+    element.extend(list(content))
+    content.text = None
+    return [include._replace(shell=None if include.snippet else content), *inner]
+
+
+def _is_pattern(path: Path) -> bool:
+    return _MAGIC.search(str(path)) is not None and not path.exists()
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """The files that *pattern* finds: ``*``, ``?`` and ``{a,b}``; those of an alternative by name."""
+    found: dict[str, None] = {}
+    for each in _alternatives(str(pattern)):
+        found |= dict.fromkeys(sorted(glob.glob(each.replace("[", "[[]"))))  # noqa: PTH207 -- an absolute pattern
+    return [Path(each) for each in found]
+
+
+def _alternatives(pattern: str) -> list[str]:
+    braces = _BRACES.search(pattern)
+    if braces is None:
+        return [pattern]
+    before, after = pattern[: braces.start()], pattern[braces.end() :]
+    return [whole for each in braces[1].split(",") for whole in _alternatives(before + each + after)]
 
 
 def _described(element: "etree._Element", name: str, directory: Path | None) -> Include:

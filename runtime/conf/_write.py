@@ -1,6 +1,6 @@
 """From the tree back to the files it came from.  Manual: Including configuration; Shatter."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from copy import deepcopy
 
 from lxml import etree
@@ -9,7 +9,7 @@ from . import _load
 
 
 def document(
-    root: "etree._Element", includes: Container["etree._Element"], stores: Container["etree._Element"]
+    root: "etree._Element", includes: Mapping["etree._Element", _load.Include], stores: Container["etree._Element"]
 ) -> bytes:
     """The main file: without what came from includes and what is kept in backing stores."""
     whole = deepcopy(root.getroottree())
@@ -21,7 +21,7 @@ def document(
 
 
 def included(
-    include: _load.Include, includes: Container["etree._Element"], stores: Container["etree._Element"]
+    include: _load.Include, includes: Mapping["etree._Element", _load.Include], stores: Container["etree._Element"]
 ) -> bytes:
     """The file of *include*, likewise."""
     content = deepcopy(include.element)
@@ -40,18 +40,25 @@ def included(
 def _strip(
     original: "etree._Element",
     copied: "etree._Element",
-    includes: Container["etree._Element"],
+    includes: Mapping["etree._Element", _load.Include],
     stores: Container["etree._Element"],
 ) -> None:
     """Empty the elements of *copied* whose content belongs elsewhere, as *original* tells, which is one of them not."""
     emptied = []
+    dropped = []
     for here, there in zip(original.iter(), copied.iter(), strict=True):
         if here is original:
             continue
-        if here in includes:
+        if here in includes and includes[here].found:
+            dropped.append(there)
+        elif here in includes:
             emptied.append((there, False))
         elif here in stores:
             emptied.append((there, True))
+    for element in dropped:
+        parent = element.getparent()
+        if parent is not None:
+            parent.remove(element)
     for element, attributes_too in emptied:
         for child in list(element):
             element.remove(child)

@@ -42,7 +42,6 @@ mtev.pseudo_rand_bytes = random_bytes("pseudo_rand_bytes")
 
 local new_request = home.class("crypto.req", {
   pem = function(request) return request.text end,
-  subject = function(request) return request.name end,
 })
 
 local function refuse(what) error("crypto.rsa:gencsr " .. what, 4) end
@@ -92,7 +91,7 @@ local new_key = home.class("crypto.rsa", {
     add_extensions(pairs_, options.addext)
     local digest = is_text(options.digest) and tostring(options.digest) or "sha256"
     local text, name = sign_request(key.text, digest, count, unpack(pairs_))
-    return new_request({ text = text, name = name })
+    return new_request({ text = text, subject = name })
   end,
 })
 
@@ -129,5 +128,5 @@ function mtev.newreq(text)
   end
   local pem, name = load_request(tostring(text))
   if not pem then return nil, name end
-  return new_request({ text = pem, name = name })
+  return new_request({ text = pem, subject = name })
 end

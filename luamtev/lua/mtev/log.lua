@@ -8,9 +8,10 @@ local border, settings = home.border, home.settings
 local checked = home.checked
 
 local ffi = require("ffi")
-local format, concat, getinfo = string.format, table.concat, debug.getinfo
+local format, concat, byte, getinfo = string.format, table.concat, string.byte, debug.getinfo
 local select, tostring, type = select, tostring, type
 
+local NEWLINE = 10
 local WANTS_PLACE = 3 -- enabled, and some stream on the way prints file and line
 
 local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
@@ -44,11 +45,15 @@ local function write(slot, message)
   write_slowly(slot, written > 0 and message:sub(written + 1) or message)
 end
 
+-- A line without its end gets one; but to `stdout` goes what is said and no more.
+local raw_slot = slot_of("stdout", "log")
+
 function mtev.log(name, fmt, ...)
   local slot = slots[name] or slot_of(name, "log")
   local state = enabled[slot]
   if state == 0 then return end
   local message = format(fmt, ...)
+  if byte(message, -1) ~= NEWLINE and slot ~= raw_slot and message ~= "" then message = message .. "\n" end
   if state == WANTS_PLACE then
     write_with_place(slot, message)
   else
