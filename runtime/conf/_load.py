@@ -122,7 +122,8 @@ def _splice_all(element: "etree._Element", include: Include, name: str, chain: l
     includes = [include._replace(read_only=True)]  # a pattern is the name of no file that could be written
     after = element
     for path in _matches(include.path):
-        found = etree.Element("include", dict(element.items()) | {"file": str(path)})
+        found = etree.Element("include", {str(key): str(value) for key, value in element.items()})
+        found.set("file", str(path))
         found.sourceline = element.sourceline
         after.addnext(found)
         after = found
