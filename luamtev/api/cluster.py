@@ -19,7 +19,7 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
         "cluster_oldest": lambda name: _known(name).am_i_oldest_node(),
         "cluster_owners": _owners,
         "cluster_own": lambda name, key, count: _counted(_known(name).do_i_own, key, count),
-        "cluster_nodes": lambda name: [_row(each) for each in _known(name).nodes()],
+        "cluster_nodes": lambda name: [each.described() for each in _known(name).nodes()],
     }
 
 
@@ -37,7 +37,7 @@ def _known(name: bytes) -> "Cluster":
 
 
 def _owners(name: bytes, key: bytes, count: float) -> Any:
-    return [_row(each) for each in _counted(_known(name).owners, key, count)]
+    return [each.described() for each in _counted(_known(name).owners, key, count)]
 
 
 def _counted(ask: Callable[[bytes, int], Any], key: bytes, count: float) -> Any:
@@ -45,15 +45,3 @@ def _counted(ask: Callable[[bytes, int], Any], key: bytes, count: float) -> Any:
         return ask(key, int(count))
     except ValueError as mistake:
         raise LuaError(str(mistake)) from None
-
-
-def _row(node: Any) -> dict[str, Any]:
-    return {
-        "id": str(node.id),
-        "cn": node.cn,
-        "address": node.address,
-        "port": node.port,
-        "dead": node.dead,
-        "boot_time": node.boot_time / 1e6,
-        "last_contact": node.last_contact,
-    }

@@ -42,7 +42,7 @@ def _crossing(value: Any) -> Any:
     """*value* as Lua gets it; None for what has no form there."""
     if isinstance(value, bytes | str | int | float | bool | None):
         return value
-    describe = _FORMS.get(type(value).__name__)
+    describe = _FORMS.get(type(value).__name__) or getattr(type(value), "described", None)
     return None if describe is None else describe(value)
 
 

@@ -96,6 +96,18 @@ class Node:
         """Whether it has not been heard for too long, or ever."""
         return self.boot_time == 0
 
+    def described(self) -> dict[str, str | int | float | bool]:
+        """What is known of it, for those who cannot hold it: times are seconds of the epoch."""
+        return {
+            "id": str(self.id),
+            "cn": self.cn,
+            "address": self.address,
+            "port": self.port,
+            "dead": self.dead,
+            "boot_time": self.boot_time / SECOND,
+            "last_contact": self.last_contact,
+        }
+
     def _began(self, boot_time: int, now: Clock) -> None:
         """A boot that was not known so far."""
         self._newest = boot_time
@@ -169,6 +181,10 @@ class Cluster:
     def myself(self) -> Node | None:
         """This member's node, None when the cluster does not list it."""
         return self._nodes.get(self.me)
+
+    def described(self) -> str:
+        """Its name, for those who cannot hold it."""
+        return self.name
 
     def nodes(self, include_me: bool = True) -> list[Node]:
         """The nodes, in the order of the configuration.  Manual: ``mtev_cluster_get_nodes``."""
@@ -257,12 +273,9 @@ class Cluster:
         """Who died: unheard for the timeout, and booted longer ago than the maturity."""
         died: list[Update] = []
         with self._lock:
-            for node in self.nodes(include_me=False):
-                if (
-                    not node.dead
-                    and now.steady - node._heard > self.spec.timeout
-                    and now.steady - node._age > self.spec.maturity
-                ):
+            unheard, mature = now.steady - self.spec.timeout, now.steady - self.spec.maturity
+            for node in self._nodes.values():
+                if node.boot_time and node._heard < unheard and node._age < mature and node.spec.id != self.me:
                     died.append((node, DIED, node.boot_time))
                     node.boot_time = 0
         return died
