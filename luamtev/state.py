@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from math import inf
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from luamtev import bridge
 from luamtev.api import (
@@ -47,6 +47,9 @@ from luamtev.stacks import report
 from runtime import eventer, main, stacks
 from runtime.hooks import CONTINUE
 from runtime.log import stream_find
+
+if TYPE_CHECKING:
+    from luamtev.web.engine import Engine
 
 FAMILIES = (
     addresses,
@@ -159,7 +162,13 @@ class State:
         self.tickets: dict[int, Pending] = {}
         self.closers: list[Callable[[], object]] = []  # called when the state closes
         self.children: set[process.Child] = set()  # those that run, known to Lua or not
-        self.exchanges = web.Exchanges(self, list(options.mounts)) if options.library == "web" else None
+        self.exchanges: web.Exchanges | None = None
+        self.engine: Engine | None = None
+        if options.library == "web":
+            from luamtev.web.engine import Engine as Made  # with the HTTP server, for those who have it
+
+            self.exchanges = web.Exchanges(self, list(options.mounts))
+            self.engine = Made(self)
         self.busy = False  # Lua is running
         self.observer = 0  # the address of a coroutine: see `stacks`
         self._terminate = terminate
@@ -205,6 +214,10 @@ class State:
         """The subprotocols that the module of *mount* names, best first (the library `web`)."""
         answer = self._within("protocols", mount)
         return tuple(each for each in (answer[0] if answer else b"").decode("latin-1").split("\n") if each)
+
+    def tell_engine(self, entry: str, *args: Any) -> tuple[Any, ...] | None:
+        """Call *entry* of the engine that serves HTTP/1; what it returns, None when it failed."""
+        return self._within(f"http1_{entry}", *args)
 
     def can_enter(self) -> bool:
         """Whether Lua may be entered here and now.  From any thread."""
@@ -269,6 +282,8 @@ class State:
             functions |= family.functions(self)
         if self.exchanges is not None:
             functions |= web.functions(self)
+        if self.engine is not None:
+            functions |= self.engine.functions()
 
         # One Python function that returns a Lua one would hand over an object; so all libraries are compiled here.
         load = border.load(_LOADER, "luamtev/loader.lua")
@@ -277,6 +292,10 @@ class State:
         names = ["pump", "wake", "call", "inspect", "hook", "recover"]
         if self.exchanges is not None:
             names += ["serve", "socket", "protocols"]
+        if entries[b"http1_open"] is not None:
+            names += [f"http1_{each}" for each in ("open", "feed", "writable", "sweep", "finish", "drop")]
+        else:
+            self.engine = None
         self._entries = {name: entries[name.encode()] for name in names}
         self._reactor_fd = entries[b"reactor_fd"]
         self.observer = int(entries[b"observer"])
@@ -424,7 +443,7 @@ def _libraries() -> dict[str, bytes]:
     """The Lua half by name: `kernel`, `mtev/log` and so on."""
     top = resources.files("luamtev") / "lua"
     files = [(each.name, each) for each in top.iterdir()]
-    files += [(f"mtev/{each.name}", each) for each in (top / "mtev").iterdir()]
+    files += [(f"{room}/{each.name}", each) for room in ("mtev", "http1") for each in (top / room).iterdir()]
     return {name.removesuffix(".lua"): file.read_bytes() for name, file in files if name.endswith(".lua")}
 
 

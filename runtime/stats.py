@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 Number = int | float
+Others = Callable[[], tuple[dict[int, int], float]]
 Tags = tuple[tuple[str, str], ...]
 
 
@@ -53,6 +54,22 @@ class Histogram:
         self._counts: dict[int, int] = {}
         self._total = 0.0
         self._lock = threading.Lock()
+        self._others: list[tuple[Others, dict[int, int], float]] = []  # with what they had at the last reset
+
+    def join(self, others: "Others") -> None:
+        """Count in what *others* say whenever somebody looks: counts by :func:`bucket`, never less, and their sum."""
+        with self._lock:
+            self._others.append((others, {}, 0.0))
+
+    def _all(self) -> tuple[dict[int, int], float]:
+        counts, total = dict(self._counts), self._total
+        for others, before, sum_before in self._others:
+            more, added = others()
+            for index, count in more.items():
+                if count > before.get(index, 0):
+                    counts[index] = counts.get(index, 0) + count - before.get(index, 0)
+            total += added - sum_before
+        return counts, total
 
     def add(self, value: float) -> None:
         """Count *value*, such as seconds; what is not above 0, or too far from 1, counts as 0."""
@@ -64,7 +81,7 @@ class Histogram:
             counts = self._counts
             for value in values:
                 if not _LEAST < value < _MOST:
-                    value, index = 0.0, _ZERO
+                    value, index = 0.0, ZERO
                 elif 1e-5 <= value < 0.1:  # latencies: whole microseconds tell the bucket, and are soon all known
                     micros = int(value * 1e6 + 1e-9)
                     index = _of_micros.get(micros) or _of_micros.setdefault(micros, _index(micros * 1e-6))
@@ -76,22 +93,25 @@ class Histogram:
     def buckets(self) -> dict[float, int]:
         """Counts by the lower bound of their bucket, in order."""
         with self._lock:
-            counts = sorted(self._counts.items())
+            counts = sorted(self._all()[0].items())
         return {_bound(index): count for index, count in counts}
 
     @property
     def total(self) -> float:
         """The sum of all values."""
-        return self._total
+        with self._lock:
+            return self._all()[1]
 
     def reset(self) -> None:
         """Forget all values."""
         with self._lock:
             self._counts = {}
             self._total = 0.0
+            self._others = [(others, *others()) for others, _, _ in self._others]
 
 
-_ZERO = -(10**6)
+ZERO = -(10**6)
+"""The bucket of what counts as 0."""
 _LEAST, _MOST = 1e-128, 1e127
 _of_micros: dict[int, int] = {}
 
@@ -146,8 +166,13 @@ def _index(value: float) -> int:
     return exponent * 100 + digits if digits < 100 else (exponent + 1) * 100 + 10  # rounded up
 
 
+def bucket(exponent: int, digits: int) -> int:
+    """The bucket of values from *digits* (10 to 99) tenths of the *exponent*'s power of ten on: -3 and 12, 0.0012."""
+    return exponent * 100 + digits
+
+
 def _bound(index: int) -> float:
-    if index == _ZERO:
+    if index == ZERO:
         return 0.0
     exponent, mantissa = divmod(index, 100)
     return float(f"{mantissa}e{exponent - 1}")

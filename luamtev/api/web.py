@@ -174,9 +174,9 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         if response.complete:
             return WRITABLE
         if is_away(response):
-            response.resume(_say, response, int(code), reason, int(options), ending, body, headers)
+            response.resume(say, response, int(code), reason, int(options), ending, body, headers)
             return ALIVE
-        return _say(response, int(code), reason, int(options), ending, body, headers)
+        return say(response, int(code), reason, int(options), ending, body, headers)
 
     def web_whole(handle: int, code: float, data: bytes) -> int:
         response = response_of(handle)
@@ -232,6 +232,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
             state.exchanges.open.pop(handle, None)
 
     return {
+        "web_accepts": _accepted,
         "web_mounts": lambda: [] if state.exchanges is None else state.exchanges.mounts,
         "web_respond": web_respond,
         "web_whole": web_whole,
@@ -250,7 +251,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
     }
 
 
-def _say(
+def say(
     response: "Response",
     code: int,
     reason: bytes | None,
@@ -285,15 +286,22 @@ def _await_drain(response: "Response", wake: Callable[[], object]) -> None:
 
 
 def _options(request: "Request") -> int:
-    from runtime.http import CHUNKED, CLOSE, DEFLATE, GZIP
-    from runtime.http.message import encoding as encodings
+    from runtime.http import CHUNKED, CLOSE
 
     options = CLOSE
     if request.protocol == b"HTTP/1.0":
         return options
     if request.protocol == b"HTTP/1.1":
         options |= CHUNKED
-    accept = request.header(b"accept-encoding")
+    return options | _accepted(request.header(b"accept-encoding"))
+
+
+def _accepted(accept: bytes | None) -> int:
+    """GZIP and DEFLATE, whichever a client with that header takes."""
+    from runtime.http import DEFLATE, GZIP
+    from runtime.http.message import encoding as encodings
+
+    options = 0
     for encoding, option in ((encodings.GZIP, GZIP), (encodings.DEFLATE, DEFLATE)):
         if encodings.choose(accept, encoding) is not None:
             options |= option

@@ -247,7 +247,7 @@ end
 
 -- Seconds until pump has something to do: 0 at once, -1 not before somebody wakes a task.
 local function delay()
-  if collection_due or ready_count > 0 or turn_at < turn_count then return 0 end
+  if collection_due or ready_count > 0 or turn_at < turn_count or kernel.is_serving() then return 0 end
   if heap_count == 0 then return -1 end
   local rest = heap_at[1] - monotonic()
   return rest > 0 and rest or 0
@@ -279,6 +279,20 @@ end
 -- Replaced by the reactor: moves tasks whose descriptors are ready into the ready queue.
 function kernel.poll() end
 
+-- Replaced by whoever serves connections without a task for each (http1): visits those that have news, until *stop*;
+-- whether some have; and, once a turn, what is to be done at its end.
+function kernel.serve(_now, _stop) end
+function kernel.is_serving() return false end
+function kernel.settle() end
+
+kernel.delay = delay
+
+-- For entries that serve: a visit of the event loop has begun.
+function kernel.entered()
+  slice_end = false
+  count_visit()
+end
+
 -- Runs what is due for one slice of time; returns delay().
 function kernel.pump()
   local now = monotonic()
@@ -287,13 +301,16 @@ function kernel.pump()
   repeat
     if heap_count > 0 then expire(now) end
     kernel.poll()
-    if turn_at >= turn_count then
-      if ready_count == 0 then break end
-      next_turn()
+    if kernel.is_serving() then
+      kernel.serve(now, stop)
+    elseif ready_count == 0 and turn_at >= turn_count then
+      break
     end
+    if turn_at >= turn_count then next_turn() end
     run_turn(stop)
     now = monotonic()
   until now >= stop
+  kernel.settle()
   count_visit()
   if collection_due then collect() end
   return delay()

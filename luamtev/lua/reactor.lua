@@ -46,6 +46,7 @@ if ep < 0 then error("epoll_create1: " .. ffi.string(C.luamtev_strerror(ffi.errn
 local known, known_count = {}, 0 -- descriptors registered with epoll
 local readers, writers = {}, {} -- kernel registries: fd -> task
 local quiet = {}
+local attended = {} -- descriptors of connections without a task, and what is told of their events
 local ended = {} -- descriptors whose peer has gone: they are never quiet, for that news comes once
 
 local function register(fd)
@@ -62,6 +63,12 @@ end
 
 local reactor = { READ = READ, WRITE = WRITE, fd = ep, quiet = quiet }
 
+-- reactor.told(object, events) is called with the epoll events of *fd* from now on, instead of a task that waits.
+function reactor.attend(fd, object)
+  attended[fd] = object
+  return register(fd)
+end
+
 function reactor.wait(fd, mask, timeout)
   local registry = mask == WRITE and writers or readers
   if registry[fd] then error("another coroutine waits for descriptor " .. fd, 2) end
@@ -72,7 +79,7 @@ end
 function reactor.drained(fd) if not ended[fd] then quiet[fd] = true end end
 
 function reactor.forget(fd)
-  quiet[fd] = nil
+  quiet[fd], attended[fd] = nil, nil
   if not known[fd] then return end
   ended[fd] = nil
   known[fd], known_count = nil, known_count - 1
@@ -86,7 +93,10 @@ function kernel.poll()
   if known_count == 0 then return end
   for i = 0, C.luamtev_epoll_wait(ep, events, MOST, 0) - 1 do
     local fd, what = events[i].fd, events[i].events
-    if band(what, IN + RDHUP + HUP + ERR) ~= 0 then
+    local object = attended[fd]
+    if object then
+      reactor.told(object, what)
+    elseif band(what, IN + RDHUP + HUP + ERR) ~= 0 then
       local reader = readers[fd]
       if band(what, RDHUP + HUP + ERR) ~= 0 then ended[fd] = true end
       quiet[fd] = nil

@@ -8,7 +8,7 @@ local home = ...
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.class
 local http = home.load_library("web_http", home)
 local new_context, flush_end = http.new_context, http.flush_end
-local fetch_config, acl = checked(border.web_config), checked(border.web_acl)
+local fetch_config = checked(border.web_config)
 local release, mounts = border.web_release, border.web_mounts()
 local type, tostring, error, pcall, xpcall, traceback = type, tostring, error, pcall, xpcall, debug.traceback
 
@@ -19,7 +19,7 @@ function rest_methods:http() return self.context end
 -- Whether access control lets this request pass.  A handler that returns after a no without ending the response has a 403
 -- sent.
 function rest_methods:apply_acl()
-  local allowed = acl(self.context.handle)
+  local allowed = self.context.side.allowed(self.context)
   if not allowed then self.denied = true end
   return allowed
 end
@@ -63,7 +63,7 @@ end
 
 local function close_with(context, code, content_type, message)
   if context.started then
-    border.web_abort(context.handle)
+    context.side.cut(context)
     context.ended = true
     return
   end
@@ -87,14 +87,18 @@ local function serve(rest, mount, config)
   end
 end
 
--- One request from its first line to its last; *entry* carries what can be said of it to whoever called in.
-local function run(handle, mount, method, path, config, date, entry)
-  local context = new_context(entry, handle, date or false, method, path)
+-- One request from its first line to its last.
+local function run(context, mount, config)
   local ok, failure = xpcall(serve, describe, new_rest({ context = context, denied = false }), mount, config)
   if not ok then
     border.task_failed(failure.report)
     if not context.ended then close_with(context, 500, "text/html", failure.text) end
   end
+end
+
+-- The same for one that Python read; *entry* carries what can be said of it to whoever called in.
+local function run_by_handle(handle, mount, method, path, config, date, entry)
+  run(new_context(entry, handle, date or false, method, path), mount, config)
   if entry.within then entry.over = true else release(handle) end
 end
 
@@ -110,8 +114,8 @@ local function new_entry() return { within = false, over = false, code = false, 
 local spare = new_entry()
 
 local on_socket_event = home.load_library("web_socket", home, {
-  acl = acl, check_count = http.check_count, check_text = http.check_text, config_of = config_of, describe = describe,
-  member_of = member_of, new_request = http.new_request,
+  acl = checked(border.web_acl), check_count = http.check_count, check_text = http.check_text, config_of = config_of,
+  describe = describe, member_of = member_of, new_request_of = http.new_request_of,
 })
 
 -- The subprotocols that the module of *mount* speaks on WebSocket connections, best first, a line each.
@@ -126,7 +130,7 @@ local function protocols_of(mount)
   return ""
 end
 
-return {
+local entries = {
   protocols = function(mount) return kernel.answer(protocols_of, mount) end,
   socket = function(...) return kernel.start(on_socket_event, ...) end,
   -- Returns when the kernel wants to be called, and whether the request is done with; where the response is whole already
@@ -134,9 +138,18 @@ return {
   serve = function(handle, mount, method, path, config, date)
     local entry = spare
     entry.within, entry.over, entry.data = true, false, nil
-    local delay = kernel.start(run, handle, mount, method, path, config, date, entry)
+    local delay = kernel.start(run_by_handle, handle, mount, method, path, config, date, entry)
     entry.within = false
     if not entry.over then spare = new_entry() end -- the coroutine still has this one
     return delay, entry.over, entry.code, entry.data
   end,
 }
+
+-- Where descriptors can be waited for here, this state serves connections of HTTP/1 itself.
+if home.reactor.attend then
+  home.http = http
+  local engine = home.load_library("http1/connection", home, { run = run })
+  for name, entry in pairs(engine) do entries[name] = entry end
+end
+
+return entries

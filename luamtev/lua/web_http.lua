@@ -1,5 +1,6 @@
--- What a web handler holds: the request, and the response as it is gathered, which crosses in one call when the handler
--- ends it, or when it flushes.  Manual: lua_web.
+-- What a web handler holds: the request, and the response as it is gathered, which is sent in one piece when the handler
+-- ends it, or when it flushes.  Who read the request and sends the response is the context's `side`: the Python side, by
+-- a handle (below), or this state itself (http1/connection.lua).  Manual: lua_web.
 
 local home = ...
 
@@ -7,6 +8,7 @@ local bit = require("bit")
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.class
 local extras = mtev.extras
 local whole = checked(border.web_whole)
+local acl = checked(border.web_acl)
 local respond, respond_fd, drain = checked(border.web_respond), checked(border.web_respond_fd), checked(border.web_drain)
 local ask, headers_of, reason_of = checked(border.web_ask), checked(border.web_headers), checked(border.web_reason)
 local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber, error, select, unpack
@@ -44,6 +46,9 @@ local function check_name(name)
   good_names[name], name_count = name:lower(), name_count + 1
 end
 
+-- The lower case of a *name* that is good.
+local function key_of(name) return good_names[name] or name:lower() end
+
 local function has_controls(text)
   for i = 1, #text do
     local code = byte(text, i)
@@ -75,7 +80,7 @@ function request_methods:headers(...)
   check_count(select("#", ...), 0, 1, "headers")
   local headers = self.fields
   if not headers then
-    headers = headers_of(self.handle)
+    headers = self.side.fields(self.source)
     self.fields = headers
   end
   local name = ...
@@ -88,7 +93,7 @@ function request_methods:querystring(...)
   check_count(select("#", ...), 0, 1, "querystring")
   local parameters = self.parameters
   if not parameters then
-    parameters = ask(self.handle, "querystring")
+    parameters = self.side.parameters(self.source)
     self.parameters = parameters
   end
   local name = ...
@@ -97,7 +102,7 @@ function request_methods:querystring(...)
 end
 
 -- The whole body; nil where none was announced, "" for one of no bytes.
-function request_methods:payload() return (ask(self.handle, "payload")) end
+function request_methods:payload() return self.side.payload(self.source) end
 
 function request_methods:cookie(...)
   check_count(select("#", ...), 0, 1, "cookie")
@@ -114,10 +119,10 @@ end
 function request_methods:opts(...)
   check_count(select("#", ...), 0, 1, "opts")
   local mask = ...
-  if mask == nil then return self.accepted or ask(self.handle, "options") end
+  if mask == nil then return self.accepted or self.side.options(self.source) end
   mask = tonumber(mask) or error("bad argument #1 to 'opts' (number expected)", 2)
   self.accepted = mask
-  return bit.band(ask(self.handle, "options"), mask) == mask
+  return bit.band(self.side.options(self.source), mask) == mask
 end
 
 local new_request = class("mtev.http_request", request_methods)
@@ -138,8 +143,8 @@ local CONSTANTS = { CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEF
 function context_methods:request()
   local asked = self.asked
   if not asked then
-    asked = new_request({ handle = self.handle, verb = self.verb, path = self.path, fields = false, parameters = false,
-      accepted = false })
+    asked = new_request({ side = self.side, source = self, verb = self.verb, path = self.path, fields = false,
+      parameters = false, accepted = false })
     self.asked = asked
   end
   return asked
@@ -184,9 +189,18 @@ local function compose(context, content)
     .. "\r\nContent-Length: " .. #content .. "\r\n\r\n" .. content
 end
 
+local by_handle = {} -- the side of requests that Python read
+
+function by_handle.fields(context) return headers_of(context.handle) end
+function by_handle.parameters(context) return (ask(context.handle, "querystring")) end
+function by_handle.payload(context) return (ask(context.handle, "payload")) end
+function by_handle.options(context) return (ask(context.handle, "options")) end
+function by_handle.allowed(context) return (acl(context.handle)) end
+function by_handle.cut(context) border.web_abort(context.handle) end
+function by_handle.send_file(context, ...) return respond_fd(context.handle, ...) end
+
 -- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
-local function send(context, ending)
-  local content = gathered(context)
+function by_handle.send(context, ending, content)
   local data = ending and compose(context, content)
   if data then
     local entry = context.entry
@@ -264,7 +278,7 @@ end
 -- Sends what there is, and waits while the client does not take it.  False when the response has ended or the client is gone.
 function context_methods:flush()
   if self.ended then return false end
-  local outcome = send(self, false)
+  local outcome = self.side.send(self, false, gathered(self))
   self.started, self.body, self.pieces, self.count = true, "", 0, 0
   if bit.band(outcome, ALIVE) == 0 then
     self.ended = true
@@ -289,7 +303,7 @@ function context_methods:write_fd(...)
     end
   end
   if self.ended then return false end
-  local done, failure = respond_fd(self.handle, gathered(self), fd, size, offset)
+  local done, failure = self.side.send_file(self, gathered(self), fd, size, offset)
   self.body, self.pieces, self.date = "", 0, false -- it is not all here any more
   if done then return true end
   return false, failure
@@ -298,9 +312,8 @@ end
 -- Ends the response; false when it has ended already or the client is gone.
 function context_methods:flush_end()
   if self.ended then return false end
-  self.ended = true
-  local outcome = send(self, true)
-  self.started = true
+  local outcome = self.side.send(self, true, gathered(self)) -- what cannot be sent raises, and nothing has ended
+  self.started, self.ended = true, true
   self.body, self.pieces, self.count = "", 0, 0
   return bit.band(outcome, ALIVE) ~= 0
 end
@@ -345,13 +358,30 @@ local make_context = class("mtev.http_ctx", context_methods, CONSTANTS)
 -- together elsewhere; a response that is whole before *entry* is left goes there.
 local function new_context(entry, handle, date, method, path)
   return make_context({
-    entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, reason = false,
+    side = by_handle, entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, reason = false,
     options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
     ended = false,
   })
 end
 
+-- The same in response to a request that *side* read on the connection *wire*.
+local function new_context_on(side, wire, method, path)
+  return make_context({
+    side = side, wire = wire, handle = false, verb = method, path = path, asked = false, code = 200, reason = false,
+    options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
+    ended = false, target = false, minor = 1, head = false, payload = "", keep = true, mute = false, received = 0,
+    route = false,
+  })
+end
+
+-- What of a request a WebSocket connection has.
+local function new_request_of(handle, path)
+  return new_request({ side = by_handle, source = { handle = handle }, verb = "GET", path = path, fields = false,
+    parameters = false, accepted = false })
+end
+
 return {
-  check_count = check_count, check_text = check_text, flush_end = context_methods.flush_end, new_context = new_context,
-  new_request = new_request,
+  check_count = check_count, check_text = check_text, flush_end = context_methods.flush_end, key_of = key_of,
+  new_context = new_context, new_context_on = new_context_on, new_request_of = new_request_of,
+  status_line = function(code, reason) return not reason and status_lines[code] or status_line(code, reason) end,
 }

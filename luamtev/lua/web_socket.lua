@@ -9,7 +9,7 @@
 local home, web = ...
 
 local border, checked, class = home.border, home.checked, home.class
-local check_count, check_text, new_request = web.check_count, web.check_text, web.new_request
+local check_count, check_text, new_request_of = web.check_count, web.check_text, web.new_request_of
 local type, error, select, unpack, xpcall = type, error, select, unpack, xpcall
 
 local OPCODES = { CONTINUATION = 0, TEXT = 1, BINARY = 2, CONNECTION_CLOSE = 8, PING = 9, PONG = 10 }
@@ -66,8 +66,7 @@ local function act(connection, mount, kind, ...)
 end
 
 local function new_connection(handle, path, agreed)
-  local asked = new_request({ handle = handle, verb = "GET", path = path, fields = false, parameters = false,
-    accepted = false })
+  local asked = new_request_of(handle, path)
   local ws = new_socket({ handle = handle, asked = asked, agreed = agreed or false })
   local connection = { ws = ws, cleanup = false, running = false }
   sockets[handle] = connection

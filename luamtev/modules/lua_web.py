@@ -13,7 +13,7 @@ from luamtev.api.web import Exchanges, LuaSockets
 from luamtev.modules.config import options
 from luamtev.state import Options, State, StateError, prepare
 from runtime import eventer, http
-from runtime.http import Request, Response
+from runtime.http import Mountpoint, Request, Response
 from runtime.log import stream_find
 
 _MOUNT = re.compile(r"([^:]+):([^:]+):([^:]+)(?::(.+))?", re.DOTALL)
@@ -55,6 +55,7 @@ class LuaWeb:
                 raise ValueError(f"loop_assign_{each.name}: there is no loop '{each.pool}'")
         prepare()
         self._states: dict[eventer.LoopThread, Exchanges] = {}
+        self._rules: list[tuple[Mountpoint, int, str | None]] = []
         for index, each in enumerate(self.mounts, 1):
             try:
                 self._mount(index, each)
@@ -80,7 +81,8 @@ class LuaWeb:
                 sockets = LuaSockets(self._here, index)
                 http.websocket(base, expression, sockets, protocols=sockets.protocols, auth=_anybody)
             else:
-                http.mount(mount.method, base, expression, self._handler(index, mount), auth=_anybody)
+                rule = http.mount(mount.method, base, expression, self._handler(index, mount), auth=_anybody)
+                self._rules.append((rule, index, mount.pool))
 
     def _handler(self, index: int, mount: Mount) -> Callable[[Request, Response], object]:
         states = self._states
@@ -88,6 +90,7 @@ class LuaWeb:
         def serve(_request: Request, response: Response) -> None:
             found = None if response.owner is None else states.get(response.owner)
             (found or self._here()).serve(index, response)
+            http.let_go(response)
 
         def serve_there(request: Request, response: Response) -> None:
             pool = eventer.pool(mount.pool or "")
@@ -118,6 +121,11 @@ class LuaWeb:
             stream_find("error/lua").log(f"lua_web: {failure}\n")
             raise
         thread.at_stop(state.close)
+        if state.engine is not None:
+            state.engine.rules = {
+                rule: index for rule, index, pool in self._rules if pool is None or pool == thread.pool.name
+            }
+            http.receive(state.engine)
         assert state.exchanges is not None
         return state.exchanges
 

@@ -6,22 +6,35 @@ it may not block.  It ends the response then, or later by :meth:`Response.resume
 
 from .ledger.entry import Entry
 from .ledger.settle import completed, settle, settle_all
-from .message.limits import Limits
+from .ledger.settle import write as write_entries
+from .message.limits import HIGH_WATER, Limits
 from .message.peer import NOBODY, Peer
 from .message.request import Request
 from .message.response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
 from .message.status import reason
+from .protocol.framing import Framing
 from .protocol.http1 import Http1
 from .protocol.opcodes import BINARY, PING, PONG, TEXT
 from .rest import generation
 from .rest.acl import Acls, Subject
-from .rest.dispatch import admit, allows, client_cert_auth, configure, decide, dispatch, mount, router, unmount
+from .rest.dispatch import (
+    admit,
+    allows,
+    client_cert_auth,
+    configure,
+    decide,
+    dispatch,
+    is_same_for_all,
+    mount,
+    router,
+    unmount,
+)
 from .rest.files import serve_file, simple_file_handler
 from .rest.table import Mountpoint, Router
 from .rest.upgrade import websocket
-from .serve.guests import Guest, is_hooked, receive
+from .serve.guests import Guest, is_hooked, let_go, receive
 from .serve.listener import adopt, http_rest_api
-from .serve.session import Session, ready
+from .serve.session import Session, log_timeout, ready
 from .serve.sweeper import drain
 
 __all__ = [
@@ -30,12 +43,14 @@ __all__ = [
     "CLOSE",
     "DEFLATE",
     "GZIP",
+    "HIGH_WATER",
     "NOBODY",
     "PING",
     "PONG",
     "TEXT",
     "Acls",
     "Entry",
+    "Framing",
     "Guest",
     "Http1",
     "Limits",
@@ -58,6 +73,9 @@ __all__ = [
     "generation",
     "http_rest_api",
     "is_hooked",
+    "is_same_for_all",
+    "let_go",
+    "log_timeout",
     "mount",
     "ready",
     "reason",
@@ -69,4 +87,5 @@ __all__ = [
     "simple_file_handler",
     "unmount",
     "websocket",
+    "write_entries",
 ]

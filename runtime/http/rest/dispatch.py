@@ -89,6 +89,11 @@ def allows(peer: Peer, path: bytes, user: bytes | None = None, auth: bytes | Non
     return acls.allows(_acl.Subject(normal(path), peer.remote or None, cn, user, auth), peer.config, peer.listener)
 
 
+def is_same_for_all() -> bool:
+    """Whether access control says the same to everybody, until :func:`generation.current` changes."""
+    return _acls.constant is not None
+
+
 def decide(peer: Peer, method: bytes, path: bytes) -> tuple[Mountpoint | None, int]:
     """Who serves *method* on *path*, as sent, for *peer*: a rule, or none and the status that refuses it.
 

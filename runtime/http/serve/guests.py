@@ -11,7 +11,8 @@ from runtime import eventer
 from runtime.http.ledger.settle import REQUEST_COMPLETE, REQUEST_LOG, RESPONSE_SENT
 from runtime.http.message.limits import Limits
 from runtime.http.message.peer import Peer
-from runtime.http.message.response import STARTING
+from runtime.http.message.response import STARTING, Response
+from runtime.http.protocol.http1 import Http1
 from runtime.http.rest import generation
 from runtime.http.rest.dispatch import AUTH_DENIED, BEFORE
 from runtime.net import Connection
@@ -37,10 +38,16 @@ class Guest(Protocol):
 
 
 def receive(guest: Guest) -> None:
-    """Let *guest* serve connections of this loop thread from now on, until the thread stops."""
+    """Let *guest* serve connections of this loop thread until the thread stops, unless it has one already."""
     owner = eventer.current()
-    _guests[owner] = guest
-    owner.at_stop(lambda: _guests.pop(owner, None))
+    if _guests.setdefault(owner, guest) is guest:
+        owner.at_stop(lambda: _guests.pop(owner, None))
+
+
+def let_go(response: Response) -> None:
+    """Have the connection of *response* go to the guest of its thread once it is between two requests."""
+    if isinstance(response.sink, Http1) and response.sink.carrier is not None:
+        response.sink.carrier.leaving = True
 
 
 def here() -> Guest | None:

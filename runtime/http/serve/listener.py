@@ -42,19 +42,31 @@ def wire_rest_api(event: Event, mask: int, connection: Connection, now: float) -
     return http_rest_api(event, mask, connection, now)
 
 
-def adopt(connection: Connection, peer: Peer, limits: Limits, data: bytes, *, leaving: bool = False) -> None:
+def adopt(
+    connection: Connection,
+    peer: Peer,
+    limits: Limits,
+    data: bytes,
+    *,
+    leaving: bool = False,
+    begun_for: float = 0.0,
+) -> Session | None:
     """Take back a connection that a guest had, with *data* that it read and did not answer; on its loop thread.
 
-    With *leaving* the guest gets it again once those requests are answered."""
+    With *leaving* the guest gets it again once those requests are answered; *begun_for*, seconds since the first byte
+    of a head that is not whole.  Returns its session, None for one that is closed."""
     event = connection.event
     if connection.closed or event is None:
-        return
+        return None
     session = _begin(event, connection, peer, limits)
     session.leaving = leaving
+    session.begun_for = begun_for
     event.mask = READ | EXCEPTION
     if not event.active:
         eventer.add(event)
-    session.begin(data, time.time())
+    if data:
+        session.begin(data, time.time())
+    return session
 
 
 def peer_of(connection: Connection) -> Peer:

@@ -51,6 +51,7 @@ class Session:
         self.connection = connection
         self.peer = peer
         self.leaving = False
+        self.begun_for = 0.0
         self.closure: Any = None
         self._conversing: dict[str, Any] = {
             "limits": limits,
@@ -195,12 +196,14 @@ class Session:
             stage = ("idle", http.begun)
         if stage != self._stage:
             self._stage = stage
-            self._since = self._quiet = now
+            self._quiet = now
+            self._since = now - self.begun_for if stage[0] is HEAD else now
+            self.begun_for = 0.0
         if self._touched:
             self._touched = False
             self._quiet = now
         if (overall and now - self._since >= overall) or (quiet and now - self._quiet >= quiet):
-            log_timeout(self, str(stage[0]))
+            log_timeout(self.peer, str(stage[0]))
             self.close()
 
     def converse(self, http: Conversation) -> None:
@@ -335,9 +338,9 @@ def ready(event: Event, mask: int, session: Session, now: float) -> int:
     return event.mask
 
 
-def log_timeout(session: Session, stage: str) -> None:
+def log_timeout(peer: Peer, stage: str) -> None:
     """Note why a session was closed, in the debug log."""
-    _debug.log(f"{session.peer.remote}: closed, timeout ({stage})\n")
+    _debug.log(f"{peer.remote}: closed, timeout ({stage})\n")
 
 
 eventer.name_callback("http", ready)

@@ -1,0 +1,570 @@
+-- The connections of HTTP/1 that this state serves itself: bytes in, requests, answers, bytes out.
+--
+-- A plain connection is read and written here, through its descriptor; one that is encrypted is fed by the Python side,
+-- and says through it.  A request is taken when it is there whole and surely understood (parser.lua), a Lua mount of this
+-- state serves it (routes.lua) and nobody watches requests (hooks, debug logs).  Anything else goes to runtime.http, with the
+-- connection and all bytes that were not answered; it may bring the connection back between two requests.
+--
+-- One request is served at a time.  While one is, or while its client does not read, nothing more is taken from the
+-- network.  An answer that framing.lua does not put together, runtime.http's Response does (luamtev.web.answers): its
+-- bytes come back from every call, as far as the client takes them.
+--
+-- A connection is a table: number, by which the Python side knows it; fd, or false; profile, its listener's limits;
+-- buffer, bytes that were read and not taken; active, the context of the request under way, or false; unsent, bytes that
+-- the network has not taken, or false; what is said of news, leaving and times is beside the code for it.
+
+local home, web = ...
+
+local ffi = require("ffi")
+local bit = require("bit")
+local new_buffer = require("string.buffer").new
+local kernel, reactor, border, checked = home.kernel, home.reactor, home.border, home.checked
+local load_library = home.load_library
+local parser = load_library("http1/parser")
+local routes = load_library("http1/routes", home)
+local ledger = load_library("http1/ledger", home)
+local put_whole = load_library("http1/framing", home)
+local fetch_profile = checked(border.http1_profile)
+local open_answer, say = checked(border.http1_answer), checked(border.http1_say)
+local accepts = checked(border.web_accepts)
+local say_file, more = checked(border.http1_say_file), checked(border.http1_more)
+local give_up, give_back, shut = border.http1_gone, border.http1_hand_over, border.http1_close
+local send_encrypted = border.http1_send
+local parse, note, wall_clock, date_of = parser.parse, ledger.note, ledger.wall_clock, ledger.date_of
+local new_context_on = home.http.new_context_on
+local string_of, sub, band = ffi.string, string.sub, bit.band
+
+ffi.cdef [[
+intptr_t luamtev_http1_recv(int fd, void *data, size_t size, int flags) __asm__("recv");
+intptr_t luamtev_http1_send(int fd, const void *data, size_t size, int flags) __asm__("send");
+int luamtev_http1_shutdown(int fd, int how) __asm__("shutdown");
+]]
+local C = ffi.C
+
+local READ_SIZE = 65536
+local HIGH_WATER = 262144 -- bytes not sent yet above which no more are made for a client
+local TEARS = 8 -- pieces that a head may come in
+local A_VISIT = 16 -- requests of one connection before another has its turn
+local LINGER = 2 -- seconds to wait for a client to notice that we are done with it
+local DONTWAIT, NOSIGNAL = 0x40, 0x4000
+local EAGAIN, EINTR = 11, 4
+local CHUNKED, CLOSE = 1, 2
+local WRITABLE, ALIVE = 1, 2
+local COMPLETE, LAST, WAITING = 4, 8, 16 -- an answer is whole; nothing may follow it; more comes once this is gone
+
+local received = ffi.new("uint8_t[?]", READ_SIZE)
+local out = new_buffer(READ_SIZE) -- what the connection that is visited says
+local aside = new_buffer(READ_SIZE) -- what any other says
+local visited = false -- that connection
+
+local connections, count = {}, 0 -- by number
+local queue, queue_at, queue_end = {}, 1, 0 -- those with news
+local profiles = {} -- by listener
+local clock = kernel.monotonic()
+local finishing = false
+
+-- Sending -------------------------------------------------------------------------------------------------------------
+
+local function forget(conn)
+  if conn.fd then reactor.forget(conn.fd) end
+  connections[conn.number], count = nil, count - 1
+  conn.gone = true
+end
+
+-- The connection ends here and now; a handler that is at work learns it when it says something.
+local function close(conn)
+  if conn.gone then return end
+  forget(conn)
+  local context = conn.active
+  if context then
+    conn.active = false
+    context.ended = true
+    if context.handle then give_up(context.handle) end
+  end
+  conn.unsent, conn.buffer, conn.pieces = false, "", nil
+  shut(conn.number)
+end
+
+local function enqueue(conn)
+  if conn.queued then return end
+  conn.queued = true
+  queue_end = queue_end + 1
+  queue[queue_end] = conn
+end
+
+-- Hands *size* bytes at *data* to the network; returns how many it took, nil when the client is gone.
+local function transmit(conn, data, size)
+  if conn.fd then
+    local n = tonumber(C.luamtev_http1_send(conn.fd, data, size, DONTWAIT + NOSIGNAL))
+    if n >= 0 then return n end
+    local errno = ffi.errno()
+    return (errno == EAGAIN or errno == EINTR) and 0 or nil
+  end
+  return send_encrypted(conn.number, string_of(data, size))
+end
+
+-- Sends what *said* holds; what the network does not take waits.  False when the client is gone.
+local function flush(conn, said)
+  local size = #said
+  if size == 0 then return true end
+  if conn.unsent then
+    conn.unsent = conn.unsent .. said:tostring()
+    said:reset()
+    return true
+  end
+  local data = said:ref()
+  local n = transmit(conn, data, size)
+  if not n then
+    said:reset()
+    close(conn)
+    return false
+  end
+  if n < size then conn.unsent = string_of(data + n, size - n) end
+  if size > READ_SIZE then said:free() else said:reset() end
+  return true
+end
+
+-- Everything was said: a client that may still be sending is let see the end, or a reset might lose it the answer.
+local function finish(conn)
+  if conn.eof or not conn.fd or not (conn.buffer ~= "" or conn.news) then return close(conn) end
+  if conn.stage == "linger" then return end
+  conn.stage, conn.since, conn.buffer = "linger", clock, ""
+  C.luamtev_http1_shutdown(conn.fd, 1)
+  enqueue(conn)
+end
+
+-- To runtime.http, with what was read and not answered.
+local function hand_over(conn, reason)
+  ledger.count_handed_over(reason)
+  forget(conn)
+  give_back(conn.number, conn.buffer, reason == "route" and not conn.answered, conn.stage == "head" and clock - conn.since or 0)
+end
+
+-- Answers -------------------------------------------------------------------------------------------------------------
+
+-- The answer to what *context* asks is whole, *written* bytes of it; *last*, nothing may follow it.
+local function complete(conn, context, written, last)
+  note(conn, context, written)
+  conn.active, conn.stage, conn.touched, conn.answered = false, "idle", clock, true
+  conn.closing = conn.closing or last
+  if conn ~= visited and (conn.closing or conn.more or conn.news or conn.eof or finishing) then enqueue(conn) end
+end
+
+-- Sends what the Python side put together: *state* says how it stands with the answer, *written* how long it is.
+local function pass_on(conn, context, state, data, written)
+  if data ~= "" then
+    local said = conn == visited and out or aside
+    said:put(data)
+    if (said == aside or #out > HIGH_WATER) and not flush(conn, said) then return WRITABLE end
+  end
+  if band(state, COMPLETE) ~= 0 then
+    complete(conn, context, written, band(state, LAST) ~= 0)
+    return WRITABLE + ALIVE
+  end
+  if band(state, WAITING + WRITABLE) ~= WRITABLE then -- somebody waits for what was said to be gone
+    conn.lagging = true
+    if not conn.unsent then enqueue(conn) end
+  end
+  return band(state, WRITABLE) + ALIVE
+end
+
+-- What was said is gone: the Python side may make more.
+local function catch_up(conn)
+  local context = conn.active
+  conn.lagging = false
+  if context and context.handle then pass_on(conn, context, more(context.handle, 0)) end
+end
+
+local function open(conn, context)
+  local handle = open_answer(conn.number, context.verb, context.target, context.minor, context.head.text,
+    context.payload, context.keep and not finishing, context.received, context.route.slot)
+  context.handle = handle
+  return handle
+end
+
+-- What web_http.lua sends with; returns WRITABLE and ALIVE, whichever holds.
+local function send(context, ending, content)
+  local conn = context.wire
+  if conn.gone then return WRITABLE end
+  if ending and not context.handle then
+    local keep = context.keep and band(context.options, CLOSE) == 0 and not finishing
+    local said = conn == visited and out or aside
+    local before = #said
+    if put_whole(said, context, content, date_of(context.received), keep, context.minor, context.mute) then
+      local written = #said - before
+      if said == aside and not flush(conn, said) then return WRITABLE end
+      complete(conn, context, written, not keep)
+      return WRITABLE + ALIVE
+    end
+  end
+  local handle = context.handle or open(conn, context)
+  local code, reason, options, n = context.code, context.reason or nil, context.options, context.count
+  if n == 0 then return pass_on(conn, context, say(handle, code, reason, options, ending, content)) end
+  local name, value = context.name, context.value
+  if n == 1 then return pass_on(conn, context, say(handle, code, reason, options, ending, content, name, value)) end
+  return pass_on(conn, context,
+    say(handle, code, reason, options, ending, content, name, value, unpack(context.lines, 1, 2 * n - 2)))
+end
+
+-- The same for a part of a file; true, or false and why not.
+local function send_file(context, content, fd, size, offset)
+  if context.wire.gone then return false, "the client is gone" end
+  return say_file(context.handle or open(context.wire, context), content, fd, size, offset)
+end
+
+-- Ends an answer that is under way where it is.
+local function cut(context)
+  local conn = context.wire
+  if conn.gone then return end
+  complete(conn, context, context.handle and give_up(context.handle) or 0, true)
+end
+
+local function allowed(context)
+  local route, conn = context.route, context.wire
+  if route.acl == nil then route.acl = border.http1_allows(conn.number, context.path) end
+  return route.acl
+end
+
+-- What a handler asks of a request (see web_http.lua).
+local side = { allowed = allowed, cut = cut, send = send, send_file = send_file }
+
+function side.fields(context) return parser.fields(context.head.text) end
+
+function side.parameters(context)
+  local target = context.target
+  return parser.parameters(sub(target, #context.path + 2))
+end
+
+function side.payload(context)
+  local payload = context.payload
+  return (payload ~= "" or context.head.announces) and payload or nil
+end
+
+function side.options(context)
+  if context.minor == 0 then return CLOSE end
+  local accept = parser.fields(context.head.text)["accept-encoding"]
+  return CLOSE + CHUNKED + (accept and accepts(accept) or 0)
+end
+
+-- Requests ------------------------------------------------------------------------------------------------------------
+
+local function begin(conn, method, target, mark, minor, head, payload, now, route)
+  local keep = head.close == false or head.close == nil and minor == 1
+  local context = new_context_on(side, conn, method, #target == mark and target or sub(target, 1, mark))
+  context.target, context.minor, context.head, context.payload = target, minor, head, payload
+  context.keep, context.mute, context.received, context.route = keep, method == "HEAD", now, route
+  conn.active, conn.stage = context, "handler"
+  kernel.spawn(web.run, context, route.mount, conn.profile.config)
+end
+
+-- Serves what is at *bytes* up to *size*, A_VISIT requests at most.  Returns the offset of what is not taken.
+local function serve(conn, bytes, size, now)
+  local at = 0
+  if routes.is_watched() then
+    conn.leaving = "watched"
+    return at
+  end
+  for _ = 1, A_VISIT do
+    if at >= size or conn.active or conn.gone or conn.closing then return at end
+    local next_at, method, target, mark, minor, head = parse(bytes, at, size)
+    if next_at == 0 then
+      if size - at > conn.profile.max_header then conn.leaving = "size" end
+      return at
+    end
+    if not next_at then
+      conn.leaving = method
+      return at
+    end
+    local profile = conn.profile
+    if #head.text + #target > profile.max_header or #target > profile.max_uri or head.length > profile.max_upload then
+      conn.leaving = "size"
+      return at
+    end
+    local route = routes.find(conn.known, conn.number, method, #target == mark and target or sub(target, 1, mark))
+    if not route.mount then
+      conn.leaving = "route"
+      return at
+    end
+    if head.length == 0 then
+      begin(conn, method, target, mark, minor, head, "", now, route)
+    elseif size - next_at >= head.length then
+      local payload = string_of(bytes + next_at, head.length)
+      next_at = next_at + head.length
+      begin(conn, method, target, mark, minor, head, payload, now, route)
+    else
+      conn.stage, conn.since = "body", clock
+      conn.request = { method, target, mark, minor, head, now, route }
+      conn.pieces, conn.missing = { string_of(bytes + next_at, size - next_at) }, head.length - (size - next_at)
+      if head.expects and size == next_at then out:put("HTTP/1.1 100 Continue\r\n\r\n") end
+      return size
+    end
+    at = next_at
+  end
+  return at
+end
+
+-- More of a body; returns what follows it, or nil while it is not all there.
+local function take_body(conn, data)
+  local pieces, missing = conn.pieces, conn.missing
+  if #data < missing then
+    pieces[#pieces + 1], conn.missing = data, missing - #data
+    return nil
+  end
+  pieces[#pieces + 1] = sub(data, 1, missing)
+  local request, payload = conn.request, table.concat(pieces)
+  conn.pieces, conn.request = nil, nil
+  begin(conn, request[1], request[2], request[3], request[4], request[5], payload, request[6], request[7])
+  return sub(data, missing + 1)
+end
+
+-- What to do once a visit is over: say what there is, then go on, leave or end.
+local function settle(conn)
+  visited = false
+  if conn.gone then return out:reset() end
+  if not flush(conn, out) or conn.unsent or conn.active then return end
+  if conn.closing then return finish(conn) end
+  if conn.leaving then return hand_over(conn, conn.leaving) end
+  if conn.stage == "body" then
+    if conn.eof then close(conn) end
+    return
+  end
+  if conn.more then return enqueue(conn) end
+  if conn.eof then return close(conn) end
+  if conn.paused and conn.buffer == "" then
+    conn.paused = false
+    border.http1_resume(conn.number)
+  end
+  if conn.buffer == "" then
+    if finishing then return close(conn) end
+    conn.stage, conn.tears = "idle", 0
+  elseif conn.stage ~= "head" then
+    conn.stage, conn.since, conn.tears = "head", clock, 1
+  end
+end
+
+-- Takes *size* bytes at *bytes*, which follow those that the connection has.
+local function take(conn, bytes, size)
+  local now = wall_clock()
+  routes.renew()
+  if conn.serial ~= routes.serial then conn.known, conn.serial = routes.of(conn.client), routes.serial end
+  visited, conn.more = conn, false
+  local data = nil
+  if conn.stage == "body" then
+    data = take_body(conn, string_of(bytes, size))
+    if data == nil then return settle(conn) end
+  elseif conn.buffer ~= "" then
+    data = conn.buffer .. string_of(bytes, size)
+    if conn.stage == "head" then
+      conn.tears = conn.tears + 1
+      if conn.tears > TEARS then
+        conn.buffer, conn.leaving = data, "torn"
+        return settle(conn)
+      end
+    end
+  end
+  if data then bytes, size = ffi.cast("const uint8_t *", data), #data end
+  local at = serve(conn, bytes, size, now)
+  if not conn.gone then
+    conn.buffer = at < size and string_of(bytes + at, size - at) or ""
+    conn.more = at > 0 and at < size
+  end
+  return settle(conn)
+end
+
+-- Plain connections ---------------------------------------------------------------------------------------------------
+
+local IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
+
+-- *news*, there may be something to read; *over*, the end is among it.
+local function told(conn, what)
+  if band(what, IN + ERR + HUP + RDHUP) ~= 0 then
+    conn.news = true
+    if band(what, ERR + HUP + RDHUP) ~= 0 then conn.over = true end
+    enqueue(conn)
+  elseif conn.unsent and band(what, OUT) ~= 0 then
+    enqueue(conn)
+  end
+end
+
+-- The client has taken what waited, or a part of it.  False while something waits still.
+local function send_rest(conn)
+  local rest = conn.unsent
+  local n = transmit(conn, rest, #rest)
+  if not n then
+    close(conn)
+    return false
+  end
+  if n > 0 then conn.touched = clock end
+  if n < #rest then
+    if n > 0 then conn.unsent = sub(rest, n + 1) end
+    return false
+  end
+  conn.unsent = false
+  return true
+end
+
+local function visit(conn)
+  conn.queued = false
+  if conn.gone then return end
+  if conn.unsent and not send_rest(conn) then return end
+  if conn.lagging then
+    catch_up(conn)
+    if conn.gone or conn.unsent then return end
+  end
+  if conn.active and not conn.over then return end
+  if not conn.active and conn.stage ~= "linger" and (conn.closing or conn.leaving) then return settle(conn) end
+  if conn.more and not conn.active then
+    local data = conn.buffer
+    conn.buffer = ""
+    take(conn, ffi.cast("const uint8_t *", data), #data)
+    if conn.news and not conn.gone then enqueue(conn) end
+    return
+  end
+  if not conn.news then
+    if not conn.active and conn.stage ~= "linger" then settle(conn) end
+    return
+  end
+  local n = tonumber(C.luamtev_http1_recv(conn.fd, received, READ_SIZE, DONTWAIT))
+  if n < 0 then
+    local errno = ffi.errno()
+    if errno == EINTR then return enqueue(conn) end
+    if errno ~= EAGAIN then return close(conn) end
+    conn.news = false
+    if not conn.active then settle(conn) end
+    return
+  end
+  conn.touched = clock
+  if n < READ_SIZE and not conn.over then conn.news = false end
+  if conn.stage == "linger" then
+    if n == 0 then return close(conn) end
+    if conn.news then enqueue(conn) end
+    return
+  end
+  if n == 0 then
+    conn.news, conn.eof, conn.over = false, true, false
+    if not conn.active then settle(conn) end
+    return
+  end
+  if conn.active then -- the end comes behind what it sent before
+    conn.buffer = conn.buffer .. string_of(received, n)
+    conn.more = true
+    if #conn.buffer <= READ_SIZE then enqueue(conn) else conn.over = false end
+    return
+  end
+  take(conn, received, n)
+  if conn.news and not conn.gone then enqueue(conn) end
+end
+
+function kernel.is_serving() return queue_at <= queue_end end
+
+-- Visits connections that have news until *stop*.
+function kernel.serve(now, stop)
+  clock = now
+  local visits = 0
+  while queue_at <= queue_end do
+    local conn = queue[queue_at]
+    queue[queue_at] = nil
+    queue_at = queue_at + 1
+    visit(conn)
+    visits = visits + 1
+    if visits % 8 == 0 and kernel.monotonic() >= stop then break end
+  end
+  if queue_at > queue_end then queue_at, queue_end = 1, 0 end
+end
+
+if reactor.attend then reactor.told = told end
+
+-- Entries -------------------------------------------------------------------------------------------------------------
+
+local entries = {}
+
+-- Begins to serve connection *number*: *fd* of a plain one, or false; its listener, and its client's name for routes.
+function entries.http1_open(number, fd, listener, remote, client)
+  local profile = profiles[listener]
+  if not profile then
+    profile = fetch_profile(number)
+    profiles[listener] = profile
+  end
+  local conn = {
+    number = number, fd = fd, profile = profile, remote = remote, client = client, known = false, serial = false,
+    buffer = "", active = false, unsent = false, queued = false, news = false, over = false, eof = false, more = false,
+    closing = false, leaving = false, gone = false, lagging = false, paused = false, answered = false, stage = "idle", since = 0, touched = kernel.monotonic(), tears = 0,
+  }
+  connections[number], count = conn, count + 1
+  if fd then
+    reactor.attend(fd, conn)
+    conn.news = true
+    enqueue(conn)
+  end
+  return kernel.delay()
+end
+
+-- *data* of an encrypted connection, empty at its end.  Returns delay(), and whether to leave more to the network.
+function entries.http1_feed(number, data)
+  local conn = connections[number]
+  if not conn then return kernel.delay(), true end
+  kernel.entered()
+  clock = kernel.monotonic()
+  conn.touched = clock
+  if data == "" then
+    conn.eof = true
+    if not conn.active and not conn.unsent then settle(conn) end
+  elseif conn.active or conn.unsent then
+    conn.buffer, conn.more = conn.buffer .. data, true
+  else
+    take(conn, ffi.cast("const uint8_t *", data), #data)
+  end
+  ledger.flush()
+  conn.paused = not conn.gone and conn.buffer ~= "" and (conn.unsent or conn.active) and true or false
+  return kernel.delay(), conn.paused
+end
+
+-- The network takes bytes of an encrypted connection again.
+function entries.http1_writable(number)
+  local conn = connections[number]
+  if conn then enqueue(conn) end
+  return kernel.delay()
+end
+
+-- Closes what is overdue.
+function entries.http1_sweep()
+  clock = kernel.monotonic()
+  for _, conn in pairs(connections) do
+    local profile, stage = conn.profile, conn.stage
+    local overall, quiet = 0, profile.idle_timeout
+    if stage == "linger" then
+      overall = LINGER
+    elseif conn.unsent then
+      stage = "write"
+    elseif stage == "handler" then
+      quiet = 0
+    elseif stage == "head" then
+      overall, quiet = profile.header_timeout, 0
+    elseif stage == "body" then
+      overall = profile.body_timeout
+    end
+    if overall > 0 and clock - conn.since >= overall or quiet > 0 and clock - conn.touched >= quiet then
+      border.http1_timeout(conn.number, stage)
+      close(conn)
+    end
+  end
+  return kernel.delay()
+end
+
+-- Be done with what was begun, and take no more.
+function entries.http1_finish()
+  finishing = true
+  for _, conn in pairs(connections) do
+    if not conn.active then enqueue(conn) end
+  end
+  return kernel.delay()
+end
+
+-- Forget *number*, whose descriptor is closed elsewhere.
+function entries.http1_drop(number)
+  local conn = connections[number]
+  if conn then close(conn) end
+  return kernel.delay()
+end
+
+return entries

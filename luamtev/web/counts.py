@@ -1,0 +1,81 @@
+"""What the engine counts, in memory that Lua writes and whoever asks reads: requests, and latencies by mount.
+
+Memory of a state outlives it, so that no count ever goes back.
+"""
+
+import ctypes
+import mmap
+from collections.abc import Iterator
+from typing import Final
+
+from runtime import stats
+from runtime.http import Mountpoint
+from runtime.stats import Reading
+
+REASONS: Final = ("method", "target", "version", "head", "coding", "upgrade", "size", "torn", "route", "watched")
+"""Why a connection is handed over to the Python side, as ``http1/ledger.lua`` numbers them from 1."""
+
+_POWERS, _PER_POWER = 9, 90
+_CELLS = 2 + _POWERS * _PER_POWER
+
+_all: "list[Counts]" = []
+
+
+class Cells:
+    """Numbers that Lua changes: doubles, each of which is read whole."""
+
+    def __init__(self, size: int) -> None:
+        self._memory = mmap.mmap(-1, size * 8, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.values = memoryview(self._memory).cast("d")
+
+    @property
+    def address(self) -> int:
+        """Where they lie."""
+        return ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+
+
+class Counts:
+    """The counts of one state: requests taken, those handed over by reason, and latencies by slot."""
+
+    def __init__(self) -> None:
+        self.requests = Cells(1 + len(REASONS))
+        self.routes: list[Mountpoint] = []
+        self._latencies: list[Cells] = []
+        self._slots: dict[Mountpoint, int] = {}
+        _all.append(self)
+
+    def slot_of(self, route: Mountpoint) -> int:
+        """The slot where latencies of *route* are counted."""
+        slot = self._slots.get(route)
+        if slot is None:
+            slot = self._slots[route] = len(self.routes)
+            cells = Cells(_CELLS)
+            self.routes.append(route)
+            self._latencies.append(cells)
+            route.latency.join(lambda: _buckets(cells))
+        return slot
+
+    def latency_address(self, slot: float) -> int:
+        """Where the cells of *slot* lie."""
+        return self._latencies[int(slot)].address
+
+
+def _buckets(cells: Cells) -> tuple[dict[int, int], float]:
+    values = cells.values
+    found = {stats.ZERO: int(values[1])} if values[1] else {}
+    for at in range(2, _CELLS):
+        if values[at]:
+            power, digits = divmod(at - 2, _PER_POWER)
+            found[stats.bucket(power - 6, digits + 10)] = int(values[at])
+    return found, values[0]
+
+
+def readings() -> Iterator[Reading]:
+    """``http_engine_taken``, and ``http_engine_handed_over`` by reason, of all states."""
+    cells = [each.requests.values for each in _all]
+    yield Reading("http_engine_taken", (), sum(int(each[0]) for each in cells))
+    for slot, reason in enumerate(REASONS, 1):
+        yield Reading("http_engine_handed_over", (("reason", reason),), sum(int(each[slot]) for each in cells))
+
+
+stats.source(readings)

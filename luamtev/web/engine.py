@@ -1,0 +1,374 @@
+"""The engine's way to the rest of the process: gives connections to the Lua state of their thread and takes them back.
+
+A plain connection is Lua's from then on, descriptor and all; its event is off the loop, but still says who it is.  An
+encrypted one is decrypted here, a crossing for each piece.  Lua knows connections by number.
+"""
+
+import itertools
+import socket
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from luamtev.api.web import config_id, say
+from luamtev.bridge import LuaError
+from runtime import eventer, http, log
+from runtime.eventer import EXCEPTION, READ, WRITE, Event
+from runtime.http import Limits, Mountpoint, Peer, Request, Response
+from runtime.net import Connection
+
+from .answers import Answer, request_of
+from .counts import Counts
+
+if TYPE_CHECKING:
+    from luamtev.state import State
+
+READ_SIZE = 32 << 10
+MOST_STRANGERS = 3
+"""Requests in a row that are not for Lua, after which a connection comes back only once one is."""
+
+
+class Held:
+    """A connection that the engine has.  The closure of its event and of the connection."""
+
+    __slots__ = ("connection", "engine", "limits", "number", "paused", "peer", "strangers")
+
+    def __init__(
+        self, engine: "Engine", number: int, connection: Connection, peer: Peer, limits: Limits, strangers: int
+    ) -> None:
+        self.engine = engine
+        self.number = number
+        self.connection = connection
+        self.peer = peer
+        self.limits = limits
+        self.paused = False
+        self.strangers = strangers  # requests in a row that were not for Lua
+
+    def close(self) -> None:
+        """The connection is closed by others."""
+        self.engine.drop(self)
+
+
+class Engine:
+    """The connections that one state serves: the :class:`runtime.http.Guest` of its loop thread."""
+
+    def __init__(self, state: "State") -> None:
+        self.rules: Mapping[Mountpoint, int] = {}
+        """The mounts of this state by their rules."""
+        self._state = state
+        self._counts = Counts()
+        self._held: dict[int, Held] = {}
+        self._numbers = itertools.count(1)
+        self._answers = itertools.count(-1, -1)  # handles that no other request has
+        self._finishing = False
+        self._ticking = False
+
+    # As a guest
+
+    @property
+    def count(self) -> int:
+        """Part of :class:`runtime.http.Guest`."""
+        return len(self._held)
+
+    def take(self, connection: Connection, peer: Peer, limits: Limits) -> int | None:
+        """Part of :class:`runtime.http.Guest`."""
+        event = connection.event
+        if self._finishing or event is None or http.is_hooked() or any(each.enabled for each in _watching):
+            return None
+        if not peer.secure and type(connection.sock) is not socket.socket:
+            return None  # it has no descriptor of its own
+        held = Held(self, next(self._numbers), connection, peer, limits, _strangers_of(connection))
+        self._held[held.number] = held
+        connection.closure = event.closure = held
+        event.callback = ready
+        if self._state.busy:  # a session's last answer came from Lua
+            self._state.thread.soon(self._open, held)
+        else:
+            self._open(held)
+        if not self._ticking:
+            self._tick(limits)
+        return READ | EXCEPTION if peer.secure else 0
+
+    def finish(self) -> None:
+        """Part of :class:`runtime.http.Guest`."""
+        self._finishing = True
+        self._tell("finish")
+
+    def events(self) -> list[Event]:
+        """Those of plain connections, which are on no loop."""
+        return [
+            held.connection.event
+            for held in self._held.values()
+            if held.connection.event is not None and not held.connection.event.active
+        ]
+
+    def _open(self, held: Held) -> None:
+        peer, connection = held.peer, held.connection
+        if connection.closed:
+            return
+        fd = None if peer.secure else connection.sock.fileno()
+        client = peer.remote.encode()
+        if peer.cn is not None:
+            client += b" " + peer.cn.encode()
+        self._tell("open", held.number, fd, config_id(peer), peer.remote.encode(), client)
+
+    def _tick(self, limits: Limits) -> None:
+        self._ticking = True
+        seconds = [each for each in (limits.header_timeout, limits.body_timeout, limits.idle_timeout) if each]
+        delay = max(0.05, min(1.0, *(each / 4 for each in seconds))) if seconds else 1.0
+        eventer.add_in(self._sweep, limits, delay)
+
+    def _sweep(self, _event: Event, _mask: int, limits: Limits, _now: float) -> None:
+        self._ticking = False
+        if self._held:
+            self._tell("sweep")
+            self._tick(limits)
+
+    def drop(self, held: Held) -> None:
+        """Forget a connection that others close."""
+        if self._held.pop(held.number, None) is None:
+            return
+        if self._state.can_enter():
+            self._tell("drop", held.number)
+        else:
+            self._state.thread.soon(self._tell, "drop", held.number)
+
+    def _tell(self, entry: str, *args: Any) -> tuple[Any, ...] | None:
+        return self._state.tell_engine(entry, *args)
+
+    # Encrypted connections
+
+    def readable(self, held: Held) -> None:
+        """Bytes are there, or the end."""
+        connection = held.connection
+        while True:
+            try:
+                data = connection.recv(READ_SIZE)
+            except OSError:
+                connection.close()
+                self.drop(held)
+                return
+            if data is None:
+                return
+            answer = self._tell("feed", held.number, data)
+            if answer is None or connection.closed or connection.closure is not held:
+                return
+            if answer[0] or not data:
+                held.paused = True
+                self._watch(held)
+                return
+            if not connection.pending():
+                return
+
+    def writable(self, held: Held) -> None:
+        """The network takes bytes again."""
+        self._watch(held)
+        self._tell("writable", held.number)
+
+    def _watch(self, held: Held, writing: bool = False) -> None:
+        event = held.connection.event
+        assert event is not None
+        wanted = (0 if held.paused else READ | EXCEPTION) | (WRITE | EXCEPTION if writing else 0)
+        if event.active and wanted:
+            eventer.update(event, wanted)
+        elif event.active:
+            eventer.remove(event)
+        elif wanted:
+            event.mask = wanted
+            eventer.add(event)
+
+    # What Lua asks for
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """What ``http1/*.lua`` builds on."""
+        return {
+            "http1_generation_address": http.generation.address,
+            "http1_counts_address": lambda: self._counts.requests.address,
+            "http1_latency_address": self._counts.latency_address,
+            "http1_renewed": lambda: (http.is_hooked(), http.is_same_for_all()),
+            "http1_decide": self._decide,
+            "http1_allows": lambda number, path: http.allows(self._held[int(number)].peer, path),
+            "http1_profile": self._profile,
+            "http1_answer": self._answer,
+            "http1_say": self._say,
+            "http1_say_file": self._say_file,
+            "http1_more": self._more,
+            "http1_gone": self._gone,
+            "http1_hand_over": self._hand_over,
+            "http1_close": self._close,
+            "http1_resume": self._resume,
+            "http1_send": self._send,
+            "http1_timeout": self._timeout,
+            "http1_write": lambda text: log.stream_find("http/access").log(text),
+            "http1_settle": self._settle,
+        }
+
+    def _decide(self, number: float, method: bytes, path: bytes) -> tuple[int | bool, int]:
+        rule, _ = http.decide(self._held[int(number)].peer, method, path)
+        mount = None if rule is None else self.rules.get(rule)
+        if rule is None or mount is None:
+            return False, 0
+        return mount, self._counts.slot_of(rule)
+
+    def _profile(self, number: float) -> dict[str, float]:
+        held = self._held[int(number)]
+        limits = held.limits
+        return {
+            "config": held.peer.listener,
+            "max_header": limits.max_header,
+            "max_uri": limits.max_uri,
+            "max_upload": limits.max_upload,
+            "header_timeout": limits.header_timeout,
+            "body_timeout": limits.body_timeout,
+            "idle_timeout": limits.idle_timeout,
+        }
+
+    def _answer(
+        self,
+        number: float,
+        method: bytes,
+        target: bytes,
+        minor: float,
+        lines: bytes,
+        payload: bytes,
+        keep: bool,
+        received: float,
+        slot: float,
+    ) -> int:
+        request = request_of(Request(self._held[int(number)].peer), lines)
+        request.method, request.uri, request.payload = method, target, payload
+        request.protocol = b"HTTP/1.%d" % int(minor)
+        request.keep_alive, request.received = keep, received
+        request.route = self._counts.routes[int(slot)]
+        handle = next(self._answers)
+        self._open_answers()[handle] = Response(request, Answer(), self._state.thread)
+        return handle
+
+    def _say(
+        self,
+        handle: float,
+        code: float,
+        reason: bytes | None,
+        options: float,
+        ending: bool,
+        body: bytes,
+        *headers: bytes,
+    ) -> tuple[int, bytes, int]:
+        response, sink = self._found(handle)
+        say(response, int(code), reason, int(options), ending, body, headers)
+        return sink.fetch(response)
+
+    def _say_file(
+        self, handle: float, body: bytes, fd: float, size: float | None, offset: float | None
+    ) -> tuple[bool, str | None]:
+        response, _ = self._found(handle)
+        if body:
+            response.write(body)
+        try:
+            response.write_fd(int(fd), None if size is None else int(size), int(offset or 0))
+        except (OSError, ValueError) as failure:
+            return False, str(failure)
+        return True, None
+
+    def _more(self, handle: float, waiting: float) -> tuple[int, bytes, int]:
+        response, sink = self._found(handle)
+        sink.sent(int(waiting))
+        return sink.fetch(response)
+
+    def _gone(self, handle: float) -> int:
+        response = self._open_answers().get(int(handle))
+        if response is None:
+            return 0
+        response.gone()
+        return response.written
+
+    def _found(self, handle: float) -> tuple[Response, Answer]:
+        response = self._open_answers().get(int(handle))
+        if response is None:
+            raise LuaError("the request is over")
+        sink = response.sink
+        assert isinstance(sink, Answer)
+        return response, sink
+
+    def _open_answers(self) -> dict[int, Response]:
+        exchanges = self._state.exchanges
+        assert exchanges is not None
+        return exchanges.open
+
+    def _hand_over(self, number: float, data: bytes, is_strange: bool, begun_for: float) -> None:
+        held = self._held.pop(int(number))
+        held.strangers = held.strangers + 1 if is_strange else 0
+        self._state.thread.soon(self._give_back, held, data, begun_for)  # never below Lua
+
+    def _give_back(self, held: Held, data: bytes, begun_for: float) -> None:
+        returns = held.strangers < MOST_STRANGERS
+        session = http.adopt(held.connection, held.peer, held.limits, data, leaving=returns, begun_for=begun_for)
+        if session is not None:
+            session.closure = held
+
+    def _close(self, number: float) -> None:
+        held = self._held.pop(int(number), None)
+        if held is not None:
+            held.connection.close()
+
+    def _resume(self, number: float) -> None:
+        held = self._held[int(number)]
+        held.paused = False
+        self._watch(held)
+        if held.connection.pending():
+            self._state.thread.soon(self.readable, held)
+
+    def _send(self, number: float, data: bytes) -> int | None:
+        held = self._held[int(number)]
+        try:
+            size = held.connection.send(data)
+        except OSError:
+            return None
+        if size < len(data):
+            self._watch(held, writing=True)
+        return size
+
+    def _timeout(self, number: float, stage: bytes) -> None:
+        http.log_timeout(self._held[int(number)].peer, stage.decode())
+
+    def _settle(self, values: Any) -> None:
+        """Write the lines of entries, nine values each, for logs that want more than a line."""
+        flat = iter([values[at] for at in range(1, len(values) + 1)])
+        entries = []
+        for remote, method, target, minor, received, finished, code, written, read in zip(*[flat] * 9, strict=True):
+            entries.append(
+                http.Entry(
+                    http.Peer(remote.decode()),
+                    method,
+                    target,
+                    b"HTTP/1.%d" % int(minor),
+                    None,
+                    received,
+                    finished,
+                    int(code),
+                    int(written),
+                    int(read),
+                    None,
+                    None,
+                )
+            )
+        http.write_entries(entries)
+
+
+_watching: Final = tuple(map(log.facility, ("http/io", "debug/http", "debug/rest")))  # each request is told there
+
+
+def _strangers_of(connection: Connection) -> int:
+    before = getattr(connection.closure, "closure", None)  # of the session that it was handed to
+    return before.strangers if isinstance(before, Held) else 0
+
+
+def ready(event: Event, mask: int, held: Held, _now: float) -> int:
+    """The callback of an encrypted connection's event."""
+    if mask & WRITE:
+        held.engine.writable(held)
+    if mask & (READ | EXCEPTION) and not held.connection.closed and held.connection.closure is held:
+        held.engine.readable(held)
+    return event.mask if event.active else 0
+
+
+eventer.name_callback("http/lua", ready)
