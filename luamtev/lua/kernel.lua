@@ -280,7 +280,7 @@ end
 function kernel.poll() end
 
 -- Replaced by whoever serves connections without a task for each (http1): visits those that have news, until *stop*;
--- whether some have; and, once a turn, what is to be done at its end.
+-- whether some have; and what is to be done at the end of every visit of the event loop.
 function kernel.serve(_now, _stop) end
 function kernel.is_serving() return false end
 function kernel.settle() end
@@ -324,6 +324,7 @@ function kernel.wake(ticket, ...)
     slice_end = false
     run(task, ...)
     if gave_way_count > 0 then catch_up() end
+    kernel.settle()
     count_visit()
   end
   return delay()
@@ -333,6 +334,7 @@ end
 function kernel.start(f, ...)
   slice_end = false
   kernel.spawn(f, ...)
+  kernel.settle()
   count_visit()
   return delay()
 end
@@ -348,6 +350,7 @@ function kernel.answer(f, ...)
   if not ok then error(traceback(co, describe(result)), 0) end
   if raw_status(co) ~= "dead" then error("attempt to yield outside a coroutine of one's own", 0) end
   if gave_way_count > 0 then catch_up() end
+  kernel.settle()
   count_visit()
   return delay(), result
 end

@@ -455,11 +455,20 @@ local function visit(conn)
   if conn.news and not conn.gone then enqueue(conn) end
 end
 
+-- A visit before failed half-way, in the kernel: nobody knows what was said.
+local function give_up_visit()
+  local conn = visited
+  visited = false
+  out:reset()
+  close(conn)
+end
+
 function kernel.is_serving() return queue_at <= queue_end end
 
 -- Visits connections that have news until *stop*.
 function kernel.serve(now, stop)
   clock = now
+  if visited then give_up_visit() end
   local visits = 0
   while queue_at <= queue_end do
     local conn = queue[queue_at]
@@ -504,6 +513,7 @@ function entries.http1_feed(number, data)
   local conn = connections[number]
   if not conn then return kernel.delay(), true end
   kernel.entered()
+  if visited then give_up_visit() end
   clock = kernel.monotonic()
   conn.touched = clock
   if data == "" then
@@ -514,7 +524,7 @@ function entries.http1_feed(number, data)
   else
     take(conn, ffi.cast("const uint8_t *", data), #data)
   end
-  ledger.flush()
+  kernel.settle()
   conn.paused = not conn.gone and conn.buffer ~= "" and (conn.unsent or conn.active) and true or false
   return kernel.delay(), conn.paused
 end

@@ -75,6 +75,7 @@ function os.exit(code)
     error("bad argument #1 to 'exit' (exit status expected, got " .. type(code) .. ")", 2)
   end
   C.luamtev_fflush(nil)
+  home.kernel.settle()
   exit(code)
 end
 
