@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType, ModuleType
 from typing import NoReturn
 
-from runtime import conf, daemon, eventer, lifecycle, log, memory, modules, services, stacks
+from runtime import conf, crash, daemon, eventer, lifecycle, log, memory, modules, services, stacks
 from runtime.conf import logs
 
 EXIT_CONFIGURATION = 2
@@ -73,6 +73,7 @@ def run(
         stream = log.stream_find(name)
         stream.set_flags(stream.get_flags() | log.ENABLED)
     if foreground == 1:
+        crash.watch()
         daemon.lock(configuration, lock)
         return _serve(configuration, user, group, None)
 
@@ -105,6 +106,8 @@ def _lock_only(configuration: conf.Conf, operation: daemon.LockOp) -> None:
 def _serve(configuration: conf.Conf, user: str | None, group: str | None, watched: ModuleType | None) -> int:
     """The server itself, from its loops to its end; *watched* is the watchdog, if there is one."""
     memory.watch()
+    if crash.wanted():
+        eventer.prepare_threads(crash.prepare_thread)
     eventer.init(configuration)
     loaded = modules.load(configuration)
     logs.settle(configuration)

@@ -56,7 +56,7 @@ from ._pools import (
     start,
     stop,
 )
-from ._thread import LoopThread, current, is_loop_thread
+from ._thread import LoopThread, current, is_loop_thread, prepare_threads
 
 if TYPE_CHECKING:
     from ._aco import Aco, aco_arg, aco_sleep, aco_start, in_aco
@@ -244,6 +244,7 @@ __all__ = [
     "pool",
     "pool_create",
     "pools",
+    "prepare_threads",
     "read",
     "register_context",
     "remove",

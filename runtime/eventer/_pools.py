@@ -53,6 +53,7 @@ def init(conf: "Conf | None" = None) -> None:
     """Put ``<eventer><config>`` of *conf* in force: its pools, its job queues, and its other keys.
 
     Without a configuration, or with a concurrency of 0, the default pool gets a thread for each processor.
+    ``EVENTER_DEBUGGING=1`` in the environment enables the log stream ``debug/eventer``.
     Raises :exc:`EventerError` for a value it cannot use, or when pools exist already."""
     if _pools:
         raise EventerError("the eventer is initialised already")
@@ -63,6 +64,8 @@ def init(conf: "Conf | None" = None) -> None:
         for section in conf.get_sections(f"/{root}/eventer|/{root}/include/eventer"):
             keys.update(conf.get_hash(section, "config"))
             implementation = conf.get_string("@implementation", section) or implementation
+    if os.environ.get("EVENTER_DEBUGGING") == "1":
+        _have_debugging_seen()
     wanted = _settings.Settings()
     if keys or implementation:
         from ._config import meaningless, parse
@@ -80,6 +83,13 @@ def init(conf: "Conf | None" = None) -> None:
         from . import _queues
 
         _queues.configure()
+
+
+def _have_debugging_seen() -> None:
+    """Enable ``debug/eventer``, on standard error unless it leads somewhere that is enabled."""
+    _debug.set_flags(_debug.get_flags() | log.ENABLED)
+    if not _debug.enabled:
+        _debug.add_outlet(log.stderr)
 
 
 def _use(wanted: _settings.Settings) -> None:

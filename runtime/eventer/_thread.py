@@ -35,6 +35,9 @@ _errors: Final = log.facility("error/eventer")
 _debug: Final = log.facility("debug/eventer")
 _time: Final = log.facility("debug/time")
 
+prepare: "Callable[[], object] | None" = None
+"""Called first on every thread that is started; set by :func:`prepare_threads`."""
+
 _here = threading.local()
 _starting = threading.Lock()
 
@@ -282,12 +285,28 @@ def _processors() -> str:
 
 def start_thread(thread: threading.Thread) -> None:
     """Start *thread* with the stack that all of ours get.  Raises RuntimeError when the system has no more."""
+    if prepare is not None:
+        thread.run = _prepared(prepare, thread.run)  # type: ignore[method-assign]
     with _starting:
         usual = threading.stack_size(STACK_SIZE)
         try:
             thread.start()
         finally:
             threading.stack_size(usual)
+
+
+def prepare_threads(function: Callable[[], object] | None) -> None:
+    """Have *function* called first on every thread of loops and job queues that starts from now on; None: no more."""
+    global prepare
+    prepare = function
+
+
+def _prepared(first: Callable[[], object], run: Callable[[], None]) -> Callable[[], None]:
+    def both() -> None:
+        first()
+        run()
+
+    return both
 
 
 def current() -> LoopThread:

@@ -33,6 +33,15 @@ def as_bytes(text: object) -> bytes:
     raise TypeError(f"a log message is bytes or str, not {type(text).__name__}")
 
 
+def trace(fmt: str, *args: object) -> None:
+    """Say on descriptor 2 what happens to the graph, if ``MTEV_LOG_DEBUG`` is a number but 0.  Manual: Environment."""
+    if _TRACING:
+        tell("log: " + fmt % args + "\n")
+
+
+_TRACING: Final = os.environ.get("MTEV_LOG_DEBUG", "").strip().lstrip("+-").strip("0").isdecimal()
+
+
 def tell(report: str) -> None:
     """Say on descriptor 2 what went wrong with logging: a stream may lead to the very file that fails."""
     try:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
-from ._base import ENABLED, LogError
+from ._base import ENABLED, LogError, trace
 from ._facilities import NAMES
 from ._file import STDERR, File
 from ._memory import Memory
@@ -92,6 +92,7 @@ def stream_find(name: str) -> LogStream:
             name = name.rpartition("/")[0]
         parent = _streams.get(name)
         for each in reversed(missing):
+            trace("%s: new stream", each)
             stream = LogStream(each)
             _streams[each] = stream
             if parent is not None:

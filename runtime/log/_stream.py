@@ -15,7 +15,7 @@ from runtime import hooks
 
 from . import _table
 from ._asynch import Writer
-from ._base import ALL_FLAGS, DEBUG, ENABLED, LogError, as_bytes, tell
+from ._base import ALL_FLAGS, DEBUG, ENABLED, LogError, as_bytes, tell, trace
 from ._dedup import Dedup
 from ._filter import Filter
 from ._formats import FORMATS
@@ -193,6 +193,7 @@ class LogStream:
         with graph_lock:
             before, self._flags = self._flags, mask
             if before != mask:
+                trace("%s: flags %#x, before %#x", self.name, mask, before)
                 self._changed()
         return before
 
@@ -240,6 +241,7 @@ class LogStream:
             fresh = wanted(self.name, path, fd, config)
             fresh.open()  # outside the lock: opening a pipe may take long
             fresh.redirected = self._redirect
+        trace("%s: type %s, path %s", self.name, name, path if fd is None else f"(descriptor {fd})")
         with graph_lock:
             before, writer = self._ctx, self._writer
             if isinstance(before, Pending) and fresh is not None:
@@ -344,6 +346,7 @@ class LogStream:
 
         Raises :exc:`LogError` when it cannot be opened; lines then still go to the old one."""
         if self._ctx is not None:
+            trace("%s: reopen", self.name)
             self._ctx.reopen()
 
     def follow(self) -> None:
@@ -372,6 +375,7 @@ class LogStream:
             if back:
                 names = " -> ".join(each.name for each in [self, *back])
                 raise LogError(f"log '{self.name}': outlet '{outlet.name}' would make a cycle: {names}")
+            trace("%s: outlet %s", self.name, outlet.name)
             self._outlets.append(outlet)
             outlet._inlets.append(self)
             self._set_filter(outlet, filter)
@@ -388,6 +392,7 @@ class LogStream:
         with graph_lock:
             if outlet not in self._outlets:
                 return False
+            trace("%s: no outlet %s", self.name, outlet.name)
             self._outlets.remove(outlet)
             self._filters.pop(outlet, None)
             outlet._inlets.remove(self)
@@ -397,6 +402,7 @@ class LogStream:
     def remove_all_outlets(self) -> None:
         """Stop passing lines on."""
         with graph_lock:
+            trace("%s: no outlets", self.name)
             for outlet in self._outlets:
                 outlet._inlets.remove(self)
             self._outlets.clear()
