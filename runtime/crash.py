@@ -198,7 +198,11 @@ def _is_gone(pid: int) -> bool:
 
 
 def halted_thread(pid: int) -> int | None:
-    """The thread of *pid* that halted in a crash, or None; on systems that do not tell, the process itself."""
+    """The thread of *pid* that halted in a crash, or None; on systems that do not tell, the process itself.
+
+    It halts once its stacks are written."""
+    if sys.platform != "linux":
+        return pid
     tasks = Path(f"/proc/{pid}/task")
     try:
         threads = sorted(int(each.name) for each in tasks.iterdir())
@@ -214,14 +218,20 @@ def halted_thread(pid: int) -> int | None:
     return None
 
 
+def is_crash(text: bytes) -> bool:
+    """Whether *text* has the stacks of a crash in it."""
+    return _FATAL in text
+
+
 def signal_of(text: bytes) -> int:
     """The signal of a crash whose stacks are *text*."""
     for name, number in _NAMES.items():
-        if b"Fatal Python error: " + name in text:
+        if _FATAL + name in text:
             return number
     return signal.SIGKILL
 
 
+_FATAL = b"Fatal Python error: "
 _NAMES = {
     b"Segmentation fault": signal.SIGSEGV,
     b"Aborted": signal.SIGABRT,

@@ -1,6 +1,5 @@
 """The monitor: forks the server, watches it, takes traces, starts it again within limits.  Manual: Watchdog."""
 
-import faulthandler
 import os
 import selectors
 import signal
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from runtime import log
+from runtime import crash, log
 from runtime.conf import Conf, ConfError, parse_boolean, parse_integer
 
 from . import _hearts, _report
@@ -119,6 +118,7 @@ class Monitor:
         self._stopping = 0
         self._deadline = float("inf")
         self._course: Course | None = None
+        self._looked_at = False  # whether the glider has been run on this server
 
     def run(self, signals: "Callable[[], list[int]]") -> int:
         """Keep the server running until it ends for good; returns the exit status.
@@ -144,15 +144,15 @@ class Monitor:
 
     def _look(self, now: float, lifeline: tuple[int, int]) -> int | None:
         """See to the server, or to what became of it; returns the exit status when it ended for good."""
-        pid, status = os.waitpid(self._child, os.WNOHANG) if self._child else (0, 0)
-        if pid:
-            self._child = 0
+        code = _ended(self._child) if self._child else None
+        if code is not None:
+            pid, self._child = self._child, 0
             self._keep_stacks(pid)
             if self._course is not None:
                 self._course.close()
-            self._course = self._aftermath(pid, os.waitstatus_to_exitcode(status))
+            self._course = self._burial(pid, code)
         elif self._child and self._course is None:
-            self._course = self._stuck(now) if self._stopping else self._silent(now)
+            self._course = self._crashed() or (self._stuck(now) if self._stopping else self._silent(now))
         if self._course is not None:
             try:
                 next(self._course)
@@ -169,6 +169,7 @@ class Monitor:
         global _starts
         _hearts.prefork_init()
         self._stacks = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the child
+        self._looked_at = False
         self._begun.append(time.monotonic())
         parent = os.getpid()
         pid = os.fork()
@@ -183,7 +184,7 @@ class Monitor:
             os.close(lifeline[1])
             die_with_parent(parent, lifeline[0])
             assert self._stacks is not None
-            faulthandler.enable(self._stacks)
+            crash.hold(self._stacks.fileno(), parent)
             _report.leave_in(self._stacks.fileno())
             self._selector.close()
             status = self._serve()
@@ -214,6 +215,30 @@ class Monitor:
         log.error.log(f"[WATCHDOG] {self._name} {self._child}: no heartbeat of {heart} for {seconds:.1f} s.\n")
         return self._hung()
 
+    def _crashed(self) -> Course | None:
+        """What is to be done about a server that crashed, if it did: it halted once its stacks were written."""
+        thread = crash.halted_thread(self._child) if crash.is_crash(self._written()) else None
+        if thread is None:
+            return None
+        log.error.log(f"[WATCHDOG] {self._name} {self._child} crashed in thread {thread} and is looked at.\n")
+        return self._held(thread)
+
+    def _held(self, thread: int) -> Step:
+        """The course of a server that crashed and is held as it was: whoever is to look at it, then its end."""
+        crash.freeze(self._child)
+        yield from self._glide(self._child, "crash")
+        program = crash.program()
+        if program is not None:
+            yield from self._have_looked(program, crash.arguments(self._child, thread))
+        yield from self._let_end(crash.signal_of(self._written()))
+
+    def _let_end(self, number: int) -> Step:
+        """Let a server that halted end by the signal it halted in, or by force."""
+        crash.let_end(self._child, number)
+        yield from self._until(lambda: False, ABORT_PATIENCE)
+        os.kill(self._child, signal.SIGKILL)
+        yield from self._until(lambda: False, float("inf"))  # its end is the end of this
+
     def _hung(self) -> Step:
         """The course of a server that hangs: its own report, the glider's, the stacks, the end."""
         yield from self._report()
@@ -227,10 +252,16 @@ class Monitor:
         yield from self._until(_hearts.is_report_done, REPORT_PATIENCE)
 
     def _put_down(self) -> Step:
-        os.kill(self._child, signal.SIGABRT)  # its handler writes the stacks of all threads
-        yield from self._until(lambda: False, ABORT_PATIENCE)
-        os.kill(self._child, signal.SIGKILL)
-        yield from self._until(lambda: False, float("inf"))  # its end is the end of this
+        os.kill(self._child, signal.SIGABRT)  # its handler writes the stacks of all threads, and halts
+        yield from self._until(lambda: crash.halted_thread(self._child) is not None, ABORT_PATIENCE)
+        yield from self._let_end(signal.SIGABRT)
+
+    def _burial(self, pid: int, code: int) -> Course:
+        """The course after the end of server *pid*, which has its place among the processes until that is over."""
+        try:
+            return (yield from self._aftermath(pid, code))
+        finally:
+            os.waitpid(pid, 0)
 
     def _aftermath(self, pid: int, code: int) -> Course:
         """The course after the end of server *pid*: the exit status for the monitor, or None to start it again."""
@@ -246,8 +277,8 @@ class Monitor:
         if code > 0 and not _hearts.is_up():
             log.error.log(f"[WATCHDOG] {self._name} {pid} ended with status {code} before it was up: no restart.\n")
             return code
-        if code < 0 and -code not in (signal.SIGKILL, signal.SIGABRT):
-            yield from self._glide(pid, "crash")
+        if code < 0 and not self._looked_at:  # too late for its memory: it had no say in its end
+            yield from self._glide(pid, "unknown" if -code == signal.SIGKILL else "crash")
             if self._status() is not None:
                 return self._status()
         how = signal.Signals(-code).name if code < 0 else f"status {code}"
@@ -274,50 +305,61 @@ class Monitor:
             yield
 
     def _glide(self, pid: int, reason: str) -> Step:
-        """Run the glider on the server; what it prints is kept as the trace.  It ends early when the monitor is to."""
-        if not self._plan.glider:
-            return
-        save = self._plan.save_trace_output and self._plan.tracedir
+        """Run the glider on the server; what it prints is kept as the trace."""
+        self._looked_at = True
+        if self._plan.glider:
+            printed = yield from self._have_looked(self._plan.glider, [str(pid), reason])
+            if printed and self._tracedir:
+                self._trace(self._tracedir, pid, printed)
+
+    def _have_looked(self, program: str, arguments: list[str]) -> Generator[None, None, bytes]:
+        """Run *program*; returns what it printed, if that is to be kept.  It ends early when the monitor is to."""
         with tempfile.TemporaryFile() as output:
             try:
                 glider = subprocess.Popen(
-                    [self._plan.glider, str(pid), reason],
+                    [program, *arguments],
                     stdin=subprocess.DEVNULL,
-                    stdout=output if save else subprocess.DEVNULL,
+                    stdout=output if self._tracedir else subprocess.DEVNULL,
                     process_group=0,
                     preexec_fn=with_parent(os.getpid()),  # the monitor has one thread
                 )
             except OSError as failure:
-                log.error.log(f"[WATCHDOG] glider {self._plan.glider}: {failure}\n")
-                return
+                log.error.log(f"[WATCHDOG] glider {program}: {failure}\n")
+                return b""
             try:
                 yield from self._until(lambda: glider.poll() is not None or bool(self._stopping), GLIDER_PATIENCE)
             finally:
                 if glider.poll() is None:
-                    log.error.log(f"[WATCHDOG] glider {self._plan.glider} is still running and is ended.\n")
+                    log.error.log(f"[WATCHDOG] glider {program} is still running and is ended.\n")
                     signal_group(glider.pid, signal.SIGKILL)
                     glider.wait()
-            if save:
-                output.seek(0)
-                self._trace(pid, output.read(LONGEST_TRACE))
+            output.seek(0)
+            return output.read(LONGEST_TRACE)
+
+    @property
+    def _tracedir(self) -> str | None:
+        """Where traces go, if they are saved."""
+        return self._plan.tracedir if self._plan.save_trace_output else None
+
+    def _written(self) -> bytes:
+        """What the server wrote about its stacks so far."""
+        if self._stacks is None:
+            return b""
+        return os.pread(self._stacks.fileno(), LONGEST_TRACE, 0)
 
     def _keep_stacks(self, pid: int) -> None:
         """Keep what the server wrote about its stacks: its report, and what it wrote when it crashed or was aborted."""
-        stacks, self._stacks = self._stacks, None
-        if stacks is None:
-            return
-        with stacks:
-            stacks.seek(0)
-            written = stacks.read(LONGEST_TRACE)
-        if not written:
-            return
-        if self._plan.tracedir:
-            self._trace(pid, written)
-        else:
+        written = self._written()
+        if self._stacks is not None:
+            self._stacks.close()
+            self._stacks = None
+        if written and self._tracedir:
+            self._trace(self._tracedir, pid, written)
+        elif written:
             log.error.log(written)
 
-    def _trace(self, pid: int, text: bytes) -> None:
-        path = Path(self._plan.tracedir or ".") / f"{self._name}.{pid}.trc"
+    def _trace(self, directory: str, pid: int, text: bytes) -> None:
+        path = Path(directory) / f"{self._name}.{pid}.trc"
         try:
             with path.open("ab") as file:
                 file.write(text)
@@ -325,3 +367,11 @@ class Monitor:
             log.error.log(f"[WATCHDOG] trace {path}: {failure.strerror}\n")
             return
         log.error.log(f"[WATCHDOG] trace in {path}\n")
+
+
+def _ended(pid: int) -> int | None:
+    """How the child *pid* ended, as :func:`os.waitstatus_to_exitcode` has it, or None; it keeps its place."""
+    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status

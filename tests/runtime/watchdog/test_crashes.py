@@ -1,0 +1,216 @@
+"""Servers that crash under the watchdog: what the glider finds of them, with real crashes of Lua programs."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the glider of these tests looks into /proc")
+
+PROGRAM = """
+local ffi = require("ffi")
+ffi.cdef [[ void abort(void); ]]
+function main()
+  io.stderr:write("started ", mtev.getpid(), "\\n")
+  if io.open("once") then return end
+  io.open("once", "w"):close()
+  mtev.sleep(0.01)
+  HOW
+end
+"""
+CRASHES = {
+    "abort": ("ffi.C.abort()", "crash", "SIGABRT"),
+    "a bad pointer in C": ("ffi.cast('char *', 16)[0] = 1", "crash", "SIGSEGV"),
+    "a signal from outside": ("mtev.sleep(1000)", "crash", "SIGBUS"),
+}
+GLIDER = """\
+#!/bin/sh
+exec >> {found} 2>&1
+echo "glided $*"
+grep ^State: /proc/$1/status
+echo "lines of maps: $(grep -c . /proc/$1/maps)"
+ls /proc/$1/task | sed 's/^/task /'
+echo "printed"
+{more}
+echo "over"
+"""
+
+
+class Monitors:
+    """Starts luamtev under its watchdog in a directory of the test's."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.found = directory / "found"
+        self.started: list[subprocess.Popen[str]] = []
+
+    def glider(self, more: str = "", text: str = GLIDER) -> Path:
+        path = self.directory / "glider"
+        path.write_text(text.format(found=self.found, more=more))
+        path.chmod(0o755)
+        return path
+
+    def start(self, how: str, watchdog: str = "", **environment: str) -> "subprocess.Popen[str]":
+        (self.directory / "main.lua").write_text(PROGRAM.replace("HOW", how))
+        command = [sys.executable, "-m", "luamtev"]
+        text = subprocess.run(
+            [*command, "-T", "main.lua"], cwd=self.directory, capture_output=True, text=True, check=True
+        ).stdout
+        (self.directory / "c.xml").write_text(text.replace("</cli>", f"<watchdog {watchdog}/></cli>"))
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("MTEV_")}
+        process = subprocess.Popen(
+            [*command, "-m", "-c", "c.xml", "main.lua"],
+            cwd=self.directory,
+            env=clean | environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def close(self) -> None:
+        for each in self.started:
+            if each.poll() is None:
+                each.terminate()
+            try:
+                each.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                each.kill()
+                each.communicate()
+
+
+@pytest.fixture
+def monitors(tmp_path: Path) -> Iterator[Monitors]:
+    made = Monitors(tmp_path)
+    yield made
+    made.close()
+
+
+def line(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
+    """The next line of stderr that matches."""
+    stderr: IO[str] | None = process.stderr
+    assert stderr is not None
+    seen = []
+    for text in stderr:
+        seen.append(text)
+        match = re.search(pattern, text)
+        if match:
+            return match
+    pytest.fail(f"no line {pattern!r} in {''.join(seen)}")
+
+
+def started(process: "subprocess.Popen[str]") -> int:
+    return int(line(process, r"^started (\d+)")[1])
+
+
+@pytest.mark.parametrize("name", CRASHES)
+def test_the_glider_sees_a_crash_with_its_memory_and_threads(monitors: Monitors, name: str) -> None:
+    how, reason, ended = CRASHES[name]
+    monitor = monitors.start(how, f'glider="{monitors.glider()}" tracedir="{monitors.directory}"')
+    pid = started(monitor)
+    if "outside" in name:
+        os.kill(pid, signal.SIGBUS)
+    thread = line(monitor, rf"^\[WATCHDOG\] cli {pid} crashed in thread (\d+) and is looked at\.$")[1]
+    line(monitor, rf"^\[WATCHDOG\] cli {pid} ended with {ended} and is restarted\.$")
+    assert started(monitor) != pid
+    found = monitors.found.read_text().splitlines()
+    assert found[:2] == [f"glided {pid} {reason}", "State:\tT (stopped)"]
+    assert int(found[2].removeprefix("lines of maps: ")) > 50
+    assert f"task {thread}" in found
+    assert f"task {pid}" in found
+    assert found[-1] == "over"
+    trace = (monitors.directory / f"cli.{pid}.trc").read_text()
+    assert "Fatal Python error: " in trace
+
+
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not here")
+def test_a_debugger_attaches_to_a_crash_and_finds_where_it_happened(monitors: Monitors) -> None:
+    glider = monitors.glider('gdb -p $1 -batch -ex "thread apply all backtrace" 2>&1')
+    monitor = monitors.start("ffi.C.abort()", f'glider="{glider}"')
+    pid = started(monitor)
+    line(monitor, rf"cli {pid} ended with SIGABRT and is restarted")
+    stacks = monitors.found.read_text()
+    assert re.search(r"signal handler called.*\babort\b", stacks, re.DOTALL), stacks
+
+
+def test_a_server_that_somebody_killed_still_has_its_place_among_the_processes(monitors: Monitors) -> None:
+    monitor = monitors.start("mtev.sleep(1000)", f'glider="{monitors.glider()}"')
+    pid = started(monitor)
+    os.kill(pid, signal.SIGKILL)
+    line(monitor, rf"^\[WATCHDOG\] cli {pid} ended with SIGKILL and is restarted\.$")
+    assert monitors.found.read_text().splitlines()[:2] == [f"glided {pid} unknown", "State:\tZ (zombie)"]
+    started(monitor)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_hang_is_looked_at_once_and_ends_by_its_abort(monitors: Monitors) -> None:
+    monitor = monitors.start("while true do end", f'glider="{monitors.glider()}"', MTEV_WATCHDOG_TIMEOUT="1")
+    pid = started(monitor)
+    line(monitor, rf"cli {pid}: no heartbeat of e:default/0")
+    line(monitor, "Fatal Python error: Aborted")
+    line(monitor, rf"^\[WATCHDOG\] cli {pid} ended with SIGABRT and is restarted\.$")
+    found = monitors.found.read_text()
+    assert found.startswith(f"glided {pid} watchdog\n")
+    assert found.count("glided") == 1
+
+
+@pytest.mark.parametrize("tracedir", [True, False])
+def test_without_saved_traces_none_is_written_and_the_stacks_go_to_the_log(monitors: Monitors, tracedir: bool) -> None:
+    where = f'tracedir="{monitors.directory}"' if tracedir else ""
+    watchdog = f'glider="{monitors.glider()}" save_trace_output="false" {where}'
+    monitor = monitors.start("ffi.C.abort()", watchdog)
+    pid = started(monitor)
+    line(monitor, "Fatal Python error: Aborted")
+    line(monitor, rf"cli {pid} ended with SIGABRT and is restarted")
+    assert monitors.found.read_text().startswith(f"glided {pid} crash\n")
+    assert not list(monitors.directory.glob("*.trc"))
+
+
+def test_a_glider_that_takes_its_time_keeps_no_signal_waiting(monitors: Monitors) -> None:
+    monitor = monitors.start("ffi.C.abort()", f'glider="{monitors.glider("sleep 1000")}"')
+    pid = started(monitor)
+    line(monitor, rf"cli {pid} crashed in thread")
+    await_text(monitors.found, "printed")
+    monitor.terminate()
+    line(monitor, r"glider .* is still running and is ended")
+    assert monitor.wait(30) == 128 + signal.SIGABRT
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def await_text(path: Path, text: str) -> None:
+    done: Callable[[], bool] = lambda: path.exists() and text in path.read_text()  # noqa: E731
+    while not done():
+        time.sleep(0.01)
+
+
+LOOK = """\
+#!/bin/sh
+echo "looked at $*" >> {found}
+{more}
+"""
+
+
+def test_the_program_for_crashes_is_run_by_the_monitor_too(monitors: Monitors) -> None:
+    look = monitors.glider(text=LOOK)
+    monitor = monitors.start("ffi.C.abort()", MTEV_DIAGNOSE_CRASH=str(look))
+    pid = started(monitor)
+    thread = line(monitor, rf"cli {pid} crashed in thread (\d+)")[1]
+    line(monitor, rf"cli {pid} ended with SIGABRT and is restarted")
+    assert monitors.found.read_text() == f"looked at {thread} {pid}\n"
+
+
+def test_crashes_are_left_alone_where_the_environment_says_so(monitors: Monitors) -> None:
+    monitor = monitors.start("ffi.C.abort()", f'glider="{monitors.glider()}"', MTEV_DIAGNOSE_CRASH="0")
+    pid = started(monitor)
+    stderr = line(monitor, rf"^(.*) cli {pid} ended with SIGABRT and is restarted\.$")
+    assert stderr[1] == "[WATCHDOG]"
+    assert monitors.found.read_text().splitlines()[:2] == [f"glided {pid} crash", "State:\tZ (zombie)"]
