@@ -3,6 +3,7 @@
 A room registers here once it has something to do then, so nobody asks which rooms were ever entered.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,18 @@ _at_start: list[Callable[[], object]] = []
 _at_reload: list[Callable[[Any], object]] = []
 _at_stop: list[Callable[[], object]] = []
 _at_exit: list[Callable[[], object]] = []
+_terminate: Callable[[int], object] = os._exit
+
+
+def set_terminate(function: Callable[[int], object]) -> None:
+    """Have *function* be what ends the process for :func:`terminate`."""
+    global _terminate
+    _terminate = function
+
+
+def terminate(status: int) -> None:
+    """End the process with *status*, once everything logged is written.  From any thread, and any room."""
+    _terminate(status)
 
 
 def on_start(function: Callable[[], object]) -> None:

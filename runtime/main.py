@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType, ModuleType
 from typing import NoReturn
 
-from runtime import conf, crash, daemon, eventer, lifecycle, log, memory, modules, services, stacks
+from runtime import conf, console, crash, daemon, eventer, lifecycle, log, memory, modules, services, stacks
 from runtime.conf import logs
 
 EXIT_CONFIGURATION = 2
@@ -68,6 +68,8 @@ def run(
     Raises :exc:`runtime.conf.ConfError`, :exc:`runtime.eventer.EventerError`, :exc:`runtime.modules.ModuleError`,
     :exc:`runtime.daemon.LockError` or :exc:`SecurityError` for what cannot be brought up.  Manual: mtev_main."""
     conf.set_current(configuration)
+    console.init(configuration.root_name)
+    lifecycle.set_terminate(terminate)
     logs.configure(configuration, later=True)
     for name in enable_logs:
         stream = log.stream_find(name)

@@ -44,14 +44,15 @@ def open_listeners(configuration: Conf) -> None:
 
 
 def _listen(configuration: Conf) -> None:
-    from runtime import http, net, ops
+    from runtime import console, http, net, ops
 
     ops.mount()
     for target in _mounting:
         module, _, function = target.partition(":")
         getattr(importlib.import_module(module), function)()
     http.configure(configuration)
-    net.listen(configuration)
+    console.mount(net.listen(configuration))
+
 
     def accept() -> None:
         try:

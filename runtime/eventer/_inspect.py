@@ -85,10 +85,9 @@ def describe_socket(event: Event) -> Row:
         "fd": event.fd,
         "mask": event.mask,
         "impl": event.opset.name if event.opset is not None else "POSIX",
-        "eventer_pool": current().pool.name,
         "local": local,
         "remote": remote,
-    }
+    } | _whose(event)
 
 
 def describe_timer(event: Event) -> Row:
@@ -96,7 +95,19 @@ def describe_timer(event: Event) -> Row:
     return {
         "callback": name_for_callback(event.callback, event),
         "whence": int(event.whence * 1000),
-        "eventer_pool": current().pool.name,
+    } | _whose(event)
+
+
+def place_of(here: LoopThread) -> Row:
+    """What a row says of the loop thread it comes from."""
+    return {"eventer_pool": here.pool.name, "thread": here.name, "thread_id": threading.get_ident()}
+
+
+def _whose(event: Event) -> Row:
+    closure = event.closure
+    return place_of(current()) | {
+        "event": f"{id(event):#x}",
+        "closure": "(nil)" if closure is None else f"{id(closure):#x}",
     }
 
 
@@ -151,7 +162,12 @@ class _Gathering:
             def note(event: Event, rows: list[Row] = rows) -> None:
                 rows.append(describe(event))
 
-            if not thread.post(_walk, thread, mask, note, self._came):
+            def came(thread: LoopThread, rows: list[Row] = rows) -> None:
+                for others in list(thread.others):
+                    rows += thread.guarded(others, mask) or ()
+                self._came(thread)
+
+            if not thread.post(_walk, thread, mask, note, came):
                 self._came(thread)
         if not threads:
             self.end()

@@ -5,11 +5,13 @@ call; it is guarded so that a failure is logged with the callback's name and the
 """
 
 import os
+import sys
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -25,6 +27,8 @@ from ._errors import EventerError, NotOnLoop
 if TYPE_CHECKING:
     from ._backq import BackQueue
     from ._pools import Pool
+
+KERNEL_NAME = 15  # bytes of a thread's name that the kernel keeps, for top and gdb to show
 
 STACK_SIZE = 16 << 20  # bytes; the same everywhere, since some platforms give threads far less than the main one
 
@@ -74,6 +78,9 @@ class LoopThread:
         self._gate = threading.Lock()  # so that nothing slips into the inbox of a loop that has stopped
         self._woken = False
         self._accepting = False
+        self.others: list[Callable[[int], list[dict[str, Any]]]] = []
+        """Those who wait on this loop for more than events show, by a function: the rows of what they wait for, either
+        descriptors (a mask of ACTIVITY) or timers (TIMER), with the keys that those of events have."""
         self._at_stop: list[Callable[[], object]] = []
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -293,6 +300,11 @@ def start_thread(thread: threading.Thread) -> None:
             thread.start()
         finally:
             threading.stack_size(usual)
+    if sys.platform == "linux":
+        try:
+            Path(f"/proc/self/task/{thread.native_id}/comm").write_bytes(thread.name.encode()[:KERNEL_NAME])
+        except OSError:
+            pass  # it has ended already
 
 
 def prepare_threads(function: Callable[[], object] | None) -> None:

@@ -409,6 +409,11 @@ class LogStream:
             self._filters.clear()
             self._changed()
 
+    def detach(self) -> None:
+        """Have no stream pass lines on to this one."""
+        for inlet in tuple(self._inlets):
+            inlet.remove_outlet(self)
+
     def reset(self) -> None:
         """Make this a disabled stream without type, outlets and properties.  For when all streams are reset."""
         with graph_lock:

@@ -5,5 +5,6 @@ All of them are behind access control.
 
 from ._capa import capabilities
 from ._mount import mount
+from ._process import allocator_statistics
 
-__all__ = ["capabilities", "mount"]
+__all__ = ["allocator_statistics", "capabilities", "mount"]

@@ -16,6 +16,8 @@ from runtime.http import Request, Response
 from ._answer import answer
 
 _DISPATCH = "control_dispatch"
+LZ4F_VERSION = "100"
+"""The version of the frame format that lz4f is."""
 
 MTEV_VERSION = "2.7.11"
 """The libmtev whose behaviour this stack has."""
@@ -116,7 +118,11 @@ def _uname() -> dict[str, Any]:
 
 @functools.cache
 def _features() -> dict[str, str]:
-    found = {"python": platform.python_version(), "SSL": ssl.OPENSSL_VERSION}
+    found = {
+        "http_accept_encoding_gzip": zlib.ZLIB_RUNTIME_VERSION,
+        "http_accept_encoding_lz4f": LZ4F_VERSION,
+    }
+    found |= {"python": platform.python_version(), "SSL": ssl.OPENSSL_VERSION}
     for name in ("gevent", "lupa", "httptools", "h2", "wsproto"):
         if name in sys.modules or name == "gevent":
             found[name] = importlib.metadata.version(name)

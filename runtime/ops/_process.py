@@ -88,13 +88,19 @@ def _dump(mallctl: Any, response: Response) -> None:
 
 
 def _jemalloc_statistics() -> Any:
+    text = allocator_statistics("J")
+    return None if text is None else json.loads(text)
+
+
+def allocator_statistics(options: str) -> str | None:
+    """What jemalloc prints of itself with *options* (``malloc_stats_print``); None where it is not preloaded."""
     show = _symbol("malloc_stats_print")
     if show is None:
         return None
     pieces: list[bytes] = []
     callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)(lambda _closure, text: pieces.append(text))
-    show(callback, None, b"J")
-    return json.loads(b"".join(pieces))
+    show(callback, None, options.encode())
+    return b"".join(pieces).decode("utf-8", "replace")
 
 
 def _symbol(name: str) -> Any:

@@ -1,0 +1,14 @@
+"""The commands every console has, a file a first word.  Manual: Console.
+
+Each file has ``install(registry)``.
+"""
+
+from runtime.console._grammar import Registry
+
+from . import configure, general, log, mtev, process, show
+
+
+def install(registry: Registry) -> None:
+    """Enter them all."""
+    for each in (general, show, log, mtev, configure, process):
+        each.install(registry)

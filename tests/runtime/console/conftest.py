@@ -1,0 +1,136 @@
+"""The program with consoles, and a client that speaks to it byte by byte."""
+
+import json
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("program.py")
+RECORDED = Path(__file__).parents[2] / "data" / "console"
+
+
+class Program:
+    """The server; ``plain``, ``telnet`` and ``web`` are its ports."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+        self.plain, self.telnet, self.web = (each.getsockname()[1] for each in sockets)
+        for each in sockets:
+            each.close()
+        self.errors_path = directory / "errors"
+        ports = [str(each) for each in (self.plain, self.telnet, self.web)]
+        with self.errors_path.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, str(PROGRAM), str(directory), *ports],
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+            )
+        deadline = time.monotonic() + 30
+        while "started" not in self.errors():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.errors()
+            time.sleep(0.02)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.web), 5).close()
+                return
+            except ConnectionError:
+                assert time.monotonic() < deadline, self.errors()
+                time.sleep(0.02)
+
+    def errors(self) -> str:
+        return self.errors_path.read_text()
+
+    def client(self, port: int | None = None) -> "Client":
+        return Client(self.plain if port is None else port)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class Client:
+    """A connection to a console."""
+
+    def __init__(self, port: int) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), 20)
+        self.closed = False
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def until(self, end: bytes, timeout: float = 20) -> bytes:
+        """All bytes up to *end*, or up to the end of the connection."""
+        deadline, got = time.monotonic() + timeout, b""
+        while not got.endswith(end):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+                pytest.fail(f"expected {end!r} at the end of {got[-2000:]!r}")
+            data = self.sock.recv(1 << 16)
+            if not data:
+                self.closed = True
+                break
+            got += data
+        return got
+
+    def matching(self, pattern: re.Pattern[bytes], timeout: float = 20) -> bytes:
+        """The bytes received until all of them match *pattern*, or until nothing more comes."""
+        deadline, got = time.monotonic() + timeout, b""
+        while not pattern.fullmatch(got):
+            left = min(deadline - time.monotonic(), 3.0)
+            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+                break
+            data = self.sock.recv(1 << 16)
+            if not data:
+                self.closed = True
+                break
+            got += data
+        return got
+
+    def quiet(self, seconds: float = 0.2) -> bytes:
+        """What comes until nothing more does."""
+        got = b""
+        while select.select([self.sock], [], [], seconds)[0]:
+            data = self.sock.recv(1 << 16)
+            if not data:
+                self.closed = True
+                break
+            got += data
+        return got
+
+    def ask(self, line: str, prompt: bytes = b"example1# ") -> str:
+        """What is shown for *line*, without its echo and the prompt behind."""
+        self.send(line.encode() + b"\r")
+        got = self.until(prompt)
+        echo = line.encode() + b"\r\n"
+        assert got.startswith(echo), got
+        return got[len(echo) : -len(prompt)].decode()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    made = Program(tmp_path)
+    yield made
+    made.close()
+
+
+def recorded(name: str) -> list[tuple[str, bytes]]:
+    """The steps of a recording: ``>`` or ``<`` or what else there is, and bytes."""
+    steps: list[Any] = json.loads((RECORDED / f"{name}.json").read_text())
+    return [
+        (
+            direction[0] if direction[0] in "<>" else direction,
+            bytes.fromhex(text) if "hex" in direction else text.encode(),
+        )
+        for direction, text in steps
+    ]
