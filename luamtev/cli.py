@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from luamtev import modules, state
-from runtime import conf, log
+from runtime import conf, console, lifecycle, log
 from runtime import main as stack
 
 USAGE = """\
@@ -34,7 +34,7 @@ usage: luamtev [-i] [-c conf] [-L path] [-C cpath] [-M dir] [-d] [-m[-m]] [-n th
   -u user     take on this user once logs are open
   -g group    take on this group
   -T          print the configuration and exit
-  -i          interactive use: not available in this release
+  -i          a console on the terminal, or for lines piped in: show version, lua_general, and so on
   -h          print this help
 
 Options end at the file name: what follows is for the script.
@@ -57,6 +57,7 @@ class Arguments:
     modules_directory: str | None = None
     debug: bool = False
     threads: int = 1
+    interactive: bool = False
     managed: int = 0
     logs: list[str] = field(default_factory=list)
     function: str = "main"
@@ -98,6 +99,8 @@ def run(arguments: Arguments, configuration: conf.Conf) -> int:
     _open_standard_descriptors()
     log.new_stream("stdout", type="file", fd=1)
     state.host = state.Host(arg=arguments.script, print_stream="stdout")
+    if arguments.interactive:
+        lifecycle.on_start(console.start_on_terminal)
     return stack.run(
         configuration,
         foreground=(1, 2, 0)[min(arguments.managed, 2)],
@@ -126,7 +129,7 @@ def parse(argv: list[str]) -> Arguments:
     for option, value in options:
         match option:
             case "-i":
-                raise UsageError("-i: interactive use is not available in this release")
+                arguments.interactive = True
             case "-m":
                 arguments.managed += 1
             case "-c":

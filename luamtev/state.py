@@ -31,6 +31,7 @@ from luamtev.api import (
     log,
     pcre,
     process,
+    repl,
     shared,
     sockets,
     system,
@@ -64,6 +65,7 @@ FAMILIES = (
     hooks,
     pcre,
     process,
+    repl,
     shared,
     sockets,
     system,
@@ -187,6 +189,7 @@ class State:
             raise StateError(_message(failure)) from None
         _states.append(self)
         stacks.register(report)
+        self.thread.others.append(self._waits)
 
     def call(self, module: str, function: str) -> None:
         """Require *module* and run its *function* as a coroutine, up to its first suspension.
@@ -218,6 +221,14 @@ class State:
     def tell_engine(self, entry: str, *args: Any) -> tuple[Any, ...] | None:
         """Call *entry* of the engine that serves HTTP/1; what it returns, None when it failed."""
         return self._within(f"http1_{entry}", *args)
+
+    def type_line(self, session: int, line: bytes) -> None:
+        """Run *line* that a person typed; listener *session* of :mod:`luamtev.api.repl` is told what comes of it."""
+        self._within("repl", b"line", session, line)
+
+    def type_no_more(self, session: int) -> None:
+        """Forget what *session* has typed and runs."""
+        self._within("repl", b"drop", session)
 
     def can_enter(self) -> bool:
         """Whether Lua may be entered here and now.  From any thread."""
@@ -257,6 +268,7 @@ class State:
             raise bridge.NotOnHub("a Lua state cannot be closed from inside")
         if self in _states:
             _states.remove(self)
+            self.thread.others.remove(self._waits)
         for watcher in (self._timer, self._watcher, self._recovery):
             if watcher is not None:
                 watcher.stop()
@@ -277,6 +289,7 @@ class State:
             "load_failed": self._load_failed,
             "ticket_cancel": self._ticket_cancel,
             "library_exists": lambda name: name.decode() in _libraries(),
+            "slow_coroutine": self._slow_coroutine,
         }
         for family in FAMILIES:
             functions |= family.functions(self)
@@ -289,7 +302,7 @@ class State:
         load = border.load(_LOADER, "luamtev/loader.lua")
         load_library = load(border.table(_libraries()))
         entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
-        names = ["pump", "wake", "call", "inspect", "hook", "recover"]
+        names = ["pump", "wake", "call", "inspect", "hook", "recover", "repl"]
         if self.exchanges is not None:
             names += ["serve", "socket", "protocols"]
         if entries[b"http1_open"] is not None:
@@ -320,6 +333,8 @@ class State:
             "jit_opt": int(jit_opt) if jit_opt.isdecimal() and int(jit_opt) > 0 else None,
             "raised": bridge.RAISED,
             "print_stream": host.print_stream,
+            "slow_byte": self.thread.slow.slot,
+            "slow_threshold": eventer.settings().loop_threshold,
             "loop_concurrency": eventer.loop_concurrency(),
             "arg": [os.fsencode(each) for each in host.arg],
             "env": dict(os.environb),
@@ -406,6 +421,18 @@ class State:
         pending = self.tickets.pop(ticket, None)
         if pending is not None:
             pending.cancel()
+
+    def _slow_coroutine(self, place: bytes | None, seconds: float) -> None:
+        where = "" if place is None else f" at {place.decode('utf-8', 'replace')}"
+        self.thread.took(f"lua coroutine of {self.options.name or 'a state'}{where}", seconds)
+
+    def _waits(self, mask: int) -> "list[eventer.Row]":
+        """What coroutines wait for, as rows for those who look at the loops."""
+        from luamtev.waits import deadlines, descriptors  # for those who look
+
+        if self._border is None or self.busy:
+            return []
+        return deadlines(self) if mask & eventer.TIMER else descriptors(self)
 
     def fail(self, report: bytes) -> None:
         """An error nobody caught: into the log, and with tragedy_terminates the end of the process."""

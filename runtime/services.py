@@ -53,7 +53,6 @@ def _listen(configuration: Conf) -> None:
     http.configure(configuration)
     console.mount(net.listen(configuration))
 
-
     def accept() -> None:
         try:
             net.start()

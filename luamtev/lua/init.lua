@@ -101,7 +101,7 @@ local function call(module_name, function_name)
 end
 
 local observer = load_library("stacks", home)
-local inspect -- few states are ever asked
+local inspect, repl -- few states are ever asked
 
 local entries = {
   pump = kernel.pump,
@@ -112,6 +112,10 @@ local entries = {
   inspect = function(...)
     inspect = inspect or load_library("inspect", home)
     return kernel.answer(inspect, ...)
+  end,
+  repl = function(what, ...)
+    repl = repl or load_library("repl", home)
+    return kernel.start(repl[what], ...)
   end,
   reactor_fd = reactor.fd,
   observer = observer,

@@ -13,7 +13,7 @@
 -- The kernel never blocks and knows nothing of descriptors: the reactor joins in through kernel.poll.
 --
 -- A task is a table of four fields and no more (LuaJIT sizes it for four): co, the coroutine; pos, its place in the
--- deadline heap or 0; hold and key, the registry entry it waits in or false.
+-- deadline heap or 0; hold and key, the registry entry it waits in or false; and, in its array part, when it was spawned.
 
 local border, settings = ...
 
@@ -30,6 +30,7 @@ int luamtev_clock_gettime(int clock, luamtev_timespec *t) __asm__("clock_gettime
 ]]
 local C = ffi.C
 local CLOCK_MONOTONIC = ffi.os == "OSX" and 6 or 1
+local CLOCK_THREAD_CPUTIME = ffi.os == "OSX" and 16 or 3
 local timespec = ffi.new("luamtev_timespec")
 
 local SLICE = 0.001 -- seconds of turns before the event loop gets a look at everything else
@@ -56,6 +57,11 @@ local heap_at, heap_task, heap_count = {}, {}, 0
 local slice_end, breaths = 0, 0 -- the end is false where nobody has looked at the clock yet
 local visits = 0
 local answering = false -- the coroutine of a function for whose result somebody outside waits
+local looked_at = 0 -- what the clock said when the event loop, or somebody else, came in last
+local measuring = false -- whether each run is timed: somebody looks at CPU time, or wants slow coroutines logged
+local spent, spent_until, inner = false, 0, 0 -- CPU seconds by coroutine, until when they are counted; those of nested runs
+local slow_byte, slow_threshold = settings.slow_byte, settings.slow_threshold -- of the log of slow callbacks
+local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
 local collection_due = false -- or "step", or "full"
 local next_full_collection = 0 -- not before then
 local gc_full, gc_step = settings.gc_full, settings.gc_step
@@ -65,6 +71,18 @@ local function monotonic()
   return tonumber(timespec.sec) + tonumber(timespec.nsec) * 1e-9
 end
 kernel.monotonic = monotonic
+
+local function cpu_time()
+  C.luamtev_clock_gettime(CLOCK_THREAD_CPUTIME, timespec)
+  return tonumber(timespec.sec) + tonumber(timespec.nsec) * 1e-9
+end
+
+-- The event loop, or somebody else, comes in: whether to time what runs now.
+local function look(now)
+  looked_at = now
+  if spent and now > spent_until then spent = false end
+  measuring = spent ~= false or (slow_threshold and enabled[slow_byte] ~= 0) or false
+end
 
 -- Deadlines ---------------------------------------------------------------------------------------------------------
 
@@ -151,11 +169,25 @@ end
 
 local begin_visit -- set where Lua can be interrupted
 
+local function timed(task, previous, outside, began, around, ...)
+  local took = cpu_time() - began
+  local own = took - inner
+  inner = around + took
+  if spent then spent[task.co] = (spent[task.co] or 0) + own end
+  if slow_threshold and own >= slow_threshold and enabled[slow_byte] ~= 0 then border.slow_coroutine(kernel.place(task.co), own) end
+  return ended(task, previous, outside, ...)
+end
+
 local function run(task, ...)
   if depth == 0 and begin_visit then begin_visit() end
   if depth >= STACK_DEPTH then error("C stack overflow", 0) end
   local previous, outside = current, confined
   current, depth, confined = task, depth + 1, false
+  if measuring then
+    local around = inner
+    inner = 0
+    return timed(task, previous, outside, cpu_time(), around, raw_resume(task.co, ...))
+  end
   return ended(task, previous, outside, raw_resume(task.co, ...))
 end
 
@@ -298,6 +330,7 @@ function kernel.pump()
   local now = monotonic()
   local stop = now + SLICE
   slice_end = stop
+  look(now)
   repeat
     if heap_count > 0 then expire(now) end
     kernel.poll()
@@ -322,6 +355,7 @@ function kernel.wake(ticket, ...)
   if task then
     release(task)
     slice_end = false
+    look(monotonic())
     run(task, ...)
     if gave_way_count > 0 then catch_up() end
     kernel.settle()
@@ -333,6 +367,7 @@ end
 -- Entry for the rest of the process: runs f(...) as a task of its own.  Returns delay().
 function kernel.start(f, ...)
   slice_end = false
+  look(monotonic())
   kernel.spawn(f, ...)
   kernel.settle()
   count_visit()
@@ -371,7 +406,7 @@ function kernel.spawn(f, ...)
     error("bad argument #1 to 'coroutine_spawn' (function expected, got " .. type(f) .. ")", 2)
   end
   local co = create(f)
-  local task = { co = co, pos = 0, hold = false, key = false }
+  local task = { looked_at, co = co, pos = 0, hold = false, key = false }
   tasks[co] = task
   switch(task, ...)
 end
@@ -384,6 +419,37 @@ function kernel.visits() return visits end
 
 -- The coroutine that runs outside all tasks, or false.
 function kernel.answering() return answering end
+
+local registry_names = {} -- registry -> what a task in it waits for
+
+-- For those whose registries tasks are parked in: has *registry* called *name*.
+function kernel.name_registry(registry, name) registry_names[registry] = name end
+registry_names[waiters], registry_names[tickets] = "waitfor", "ticket"
+
+-- What *task* waits for: a word (of its registry, or running, sleep, turn), the key there, and seconds until a deadline.
+function kernel.awaits(task)
+  local left = task.pos > 0 and heap_at[task.pos] - monotonic() or nil
+  if task == current then return "running", nil, left end
+  if task.hold then return registry_names[task.hold] or "event", task.key, left end
+  return left and "sleep" or "turn", nil, left
+end
+
+-- Seconds since *task* was spawned, and of CPU it has used since somebody began to look; looking goes on for a minute.
+function kernel.ages(task)
+  local now = monotonic()
+  if not spent then spent = setmetatable({}, { __mode = "k" }) end
+  spent_until = now + 60
+  return now - task[1], spent[task.co] or 0
+end
+
+-- Where a coroutine is in its user's code, as file:line; nil where it is in none.
+function kernel.place(co)
+  for level = 0, 40 do
+    local info = debug.getinfo(co, level, "Sl")
+    if not info then return nil end
+    if info.what ~= "C" and info.source:sub(1, 9) ~= "@luamtev/" then return info.short_src .. ":" .. info.currentline end
+  end
+end
 
 -- The task of a coroutine that was spawned and has not ended, or nil.
 function kernel.task_of(co) return tasks[co] end

@@ -45,6 +45,8 @@ if ep < 0 then error("epoll_create1: " .. ffi.string(C.luamtev_strerror(ffi.errn
 
 local known, known_count = {}, 0 -- descriptors registered with epoll
 local readers, writers = {}, {} -- kernel registries: fd -> task
+kernel.name_registry(readers, "readable")
+kernel.name_registry(writers, "writable")
 local quiet = {}
 local attended = {} -- descriptors of connections without a task, and what is told of their events
 local ended = {} -- descriptors whose peer has gone: they are never quiet, for that news comes once

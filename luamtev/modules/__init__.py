@@ -1,6 +1,6 @@
 """The loadable modules that run Lua.  In a configuration their image is ``lua_mtev``."""
 
-from runtime import modules, services
+from runtime import console, modules, services
 
 IMAGE = "lua_mtev"
 
@@ -11,3 +11,4 @@ def register() -> None:
     modules.register(IMAGE, "lua_web", "luamtev.modules.lua_web:LuaWeb")
     modules.register_loader("lua", "luamtev.modules.loader:LuaLoader")
     services.register("luamtev.modules.lua_ops:mount")
+    console.register_later("luamtev.modules.lua_console:install")

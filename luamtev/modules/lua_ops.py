@@ -1,74 +1,59 @@
 """``/module/lua/state.json`` and ``/module/lua/xcall.json``: what the Lua states of the process say of themselves."""
 
 import json
-import threading
-from collections.abc import Callable
 from typing import Any
 
-from luamtev import state
-from runtime import eventer, http
+from luamtev import asking
+from luamtev.state import State, states
+from runtime import http
 from runtime.http import Request, Response
-
-TIMEOUT = 5.0
-"""Seconds after which a state that does not answer is shown as busy."""
 
 
 def mount() -> None:
-    """Mount both endpoints, behind access control."""
+    """Mount the endpoints, behind access control."""
     http.mount("GET", "/module/lua/", r"^state\.json$", _states)
     http.mount("GET", "/module/lua/", r"^xcall\.json$", _xcall)
 
 
-def _states(_request: Request, response: Response) -> None:
-    _ask_all(response, b"state")
+def _states(request: Request, response: Response) -> None:
+    _ask_all(request, response, b"state")
 
 
 def _xcall(request: Request, response: Response) -> None:
     query = {
         key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in request.querystring().items()
     }
-    _ask_all(response, b"xcall", json.dumps(query).encode())
+    _ask_all(request, response, b"xcall", json.dumps(query).encode())
 
 
-def _ask_all(response: Response, *question: bytes) -> None:
+def _ask_all(request: Request, response: Response, *question: bytes) -> None:
     """Ask every state on its own thread, and answer when the last has, or when time is up."""
-    states = state.states()
-    found: dict[state.State, Any] = {each: {"error": f"busy for {TIMEOUT:g} s"} for each in states}
-    missing = set(states)
-    lock = threading.Lock()
+    given = request.querystring("timeout")
+    timeout = int(given) / 1000 if given is not None and given.isdigit() and len(given) < 7 else asking.TIMEOUT
+    pool = request.querystring("loop")
+    asked = [each for each in states() if pool is None or each.thread.pool.name.encode() == pool]
 
-    def answer(*_: object) -> None:
-        with lock:
-            document: dict[str, dict[str, Any]] = {}
-            for each, said in found.items():
-                document.setdefault(each.options.name, {})[each.thread.name] = said
+    def answer(found: dict[State, Any]) -> None:
+        document: dict[str, dict[str, Any]] = {}
+        for each, said in found.items():
+            document.setdefault(each.options.name, {})[each.thread.name] = _with_tickets(each, said)
         if not response.complete:
             response.header("Content-Type", "application/json")
             response.write(json.dumps(document).encode() + b"\n")
             response.flush_end()
 
-    def ask(one: state.State) -> None:
-        said = one.inspect(*question)
-        with lock:
-            found[one] = said
-            missing.discard(one)
-            over = not missing
-        if over:
-            response.resume(answer)
-
-    for each in states:
-        each.thread.post(_later(ask, each))
-    if states:
-        eventer.add_in(answer, None, TIMEOUT)
-    else:
-        answer()
+    asking.ask(asked, lambda found: response.resume(answer, found), *question, timeout=timeout)
 
 
-def _later(function: Callable[[state.State], object], one: state.State) -> Callable[[], object]:
-    def run() -> None:
-        if one.busy:
-            one.thread.soon(run)
-        else:
-            function(one)
-
-    return run
+def _with_tickets(state: State, said: Any) -> Any:
+    """What *state* said, with a word for the work that a coroutine waits for."""
+    coroutines = said.get("coroutines") if isinstance(said, dict) else None
+    if isinstance(coroutines, list):
+        for each in coroutines:
+            ticket = each.pop("ticket", None)
+            pending = None if ticket is None else state.tickets.get(int(ticket))
+            if pending is not None:
+                each["awaits"] = each["awaits"].replace(f"ticket {ticket:g}", type(pending).__name__, 1)
+    elif isinstance(coroutines, dict):
+        said["coroutines"] = []  # Lua's empty table
+    return said

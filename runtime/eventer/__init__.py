@@ -75,7 +75,16 @@ if TYPE_CHECKING:
     )
     from ._backq import BackQueue
     from ._contexts import ContextOps, get_context, register_context, set_context
-    from ._inspect import allocations, find_fd, foreach_fdevent, foreach_timedevent, remove_fd, sockets, timers
+    from ._inspect import (
+        addresses,
+        allocations,
+        find_fd,
+        foreach_fdevent,
+        foreach_timedevent,
+        remove_fd,
+        sockets,
+        timers,
+    )
     from ._job import Job
     from ._job import inflight as jobq_inflight
     from ._jobq import JobQueue
@@ -101,6 +110,7 @@ _LAZY = {
     "JobQueue": "_jobq",
     "Opset": "_opset",
     "Outcome": "_asynch",
+    "Row": "_inspect",
     "Slice": "_slices",
     "TlsOpset": "_opset",
     "Pulse": "_pulse",
@@ -122,6 +132,7 @@ _LAZY = {
     "after_posted": "_pulse",
     "alloc_asynch": "_asynch",
     "alloc_asynch_timeout": "_asynch",
+    "addresses": "_inspect",
     "allocations": "_inspect",
     "close": "_opset",
     "find_fd": "_inspect",
@@ -188,6 +199,7 @@ __all__ = [
     "Opset",
     "Outcome",
     "Pool",
+    "Row",
     "Slice",
     "TlsOpset",
     "accept",
@@ -209,6 +221,7 @@ __all__ = [
     "add_at",
     "add_in",
     "add_timer_next_opportunity",
+    "addresses",
     "alloc_asynch",
     "alloc_asynch_timeout",
     "alloc_copy",

@@ -12,7 +12,7 @@ from copy import copy
 from typing import Any
 
 from . import _pools
-from ._callbacks import name_for_callback
+from ._callbacks import name_callback, name_for_callback
 from ._errors import EventerError
 from ._event import ACTIVITY, TIMER, Event, allocated
 from ._events import add_in, remove
@@ -22,7 +22,19 @@ from ._thread import LoopThread, current, is_loop_thread
 TIMEOUT = 5.0
 """Seconds after which a loop thread that does not answer is left out."""
 
-Row = dict[str, Any]
+Address = dict[str, Any]
+
+
+class Row(dict[str, Any]):
+    """What is told of one event, or of what else waits on this loop thread, by name.
+
+    Attributes, for the console: ``thread``, its loop thread; ``event`` and ``closure``, addresses as text."""
+
+    def __init__(self, told: dict[str, Any], event: str, closure: str) -> None:
+        self.thread = current()
+        super().__init__(told, eventer_pool=self.thread.pool.name)
+        self.event = event
+        self.closure = closure
 
 
 def sockets(done: Callable[[list[Row]], object] | None = None) -> list[Row]:
@@ -77,38 +89,31 @@ def allocations() -> dict[str, int]:
     return {"current": current_events, "total": next(copy(allocated))}
 
 
+def _row(told: dict[str, Any], event: Event) -> Row:
+    closure = event.closure
+    return Row(told, f"{id(event):#x}", "(nil)" if closure is None else f"{id(closure):#x}")
+
+
 def describe_socket(event: Event) -> Row:
     """A row of :func:`sockets`; on the thread of *event*."""
-    local, remote = _addresses(event.fd)
-    return {
+    local, remote = addresses(event.fd)
+    told = {
         "callback": name_for_callback(event.callback, event),
         "fd": event.fd,
         "mask": event.mask,
         "impl": event.opset.name if event.opset is not None else "POSIX",
         "local": local,
         "remote": remote,
-    } | _whose(event)
+    }
+    return _row(told, event)
 
 
 def describe_timer(event: Event) -> Row:
     """A row of :func:`timers`; on the thread of *event*."""
-    return {
-        "callback": name_for_callback(event.callback, event),
-        "whence": int(event.whence * 1000),
-    } | _whose(event)
-
-
-def place_of(here: LoopThread) -> Row:
-    """What a row says of the loop thread it comes from."""
-    return {"eventer_pool": here.pool.name, "thread": here.name, "thread_id": threading.get_ident()}
-
-
-def _whose(event: Event) -> Row:
-    closure = event.closure
-    return place_of(current()) | {
-        "event": f"{id(event):#x}",
-        "closure": "(nil)" if closure is None else f"{id(closure):#x}",
-    }
+    return _row(
+        {"callback": name_for_callback(event.callback, event), "whence": int(event.whence * 1000)},
+        event,
+    )
 
 
 def _whence(row: Row) -> int:
@@ -155,7 +160,7 @@ class _Gathering:
         self._home = current() if is_loop_thread() else None
         self._parts: dict[LoopThread, list[Row]] = {thread: [] for thread in threads}
         self._missing = set(threads)
-        self._limit = None if self._home is None else add_in(lambda *_: self.end(), None, TIMEOUT)
+        self._limit = None if self._home is None else add_in(_time_is_up, self, TIMEOUT)
         for thread in threads:
             rows = self._parts[thread]
 
@@ -200,6 +205,13 @@ class _Gathering:
             self._home.post(lambda: self._done(self.rows()))
 
 
+def _time_is_up(_event: Event, _mask: int, gathering: _Gathering, _now: float) -> None:
+    gathering.end()
+
+
+name_callback("inspection", _time_is_up)
+
+
 def _walk(
     thread: LoopThread,
     mask: int,
@@ -221,7 +233,8 @@ def _walk(
         finished(thread)
 
 
-def _addresses(fd: int) -> tuple[Row | None, Row | None]:
+def addresses(fd: int) -> tuple[Address | None, Address | None]:
+    """The local and the remote address of descriptor *fd*: an address and a port each, None for what it has not."""
     try:
         sock = socket.socket(fileno=fd)
     except OSError:
@@ -232,7 +245,7 @@ def _addresses(fd: int) -> tuple[Row | None, Row | None]:
         sock.detach()
 
 
-def _address(ask: Callable[[], Any]) -> Row | None:
+def _address(ask: Callable[[], Any]) -> Address | None:
     try:
         found = ask()
     except OSError:

@@ -26,6 +26,7 @@ from ._errors import EventerError, NotOnLoop
 
 if TYPE_CHECKING:
     from ._backq import BackQueue
+    from ._inspect import Row
     from ._pools import Pool
 
 KERNEL_NAME = 15  # bytes of a thread's name that the kernel keeps, for top and gdb to show
@@ -78,7 +79,7 @@ class LoopThread:
         self._gate = threading.Lock()  # so that nothing slips into the inbox of a loop that has stopped
         self._woken = False
         self._accepting = False
-        self.others: list[Callable[[int], list[dict[str, Any]]]] = []
+        self.others: list[Callable[[int], list[Row]]] = []
         """Those who wait on this loop for more than events show, by a function: the rows of what they wait for, either
         descriptors (a mask of ACTIVITY) or timers (TIMER), with the keys that those of events have."""
         self._at_stop: list[Callable[[], object]] = []
@@ -89,6 +90,11 @@ class LoopThread:
 
     def __repr__(self) -> str:
         return f"<LoopThread {self.name}>"
+
+    @property
+    def ident(self) -> int:
+        """What the threading library knows the thread by, as debuggers do; 0 before it was started."""
+        return self._thread.ident or 0
 
     def start(self) -> None:
         """Start the thread and wait until its loop takes work.

@@ -1,7 +1,5 @@
 """``/eventer/…``: what is on the loops and in the job queues."""
 
-from typing import Any
-
 from runtime import eventer
 from runtime.http import Request, Response
 
@@ -10,12 +8,12 @@ from ._answer import answer
 
 def sockets(_request: Request, response: Response) -> None:
     """``GET /eventer/sockets.json``: every descriptor that an event waits for."""
-    eventer.sockets(lambda rows: answer(response, _shown(rows)))
+    eventer.sockets(lambda rows: answer(response, rows))
 
 
 def timers(_request: Request, response: Response) -> None:
     """``GET /eventer/timers.json``: every timer, the earliest first."""
-    eventer.timers(lambda rows: answer(response, _shown(rows)))
+    eventer.timers(lambda rows: answer(response, rows))
 
 
 def jobq(_request: Request, response: Response) -> None:
@@ -29,11 +27,3 @@ def memory(_request: Request, response: Response) -> None:
         eventer.allocations,
         back=lambda outcome: answer(response, {"eventer_t": outcome.value}),
     )
-
-
-_INTERNAL = {"thread_id", "event", "closure"}
-"""What only the console shows."""
-
-
-def _shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{key: value for key, value in row.items() if key not in _INTERNAL} for row in rows]

@@ -250,7 +250,6 @@ def test_help_is_usage_on_stdout_and_status_0(luamtev: Program) -> None:
         (["-n"], "option -n requires argument"),
         (["-n", "0", "f.lua"], "-n: '0'"),
         (["-n", "many", "f.lua"], "-n: 'many'"),
-        (["-i"], "-i: interactive use is not available"),
     ],
 )
 def test_a_bad_command_line_is_named_with_status_2(luamtev: Program, arguments: list[str], named: str) -> None:

@@ -36,6 +36,10 @@ local F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC = 3, 4, 2, 1
 local MOST = 131072 -- bytes asked for at once
 local buffer = ffi.new("char[?]", MOST) -- shared: nobody suspends while it holds something
 
+-- Objects by descriptor, for those who look at the system.
+local open_descriptors, getinfo = setmetatable({}, { __mode = "v" }), debug.getinfo
+home.open_descriptors = open_descriptors
+
 local function error_text(number) return ffi.string(C.luamtev_error_text(number)) end
 
 -- POSIX ---------------------------------------------------------------------------------------------------------------
@@ -324,7 +328,9 @@ function methods:own()
   moved.owner = current()
   self.fd, self.guard, self.tls, self.input, self.from = -1, false, false, "", 1
   reactor.forget(fd) -- whoever still waits on the old one
-  return home.eventer_object(moved)
+  local made = home.eventer_object(moved)
+  open_descriptors[fd] = made
+  return made
 end
 
 -- Making them ---------------------------------------------------------------------------------------------------------------
@@ -337,13 +343,25 @@ function home.eventer_from_fd(fd, kind, stream)
   return home.eventer_adopt(fd, kind or "pipe", stream ~= false)
 end
 
+-- Where in its user's code the running coroutine is, as file:line.
+local function place()
+  for level = 3, 12 do
+    local info = getinfo(level, "Sl")
+    if not info then return "" end
+    if info.what ~= "C" and sub(info.source, 1, 9) ~= "@luamtev/" then return info.short_src .. ":" .. info.currentline end
+  end
+  return ""
+end
+
 -- The same for a descriptor that is non-blocking and closed on exec already.
 function home.eventer_adopt(fd, kind, stream)
   local guard = ffi.gc(ffi.new("int[1]", fd), close_descriptor)
-  return home.eventer_object({
+  local made = home.eventer_object({
     fd = fd, guard = guard, owner = current(), kind = kind, stream = stream, input = "", from = 1, ops = posix, tls = false,
-    accepted = false,
+    accepted = false, made_at = place(),
   })
+  open_descriptors[fd] = made
+  return made
 end
 
 home.eventer_methods = methods -- socket.lua and tls.lua add theirs, then socket.lua makes the class

@@ -26,6 +26,7 @@ def install(registry: Registry) -> None:
 
 def _ending(status: int) -> Callable[[Console, list[str]], None]:
     def end(console: Console, _words: list[str]) -> None:
+        console.later(lambda: None)  # nothing more is understood
         # Behind what the console has still to send.
         console.home.post(lambda: console.home.post(lifecycle.terminate, status))
 

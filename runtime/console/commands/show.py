@@ -156,7 +156,7 @@ def coreclocks(console: Console, words: list[str]) -> None:
 def timers(console: Console, _words: list[str]) -> None:
     """``show eventer debug timers``."""
 
-    def show(rows: list[dict[str, Any]]) -> None:
+    def show(rows: list[eventer.Row]) -> None:
         now = time.time()
         console.print("".join(_event(each, f"fires: {each['whence'] / 1000 - now:f}s") for each in rows))
 
@@ -173,11 +173,11 @@ def sockets(console: Console, _words: list[str]) -> None:
 _MASK = ((eventer.READ, "r"), (eventer.WRITE, "w"), (eventer.EXCEPTION, "e"), (eventer.TIMER, "t"))
 
 
-def _event(row: dict[str, Any], what: str) -> str:
+def _event(row: eventer.Row, what: str) -> str:
     mask = row.get("mask", eventer.TIMER)
     letters = "".join(letter if mask & bit else "-" for bit, letter in _MASK)
-    where = f"t@{row['eventer_pool']}:{row['thread_id']:x}"
-    return f"  [{row['event']}] {what} {where} [{letters}] -> {row['callback']}({row['closure']})\n"
+    where = f"t@{row['eventer_pool']}:{row.thread.ident:x}"
+    return f"  [{row.event}] {what} {where} [{letters}] -> {row['callback']}({row.closure})\n"
 
 
 def jobq(console: Console, words: list[str]) -> None:

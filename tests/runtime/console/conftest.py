@@ -1,13 +1,12 @@
 """The program with consoles, and a client that speaks to it byte by byte."""
 
 import json
-import re
 import select
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ class Program:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.clients: list[Client] = []
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
         self.plain, self.telnet, self.web = (each.getsockname()[1] for each in sockets)
         for each in sockets:
@@ -51,9 +51,13 @@ class Program:
         return self.errors_path.read_text()
 
     def client(self, port: int | None = None) -> "Client":
-        return Client(self.plain if port is None else port)
+        made = Client(self.plain if port is None else port)
+        self.clients.append(made)
+        return made
 
     def close(self) -> None:
+        for each in self.clients:
+            each.sock.close()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -83,13 +87,10 @@ class Client:
             got += data
         return got
 
-    def matching(self, pattern: re.Pattern[bytes], timeout: float = 20) -> bytes:
-        """The bytes received until all of them match *pattern*, or until nothing more comes."""
-        deadline, got = time.monotonic() + timeout, b""
-        while not pattern.fullmatch(got):
-            left = min(deadline - time.monotonic(), 3.0)
-            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
-                break
+    def while_not(self, enough: Callable[[bytes], bool], patience: float = 5.0) -> bytes:
+        """What comes until it is *enough*, or until nothing more comes for so many seconds."""
+        got = b""
+        while not enough(got) and select.select([self.sock], [], [], patience)[0]:
             data = self.sock.recv(1 << 16)
             if not data:
                 self.closed = True
@@ -120,6 +121,14 @@ class Client:
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[Program]:
     made = Program(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The same, for tests that leave it as it was."""
+    made = Program(tmp_path_factory.mktemp("console"))
     yield made
     made.close()
 

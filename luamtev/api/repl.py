@@ -1,0 +1,26 @@
+"""Lua typed by a person, as Lua sees it: what a line gives goes to whoever typed it, known by a number."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from luamtev.state import State
+
+Listener = Callable[[str, str], object]
+"""``listener(what, text)``: "print" and a text, "more" when the chunk is not whole, "done" when it is over."""
+
+sessions: dict[int, Listener] = {}
+"""Those who type, by number; entries are made and removed by the console."""
+
+
+def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+    """What ``repl.lua`` builds on."""
+
+    def repl_said(session: float, what: bytes, text: bytes) -> bool:
+        listener = sessions.get(int(session))
+        if listener is None:
+            return False
+        listener(what.decode(), text.decode("utf-8", "replace"))
+        return True
+
+    return {"repl_said": repl_said}
