@@ -209,6 +209,18 @@ class State:
         over, code, data = answer
         return over, code, data
 
+    def serve_many(self, *requests: Any) -> tuple[Any, ...]:
+        """Begin to serve several (the library `web`): their first handle, configuration, seconds; of each then mount,
+        method and path.
+
+        Returns four values of each that was begun: whether its handler has returned; the status, the lines of headers
+        and the body where the response is there to be sent, with a status of 0 where it is not.
+        Raises :exc:`StateError` when the state has failed or is closed."""
+        answer = self._within("serve_many", *requests)
+        if answer is None:
+            raise StateError("the requests could not be handed to Lua")
+        return answer
+
     def tell_socket(self, *event: Any) -> None:
         """Tell of an event on a WebSocket connection (the library `web`)."""
         self._within("socket", *event)
@@ -304,7 +316,7 @@ class State:
         entries = load_library(b"init", border.pin(functions), border.table(self._settings()), load_library)
         names = ["pump", "wake", "call", "inspect", "hook", "recover", "repl"]
         if self.exchanges is not None:
-            names += ["serve", "socket", "protocols"]
+            names += ["serve", "serve_many", "socket", "protocols"]
         if entries[b"http1_open"] is not None:
             names += [f"http1_{each}" for each in ("open", "feed", "writable", "sweep", "finish", "drop")]
         else:

@@ -5,7 +5,7 @@ request's (lua_web's loop_assign): then what it says is posted there.  Manual: l
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from luamtev.bridge import LuaError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from luamtev.state import State
     from runtime.http import Request, Response
     from runtime.http.message.peer import Peer
+    from runtime.http.protocol.batches import Answer, Exchange
     from runtime.http.protocol.websocket import WebSocket
 
 WRITABLE, ALIVE = 1, 2
@@ -63,6 +64,7 @@ class Exchanges:
         self._last = 0
         self._untold: deque[tuple[Any, ...]] = deque()
         self.open: dict[int, Response] = {}
+        self._batch: tuple[int, Sequence[Exchange]] = (0, ())  # what is served now, and the first one's number
         self.sockets: dict[int, WebSocket] = {}
         self._protocols: dict[int, tuple[str, ...]] = {}
 
@@ -95,6 +97,45 @@ class Exchanges:
                 return ()
             known = self._protocols[mount] = self._state.websocket_protocols(mount)
         return known
+
+    def serve_many(self, exchanges: "Sequence[Exchange]", budget: float) -> "list[Answer | None]":
+        """Run the handlers of *exchanges* for *budget* seconds, in one call into Lua; on the state's thread.
+
+        Of the type :data:`runtime.http.protocol.batches.Many`."""
+        state = self._state
+        if state.busy:
+            for each in exchanges:
+                self.serve(each.offer.mount, each.make())
+            return [None] * len(exchanges)
+        first = self._last + 1
+        self._last += len(exchanges)
+        asked: list[Any] = [first, config_id(exchanges[0].peer), budget]
+        for each in exchanges:
+            offer = each.offer
+            asked += (offer.mount, each.method, offer.path)
+        self._batch = (first, exchanges)
+        try:
+            said = state.serve_many(*asked)
+            return [self._answer(first + at // 4, *said[at : at + 4]) for at in range(0, len(said), 4)]
+        finally:
+            self._batch = (0, ())
+
+    def _answer(self, handle: int, over: bool, code: int, lines: bytes, body: bytes) -> "Answer | None":
+        """What Lua said of the request *handle* of a batch: its answer, if it is whole."""
+        if over:
+            self.open.pop(handle, None)
+        else:
+            self.response_of(handle)
+        return (int(code), lines, body) if code else None
+
+    def response_of(self, handle: int) -> "Response | None":
+        """The response of the request *handle*, if that is not over."""
+        found = self.open.get(handle)
+        if found is None:
+            first, exchanges = self._batch
+            if 0 <= handle - first < len(exchanges):
+                found = self.open[handle] = exchanges[handle - first].make()
+        return found
 
     def add_socket(self, ws: "WebSocket") -> int:
         """Know *ws* by a number, which its request has too."""
@@ -156,7 +197,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
             ws.release()
 
     def response_of(handle: int) -> "Response":
-        found = None if state.exchanges is None else state.exchanges.open.get(handle)
+        found = None if state.exchanges is None else state.exchanges.response_of(int(handle))
         if found is None:
             raise LuaError("the request is over")
         return found

@@ -9,6 +9,7 @@ local kernel, border, checked, class = home.kernel, home.border, home.checked, h
 local http = home.load_library("web_http", home)
 local new_context, flush_end = http.new_context, http.flush_end
 local fetch_config = checked(border.web_config)
+local monotonic, unpack = kernel.monotonic, unpack
 local release, mounts = border.web_release, border.web_mounts()
 local type, tostring, error, pcall, xpcall, traceback = type, tostring, error, pcall, xpcall, debug.traceback
 
@@ -109,7 +110,7 @@ home.subjects[run] = function(co, level)
   return tostring(method) .. " " .. tostring(path), handle
 end
 
-local function new_entry() return { within = false, over = false, code = false, data = nil } end
+local function new_entry() return { within = false, over = false, many = false, code = false, lines = "", data = nil } end
 
 local spare = new_entry()
 
@@ -142,6 +143,24 @@ local entries = {
     entry.within = false
     if not entry.over then spare = new_entry() end -- the coroutine still has this one
     return delay, entry.over, entry.code, entry.data
+  end,
+  -- Several requests, for *budget* seconds: four values for each that was begun.  See State.serve_many.
+  serve_many = function(first, config, budget, ...)
+    local asked, said, n = { ... }, {}, 0
+    local delay
+    local ending = monotonic() + budget
+    for i = 1, #asked, 3 do
+      local entry = spare
+      entry.within, entry.over, entry.data, entry.many = true, false, nil, true
+      delay = kernel.start(run, first + (i - 1) / 3, asked[i], asked[i + 1], asked[i + 2], config, false, entry)
+      entry.within, entry.many = false, false
+      local data = entry.data
+      said[n + 1], said[n + 2], said[n + 3], said[n + 4] = entry.over, data and entry.code or 0, entry.lines, data or ""
+      n = n + 4
+      if not entry.over then spare = new_entry() end -- the coroutine still has this one
+      if monotonic() >= ending then break end
+    end
+    return delay, unpack(said, 1, n)
   end,
 }
 

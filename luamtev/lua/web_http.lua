@@ -168,25 +168,29 @@ local function status_line(code, reason)
   return line
 end
 
--- The whole response as bytes, if it is of the usual kind: nothing flushed, no options, a header or two that say nothing
--- of the framing.  nil otherwise.
-local function compose(context, content)
-  local date, n, code = context.date, context.count, context.code
-  if not date or n > 2 or context.options ~= 0 or context.started or code == 204 or code == 304 then return nil end
-  local reason = context.reason
-  local first = not reason and status_lines[code] or status_line(code, reason)
-  if n == 0 then return first .. date .. "Content-Length: " .. #content .. "\r\n\r\n" .. content end
-  local name, value = context.name, context.value
+-- The lines of the headers, if the response is of the usual kind: nothing flushed, no options, a body whose length is to be
+-- told, a header or two that say nothing of the framing.  nil otherwise.
+local function plain_lines(context)
+  local n, code = context.count, context.code
+  if n > 2 or context.options ~= 0 or context.started or code == 204 or code == 304 then return nil end
+  if n == 0 then return "" end
+  local name = context.name
   local key = good_names[name]
   if TELLING[key] then return nil end
-  if n == 1 then
-    return first .. date .. name .. ": " .. value .. "\r\nContent-Length: " .. #content .. "\r\n\r\n" .. content
-  end
+  if n == 1 then return name .. ": " .. context.value .. "\r\n" end
   local lines = context.lines
   local other = good_names[lines[1]]
   if other == key or TELLING[other] then return nil end
-  return first .. date .. name .. ": " .. value .. "\r\n" .. lines[1] .. ": " .. lines[2]
-    .. "\r\nContent-Length: " .. #content .. "\r\n\r\n" .. content
+  return name .. ": " .. context.value .. "\r\n" .. lines[1] .. ": " .. lines[2] .. "\r\n"
+end
+
+-- Such a response as bytes of HTTP/1.
+local function compose(context, content)
+  local lines = context.date and plain_lines(context)
+  if not lines then return nil end
+  local code, reason = context.code, context.reason
+  local first = not reason and status_lines[code] or status_line(code, reason)
+  return first .. context.date .. lines .. "Content-Length: " .. #content .. "\r\n\r\n" .. content
 end
 
 local by_handle = {} -- the side of requests that Python read
@@ -201,9 +205,16 @@ function by_handle.send_file(context, ...) return respond_fd(context.handle, ...
 
 -- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
 function by_handle.send(context, ending, content)
+  local entry = context.entry
+  if ending and entry.many and entry.within then
+    local lines = plain_lines(context)
+    if lines then
+      entry.code, entry.lines, entry.data = context.code, lines, content
+      return WRITABLE + ALIVE
+    end
+  end
   local data = ending and compose(context, content)
   if data then
-    local entry = context.entry
     if not entry.within then return whole(context.handle, context.code, data) end
     entry.code, entry.data = context.code, data
     return WRITABLE + ALIVE

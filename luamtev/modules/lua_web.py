@@ -6,8 +6,9 @@ pool.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from luamtev.api.web import Exchanges, LuaSockets
 from luamtev.modules.config import options
@@ -15,6 +16,9 @@ from luamtev.state import Options, State, StateError, prepare
 from runtime import eventer, http
 from runtime.http import Mountpoint, Request, Response
 from runtime.log import stream_find
+
+if TYPE_CHECKING:
+    from runtime.http.protocol.batches import Answer, Exchange
 
 _MOUNT = re.compile(r"([^:]+):([^:]+):([^:]+)(?::(.+))?", re.DOTALL)
 _EVERYTHING = "(.*)$"
@@ -79,9 +83,16 @@ class LuaWeb:
         for base, expression in rules:
             if mount.method == WEBSOCKET:
                 sockets = LuaSockets(self._here, index)
-                http.websocket(base, expression, sockets, protocols=sockets.protocols, auth=_anybody)
+                http.websocket(base, expression, sockets, protocols=sockets.protocols, auth=http.anybody)
             else:
-                rule = http.mount(mount.method, base, expression, self._handler(index, mount), auth=_anybody)
+                rule = http.mount(
+                    mount.method,
+                    base,
+                    expression,
+                    self._handler(index, mount),
+                    auth=http.anybody,
+                    many=(self._serve_many, index) if mount.pool is None else None,
+                )
                 self._rules.append((rule, index, mount.pool))
 
     def _handler(self, index: int, mount: Mount) -> Callable[[Request, Response], object]:
@@ -103,6 +114,9 @@ class LuaWeb:
                 response.error(503)
 
         return serve if mount.pool is None else serve_there
+
+    def _serve_many(self, exchanges: "Sequence[Exchange]", budget: float) -> "list[Answer | None]":
+        return self._here().serve_many(exchanges, budget)
 
     def _here(self) -> Exchanges:
         """The state of this thread."""
@@ -145,8 +159,3 @@ def _finds(expression: str, text: str) -> bool:
         return pcre2.compile(expression).search(text) is not None
     except pcre2.LibraryError:
         return False  # whoever mounts it says so
-
-
-def _anybody(_request: Request) -> bool:
-    """Access control is the handler's to apply: ``rest:apply_acl()``."""
-    return True

@@ -20,6 +20,7 @@ from .rest.acl import Acls, Subject
 from .rest.dispatch import (
     admit,
     allows,
+    anybody,
     client_cert_auth,
     configure,
     decide,
@@ -64,6 +65,7 @@ __all__ = [
     "admit",
     "adopt",
     "allows",
+    "anybody",
     "client_cert_auth",
     "completed",
     "configure",

@@ -27,10 +27,13 @@ _taking = Lock()
 
 def completed(response: Response) -> None:
     """*response* is complete; on its loop thread, or where nobody has one."""
-    entry = of(response, time.time())
-    owner = response.owner
+    gather(response.owner, [of(response, time.time())])
+
+
+def gather(owner: eventer.LoopThread | None, new: list[Entry]) -> None:
+    """Settle *new* entries at the end of this turn of *owner*, with all others; at once where nobody has a loop."""
     if owner is None:
-        settle([entry])
+        settle(new)
         return
     entries = _entries.get(owner)
     if entries is None:
@@ -38,7 +41,7 @@ def completed(response: Response) -> None:
         owner.at_stop(lambda: _settle_gathered(_entries.pop(owner)))
     if not entries:
         owner.soon(_settle_gathered, entries)
-    entries.append(entry)
+    entries += new
 
 
 def settle_all() -> None:

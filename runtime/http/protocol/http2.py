@@ -19,6 +19,7 @@ from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.response import CLOSE, Response
 
 from . import frames, nghttp2
+from .batches import Answer, Answered, Batcher, Batches, Exchange, Many, head_of
 from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
 from .frames import Fault, FrameError, Frames, Late, Update
 from .heads import request_of, size_of
@@ -47,8 +48,9 @@ class Http2:
         carrier: Carrier | None = None,
         owner: eventer.LoopThread | None = None,
         budget: float = inf,
+        batcher: Batcher | None = None,
     ) -> None:
-        """Args as of :class:`Http1`."""
+        """Args as of :class:`Http1`; *batcher* knows of handlers that serve several requests at once."""
         self.limits = limits = limits or Limits()
         self.output: list[bytes] = []
         self.backlog = 0
@@ -61,7 +63,8 @@ class Http2:
         self._on_output = on_output
         self._on_complete = on_complete
         self.carrier = carrier
-        self._peer = peer
+        self.peer = peer
+        self._batches = None if batcher is None else Batches(self, batcher, peer)
         self._owner = owner
         self._budget = budget
         self._uploads: dict[int, Stream] = {}
@@ -281,7 +284,12 @@ class Http2:
         events, receivers = self._events, self._receivers
         end = perf_counter() + self._budget if events else inf
         while events and not self.closing:
-            event = events.popleft()
+            event = events[0]
+            if event.__class__ is nghttp2.RequestReceived and self._batches is not None and self._serve_batch():
+                if perf_counter() >= end:
+                    break
+                continue
+            events.popleft()
             if event.__class__ is FrameError:
                 raise event
             receiver = receivers.get(event.__class__)
@@ -291,7 +299,7 @@ class Http2:
     def _request(self, event: Any) -> bool:
         """A head has come; returns whether a handler has run."""
         number, fields = event.stream_id, event.headers
-        request = request_of(self._peer, fields)
+        request = request_of(self.peer, fields)
         if request is None or len(self.streams) + len(self._unwanted) >= MAX_STREAMS or self._finishing:
             self._frames.resets.spend(self.now)
             self._reset_stream(number, frames.PROTOCOL_ERROR if request is None else frames.REFUSED_STREAM)
@@ -311,6 +319,77 @@ class Http2:
             if request.header(b"expect") is not None:
                 self._engine.inform(number, [(b":status", b"100")])
         return False
+
+    def _serve_batch(self) -> bool:
+        """Serve the requests that are next and of the usual kind, together; False when the first of them is not."""
+        batches, events, limits = self._batches, self._events, self.limits
+        assert batches is not None
+        batches.renew()
+        room = MAX_STREAMS - len(self.streams) - len(self._unwanted)
+        batch: list[Exchange] = []
+        many: Many | None = None
+        if self._finishing or self.backlog > HIGH_WATER:
+            return False
+        for event in events:
+            if event.__class__ is not nghttp2.RequestReceived or not event.end_stream or len(batch) >= room:
+                break
+            exchange = batches.take(event.stream_id, event.headers, limits)
+            if exchange is None or (many is not None and exchange.offer.many != many):
+                break
+            many = exchange.offer.many
+            batch.append(exchange)
+        if many is None:
+            return False
+        try:
+            answers = many(batch, self._budget)
+        except Exception:
+            log.facility("error/rest").log(f"serving {len(batch)} requests failed\n{traceback.format_exc()}")
+            for exchange in batch:
+                exchange.make().error(500)
+            answers = [None] * len(batch)
+        if self.closing:
+            return True
+        for _ in answers:
+            events.popleft()
+        self._answer(batch, answers)
+        return True
+
+    def _answer(self, batch: list[Exchange], answers: "list[Answer | None]") -> None:
+        """Send the *answers* that a *batch* had, each at once if the client has room for it."""
+        turns = self.turns
+        turns.begin()
+        answered = []
+        for exchange, answer in zip(batch, answers, strict=False):
+            if answer is None:
+                continue
+            code, lines, body = answer
+            if exchange.response is None:
+                head, size = head_of(code, lines, len(body))
+                if turns.send_whole(exchange.number, head, body):
+                    offer = exchange.offer
+                    answered.append(Answered(exchange.method, exchange.uri, code, size + len(body), offer.rule))
+                    continue
+            response = exchange.make()
+            response.status(code)
+            for line in lines.split(b"\r\n")[:-1]:
+                name, _, value = line.partition(b": ")
+                response.header(name, value)
+            response.write(body)
+            response.flush_end()
+        if answered and self._batches is not None:
+            self._frames.nuisances.earn(3 * len(answered))
+            self._batches.settle(self._owner, self.now, answered)
+
+    def respond_to(self, exchange: Exchange) -> Response:
+        """The response to an *exchange* as an object, with the request and the stream that belong to it."""
+        request = request_of(self.peer, exchange.head)
+        assert request is not None  # or there had been no offer
+        request.received = self.now
+        request.route = exchange.offer.rule
+        stream = self.streams[exchange.number] = Stream(self, exchange.number, request)
+        stream.closed = True
+        stream.response = response = Response(request, stream, self._owner)
+        return response
 
     def _judge(self, stream: Stream) -> int | None:
         """The status to refuse a request with before its body, or None."""

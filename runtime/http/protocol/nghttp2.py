@@ -23,6 +23,7 @@ from ngh2 import NeverIndexedHeader as Secret
 from .frames import ENHANCE_YOUR_CALM, INTERNAL_ERROR, FrameError, settings
 
 __all__ = [
+    "INITIAL_WINDOW_SIZE",
     "ConnectionClosed",
     "DataReceived",
     "Engine",
@@ -48,7 +49,7 @@ MAX_STREAMS = 100  # at a time
 STREAM_WINDOW = 256 << 10  # bytes of a body that may be on their way
 CONNECTION_WINDOW = 1 << 20
 
-_MAX_CONCURRENT_STREAMS, _INITIAL_WINDOW_SIZE, _MAX_HEADER_LIST_SIZE, _NO_PRIORITIES = 3, 4, 6, 9
+_MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, _MAX_HEADER_LIST_SIZE, _NO_PRIORITIES = 3, 4, 6, 9
 _UNLIMITED = 1 << 30
 
 
@@ -72,7 +73,7 @@ class Engine:
         self._connection = connection = ngh2.Connection(ngh2.Role.SERVER, configuration)
         said = {
             _MAX_CONCURRENT_STREAMS: MAX_STREAMS,
-            _INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+            INITIAL_WINDOW_SIZE: STREAM_WINDOW,
             _MAX_HEADER_LIST_SIZE: max_header,
             _NO_PRIORITIES: 1,
         }

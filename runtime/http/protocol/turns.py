@@ -12,7 +12,7 @@ from runtime import log
 from runtime.http.message.limits import HIGH_WATER
 
 from . import frames
-from .nghttp2 import Gone
+from .nghttp2 import INITIAL_WINDOW_SIZE, Gone, SettingsReceived
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -25,13 +25,14 @@ class Turns:
 
     Attributes: ``lagging``, streams whose handlers wait for the client."""
 
-    __slots__ = ("_credit", "_engine", "_http", "_owing", "_queue", "_since", "lagging")
+    __slots__ = ("_credit", "_engine", "_http", "_owing", "_queue", "_since", "_usual_window", "lagging")
 
     def __init__(self, http: "Http2", engine: "Engine") -> None:
         self.lagging: dict[int, Stream] = {}
         self._http = http
         self._engine = engine
         self._queue: deque[Stream] = deque()
+        self._usual_window = 65535  # of a stream that begins
         self._credit = 0  # of the connection's window, less what the library has and has not sent
         self._owing = 0  # bytes that it has
         self._since: dict[Stream, tuple[int, float]] = {}  # streams that wait: what each had sent, and since when
@@ -49,6 +50,8 @@ class Turns:
         """A window has been opened, of a stream or of them all."""
         streams = self._http.streams
         number = getattr(event, "stream_id", 0)
+        if event.__class__ is SettingsReceived:
+            self._usual_window = event.settings.get(INITIAL_WINDOW_SIZE, self._usual_window)
         if number:
             stream = streams.get(number)
             if stream is not None and stream.waiting:
@@ -57,6 +60,27 @@ class Turns:
         for stream in streams.values():
             if stream.waiting:
                 self.enqueue(stream)
+
+    def begin(self) -> None:
+        """See how much the client takes by now; before :meth:`send_whole`."""
+        self.flush()
+        self._credit = self._engine.connection_window
+
+    def send_whole(self, number: int, fields: tuple[tuple[bytes, bytes], ...], body: bytes) -> bool:
+        """Send all of an answer on a stream on which nothing was sent; False when the client has no room for it."""
+        size = len(body)
+        if size > self._usual_window or size > self._credit or size > frames.MAX_FRAME:
+            return False
+        try:
+            if size:
+                self._engine.respond(number, fields)
+                self._engine.send(number, body, end_stream=True)
+            else:
+                self._engine.respond(number, fields, end_stream=True)
+        except Gone:
+            pass  # taken back meanwhile
+        self._credit -= size
+        return True
 
     def go_on(self) -> None:
         """Send what can be sent, and tell handlers that there is room again."""

@@ -4,7 +4,7 @@ Handlers may be mounted at any time, from any thread.
 """
 
 import traceback
-from typing import Final
+from typing import Any, Final
 
 from runtime import conf, eventer, hooks, log
 from runtime.http.message.peer import Peer
@@ -55,14 +55,18 @@ def mount(
     *,
     auth: "Auth | None" = None,
     aco: bool = False,
+    many: tuple[Any, int] | None = None,
 ) -> Mountpoint:
     """Have ``handler(request, response)`` serve *method* on paths that begin with *base* and whose rest matches.
 
     Args: *expression*, a PCRE that is applied to what follows *base*, captures go to ``request.captures``; *auth*, a
     function of the request, by default :func:`client_cert_auth`; *aco*, run the handler in a greenlet, where it may
-    wait, as in :func:`runtime.eventer.aco_sleep` or :func:`runtime.eventer.aco_simple_asynch`.
+    wait, as in :func:`runtime.eventer.aco_sleep` or :func:`runtime.eventer.aco_simple_asynch`; *many*, what serves
+    several requests at once (:data:`runtime.http.protocol.batches.Many`), and the rule's number there.
     Raises ValueError for a base without a slash or a bad expression.  Manual: ``mtev_http_rest_new_rule``."""
-    rule = Mountpoint(_bytes(method), base_of(_bytes(base)), _bytes(expression), handler, auth or client_cert_auth, aco)
+    rule = Mountpoint(
+        _bytes(method), base_of(_bytes(base)), _bytes(expression), handler, auth or client_cert_auth, aco, many
+    )
     router.add(rule)
     generation.advance()
     return rule
@@ -78,6 +82,11 @@ def unmount(rule: Mountpoint) -> bool:
 def client_cert_auth(request: Request) -> bool:
     """What ``<rest><acl>`` says of *request*.  Manual: ``mtev_http_rest_client_cert_auth``."""
     return allows(request.peer, request.path, request.user, request.auth)
+
+
+def anybody(_request: Request) -> bool:
+    """For a rule that is open to all, or whose handler sees to that itself."""
+    return True
 
 
 def allows(peer: Peer, path: bytes, user: bytes | None = None, auth: bytes | None = None) -> bool:

@@ -22,11 +22,21 @@ class Mountpoint:
     """One rule.
 
     Attributes: ``method``, ``base``, ``expression`` (as bytes), ``handler``, ``auth``, ``aco`` (the handler may wait,
-    in a greenlet of its own), ``latency``, a histogram of seconds from a request's first byte to its answer."""
+    in a greenlet of its own), ``many``, what serves several requests at once and its number there, or None;
+    ``latency``, a histogram of seconds from a request's first byte to its answer."""
 
-    __slots__ = ("aco", "auth", "base", "expression", "handler", "latency", "method", "search")
+    __slots__ = ("aco", "auth", "base", "expression", "handler", "latency", "many", "method", "search")
 
-    def __init__(self, method: bytes, base: bytes, expression: bytes, handler: Handler, auth: Auth, aco: bool) -> None:
+    def __init__(
+        self,
+        method: bytes,
+        base: bytes,
+        expression: bytes,
+        handler: Handler,
+        auth: Auth,
+        aco: bool,
+        many: tuple[Any, int] | None = None,
+    ) -> None:
         import pcre2  # at the first mount, not at start
 
         self.method = method
@@ -35,6 +45,7 @@ class Mountpoint:
         self.handler = handler
         self.auth = auth
         self.aco = aco
+        self.many = many
         route = f"{method.decode('latin-1')} {base.decode('utf-8', 'replace')} {expression.decode('utf-8', 'replace')}"
         self.latency = stats.histogram("http_latency", {"route": route, "units": "seconds"})
         try:

@@ -216,7 +216,9 @@ class Session:
 
         if _debug2.enabled:
             _debug2.log(f"{self!r} speaks HTTP/2\n")
-        return Http2(self._serve, **self._conversing)
+        from .batches import batches
+
+        return Http2(self._serve, batcher=batches, **self._conversing)
 
     def _sniff(self, data: bytes) -> bytes:
         """Find out from the first bytes which protocol it is; returns those that are for it by now."""

@@ -1,0 +1,46 @@
+"""Handlers that serve several requests in one call: who they are for whom, and how their answers come to the ledger."""
+
+import time
+from typing import Any
+
+from runtime.http.ledger import settle as _ledger
+from runtime.http.ledger.entry import Entry
+from runtime.http.message.peer import Peer
+from runtime.http.message.request import path_of
+from runtime.http.protocol.batches import Answered, Offer
+from runtime.http.rest import dispatch, generation
+
+from . import guests
+
+
+class Batches:
+    """What :class:`runtime.http.protocol.batches.Batcher` asks for, from the table of rules and the ledger."""
+
+    def generation(self) -> int:
+        """It also changes with hooks."""
+        return generation.current()
+
+    def offer(self, peer: Peer, method: bytes, uri: bytes) -> Offer | None:
+        """None when somebody wants to see requests as objects, too."""
+        path = path_of(uri)
+        rule, _ = dispatch.decide(peer, method, path)
+        if rule is None or rule.many is None or guests.is_hooked():
+            return None
+        if rule.auth is not dispatch.client_cert_auth and rule.auth is not dispatch.anybody:
+            return None
+        many, mount = rule.many
+        return Offer(many, mount, path, rule)
+
+    def settle(self, peer: Peer, owner: Any, received: float, answered: list[Answered]) -> None:
+        """With the entries of the turn."""
+        now = time.time()
+        _ledger.gather(
+            owner,
+            [
+                Entry(peer, method, uri, b"HTTP/2.0", None, received, now, code, written, 0, rule, None)
+                for method, uri, code, written, rule in answered
+            ],
+        )
+
+
+batches = Batches()
