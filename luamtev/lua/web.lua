@@ -104,10 +104,8 @@ local function run_by_handle(handle, mount, method, path, config, date, entry)
 end
 
 home.subjects[run] = function(co, level)
-  local _, handle = debug.getlocal(co, level, 1)
-  local _, method = debug.getlocal(co, level, 3)
-  local _, path = debug.getlocal(co, level, 4)
-  return tostring(method) .. " " .. tostring(path), handle
+  local _, context = debug.getlocal(co, level, 1)
+  return tostring(context.verb) .. " " .. tostring(context.path), context.handle or nil
 end
 
 local function new_entry() return { within = false, over = false, many = false, code = false, lines = "", data = nil } end
@@ -152,7 +150,7 @@ local entries = {
     for i = 1, #asked, 3 do
       local entry = spare
       entry.within, entry.over, entry.data, entry.many = true, false, nil, true
-      delay = kernel.start(run, first + (i - 1) / 3, asked[i], asked[i + 1], asked[i + 2], config, false, entry)
+      delay = kernel.start(run_by_handle, first + (i - 1) / 3, asked[i], asked[i + 1], asked[i + 2], config, false, entry)
       entry.within, entry.many = false, false
       local data = entry.data
       said[n + 1], said[n + 2], said[n + 3], said[n + 4] = entry.over, data and entry.code or 0, entry.lines, data or ""
