@@ -30,6 +30,35 @@ describe("mtev.parsejson", function()
     assert.equal(1e300, parse("1e300"))
   end)
 
+  it("takes what nests deeply, and keys that are there twice", function()
+    for _, depth in ipairs({ 89, 90, 91, 99, 100, 101, 500, 999 }) do
+      local value = parse(("["):rep(depth) .. '{"a":1}' .. ("]"):rep(depth))
+      for _ = 1, depth do value = value[1] end
+      assert.same({ a = 1 }, value)
+    end
+    local objects = parse(('{"k":[1,'):rep(300) .. "null" .. ("]}"):rep(300))
+    for _ = 1, 299 do objects = objects.k[2] end
+    assert.same({ k = { 1 } }, objects)
+    assert.same({ a = "last", b = 2 }, parse('{"a":1,"b":2,"a":[],"a":"last"}'))
+    assert.same({}, parse('{"a":1,"a":null}'))
+    assert.same({ a = 1 }, parse('{"a":null,"a":1}'))
+    assert.same({ x = { { a = 2, c = true } } }, parse('{"x":[{"a":1,"c":true,"a":2}]}'))
+  end)
+
+  it("takes strings and numbers of every length", function()
+    for _, n in ipairs({ 0, 1, 190, 191, 192, 193, 222, 223, 224, 300, 8000, 70000 }) do
+      local text = ("é"):rep(n)
+      assert.equal(text .. "\n", parse('["' .. text .. '\\n"]')[1])
+      assert.equal(text, parse('{"' .. text .. '":1,"v":"' .. text .. '"}').v)
+      assert.equal(1, parse('{"' .. text .. '":1}')[text])
+      local digits = "1" .. ("0"):rep(n)
+      if n > 20 then assert.same({ digits, "-" .. digits }, parse("[" .. digits .. ",-" .. digits .. "]")) end
+    end
+    local many = {}
+    for i = 1, 5000 do many[i] = i end
+    assert.same(many, parse("[" .. table.concat(many, ",") .. "]"))
+  end)
+
   it("decodes escapes", function()
     assert.equal('"\\/\b\f\n\r\t', parse([["\"\\\/\b\f\n\r\t"]]))
     assert.equal("\0é€😀", parse([["\u0000\u00e9\u20AC\ud83d\ude00"]]))
