@@ -4,6 +4,7 @@ lxml has no nodes for text and attributes; here they are kept as their element a
 """
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
 from lxml import etree
@@ -13,6 +14,7 @@ SEPARATOR = "\0"
 ABSENT = "\1"
 """A value that a column leaves out: the attribute is not there, or the contents are to be asked for by themselves."""
 
+_text = attrgetter("text")
 _XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 
 
@@ -99,6 +101,11 @@ def from_xpath(found: list[Any]) -> Batch:
 def column(nodes: Batch, what: bytes, name: bytes) -> bytes:
     """The ``name``, ``contents`` or ``attr`` *name* of *nodes* in UTF-8, by :data:`SEPARATOR`, with :data:`ABSENT`."""
     if what == b"contents":
+        if not any(map(len, nodes)):
+            try:
+                return SEPARATOR.join(map(_text, nodes)).encode()
+            except TypeError:
+                pass  # one is None
         # The whole text of nodes inside of each other would grow with the square of their number.
         values: Iterable[str] = [ABSENT if len(each) else each.text or "" for each in nodes]
     elif what == b"name":

@@ -10,7 +10,7 @@ local home = ...
 
 local border, checked = home.border, home.checked
 local ffi = require("ffi")
-local find, sub, type, tostring, error = string.find, string.sub, type, tostring, error
+local cast, text_of, type, tostring, error = ffi.cast, ffi.string, type, tostring, error
 local getmetatable, select, min, max = getmetatable, select, math.min, math.max
 
 local parse, evaluate = checked(border.xml_parse), checked(border.xml_xpath)
@@ -58,13 +58,13 @@ local function fill(batch, column, from, what, name)
   local count = min(column.size, batch.count - from + 1)
   column.size = min(column.size * 4, MOST)
   local packed = fetch_column(batch.handle, from, count, what, name)
-  local at = 1
-  for i = from, from + count - 2 do
-    local separator = find(packed, "\0", at, true)
-    column[i] = sub(packed, at, separator - 1)
-    at = separator + 1
+  local bytes, start, stop = cast("const uint8_t *", packed), 0, 0
+  for i = from, from + count - 1 do
+    while bytes[stop] ~= 0 do stop = stop + 1 end -- a NUL ends the last one, too
+    column[i] = text_of(bytes + start, stop - start)
+    stop = stop + 1
+    start = stop
   end
-  column[from + count - 1] = sub(packed, at)
 end
 
 -- The value of *what*, of a node; *key* names the column.
