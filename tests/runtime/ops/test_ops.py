@@ -220,3 +220,10 @@ def test_jemalloc_statistics_are_shown_where_it_is_preloaded(port: int, monkeypa
     monkeypatch.setattr(_process, "_symbol", lambda name: show if name == "malloc_stats_print" else None)
     assert ask(port, "/mtev/memory.json") == (200, {"jemalloc": {"version": "5"}})
     assert Path("/proc/self/statm").exists()
+
+
+@pytest.mark.parametrize("query", ["trigger_dump=true", "active=true&trigger_dump=true"])
+def test_a_heap_profile_needs_jemalloc_and_says_so(port: int, query: str) -> None:
+    status, answer = ask(port, f"/mtev/heap_profile?{query}")
+    assert status == 501
+    assert "LD_PRELOAD" in answer["error"]
