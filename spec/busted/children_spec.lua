@@ -33,7 +33,7 @@ describe("start_child", function()
   end)
 
   it("waits for nothing without boot_match", function()
-    local child = start_child({ path = "/bin/sleep", argv = { "sleep", "100" } })
+    local child = start_child({ argv = { "/bin/sleep", "100" } })
     assert.is_true(kill_child(child))
   end)
 
@@ -52,7 +52,7 @@ describe("start_child", function()
     local slow = shell("sleep 100")
     slow.boot_timeout, slow.name = 0.05, "slow one"
     assert.error_matches(function() start_child(slow) end, "slow one: not ready within 0.05 s and was ended by signal 15")
-    assert.error_matches(function() start_child({ path = "/no/program" }) end, "/no/program: No such file or directory")
+    assert.error_matches(function() start_child({ argv = { "/no/program" } }) end, "/no/program: No such file or directory")
   end)
 
   it("raises for wrong arguments", function()
@@ -62,7 +62,88 @@ describe("start_child", function()
   end)
 end)
 
+describe("start_child with the original's options", function()
+  local dir
+  setup(function()
+    dir = os.tmpname()
+    os.remove(dir)
+    mtev.mkdir(dir, tonumber("700", 8))
+  end)
+  teardown(function() run_command_synchronously_return_output({ "rm", "-r", dir }) end)
+
+  local function child_of(script, more)
+    local props = { path = "/bin/sh", argv = { "sh", "-c", script }, dir = dir, boot_match = "u[p]", timeout = 10 }
+    for name, value in pairs(more or {}) do props[name] = value end
+    return start_child(props)
+  end
+
+  it("gives an object that watches stderr, which is copied to a file", function()
+    local child = child_of("echo up $A >&2; sleep 0.1; echo one >&2; echo two >&2; sleep 100", { env = { "A=b" },
+      logname = "copied" })
+    assert.is_true(child:pid() > 0)
+    local key = child:watchfor(mtev.pcre("(one|two)"), true)
+    assert.are.equal("one\n", child:waitfor(key, 10))
+    assert.are.equal("two\n", child:waitfor(key, 10))
+    assert.is_nil(child:waitfor(key, 0.01))
+    child:watchfor_stop(key)
+    assert.is_nil(child:waitfor(key, 0.01))
+    assert.are.equal("up b\none\ntwo\n", io.open(dir .. "/copied.out"):read("*a"))
+    assert.has_error(function() child:start() end, "can't start already started proc")
+    assert.is_true(child:pause())
+    assert.is_true(child:resume())
+    assert.is_true(kill_child(child))
+  end)
+
+  it("one line is enough unless many are asked for", function()
+    local child = child_of("echo up >&2; sleep 0.1; echo one >&2; echo one >&2; echo last >&2; sleep 100")
+    local key, last = child:watchfor(mtev.pcre("one")), child:watchfor(mtev.pcre("last"))
+    assert.are.equal("last\n", child:waitfor(last, 10))
+    assert.are.equal("one\n", child:waitfor(key, 1))
+    assert.is_nil(child:waitfor(key, 0.01))
+    child:kill()
+  end)
+
+  it("waits for eventer_loops started unless told for what", function()
+    local child = start_child({ path = "/bin/sh", dir = dir,
+      argv = { "sh", "-c", "echo eventer_loops started >&2; sleep 100" } })
+    assert.is_not_nil(child.proc)
+    kill_child(child)
+  end)
+
+  it("gives an object without a process when there is none that is ready", function()
+    for _, child in ipairs({ child_of("echo no >&2; exit 1"), child_of("sleep 100", { timeout = 0.05 }),
+      start_child({ path = "/no/program", argv = { "x" }, dir = dir }) }) do
+      assert.is_nil(child.proc)
+      assert.are.equal(-1, child:pid())
+      kill_child(child)
+    end
+    assert.has_error(function() child_of("true", { dir = "/nowhere" }) end,
+      "Could not open: /nowhere/sh.out: No such file or directory")
+  end)
+
+  it("says how it ended", function()
+    local child = child_of("echo up >&2; exit 3", { boot_match = false })
+    assert.are.equal(768, child:wait(10))
+  end)
+
+  it("a matcher that fails is dropped", function()
+    local child = child_of("echo up >&2; sleep 0.1; echo one >&2; echo two >&2; sleep 100")
+    local bad = child:watchfor(function(line) error("no " .. tostring(line)) end)
+    local good = child:watchfor(mtev.pcre("two"))
+    assert.are.equal("two\n", child:waitfor(good, 10))
+    assert.is_nil(child:waitfor(bad, 0.01))
+    child:kill()
+  end)
+end)
+
 describe("run_command_synchronously_return_output", function()
+  it("takes a table", function()
+    assert.are.same({ 768, "hi\n", "e\n" }, { run_command_synchronously_return_output({ path = "/bin/sh",
+      argv = { "sh", "-c", "echo $A; echo e >&2; exit 3" }, env = { "A=hi" } }) })
+    assert.error_matches(function() run_command_synchronously_return_output({ argv = { "/no/program" } }) end,
+      "cannot start proc: /no/program: ")
+  end)
+
   it("runs a command or a program", function()
     assert.are.same({ 768, "out\n", "err\n" },
       { run_command_synchronously_return_output("echo out; echo err >&2; exit 3") })
@@ -74,6 +155,17 @@ describe("run_command_synchronously_return_output", function()
 end)
 
 describe("mk_coroutine_reader", function()
+  it("with two keys and a stream reads all of it between them", function()
+    local start, done = mtev.uuid(), mtev.uuid()
+    local process, stdin, stdout, stderr = mtev.spawn("/bin/sh", { "sh", "-c", "echo one; echo two" })
+    stdin:close()
+    stderr:close()
+    mk_coroutine_reader(start, done, stdout)
+    mtev.notify(start, true)
+    assert.are.equal("one\ntwo\n", select(2, mtev.waitfor(done, 10)))
+    process:wait(5)
+  end)
+
   it("reads lines in a coroutine of its own", function()
     local process, _, stdout = mtev.spawn("/bin/sh", { "sh", "-c", "echo one; echo two; printf rest" })
     local lines = {}
@@ -92,7 +184,7 @@ describe("HTTP, HTTPS and API", function()
   local child, port
 
   setup(function()
-    child = start_child({ path = "python3", argv = { "python3", "-c", SERVER }, boot_match = function(line)
+    child = start_child({ path = "python3", argv = { "python3", "-c", SERVER }, dir = "/tmp", logname = "service" .. mtev.getpid(), boot_match = function(line)
       port = tonumber(line:match("listening on (%d+)"))
       return port
     end })
@@ -128,10 +220,53 @@ describe("HTTP, HTTPS and API", function()
     assert.has_error(function() set_api_host(nil) end)
   end)
 
+  it("asks once, in the original's way", function()
+    local headers = { ["x-test"] = "sent" }
+    local code, document, body, answer = HTTP("GET", "127.0.0.1", port, "/json", headers, nil, nil, {})
+    assert.are.same({ 200, { a = { 1, 2 } }, '{"a": [1, 2]}' }, { code, document, body })
+    assert.are.equal("sent", answer["x-test"])
+    assert.are.equal("application/json", headers.accept)
+    local _, text = HTTP("POST", "localhost", port, "/x", {}, { a = 1 }, function(raw) return raw:upper() end, {})
+    assert.matches('^POST {%s*"A": 1%s*}$', text)
+    assert.are.same({ -1, { error = "client:connect failed" } }, { HTTP("GET", "127.0.0.1", 1, "/", {}, nil, nil, {}) })
+    assert.has_error(function() HTTP("GET", "127.0.0.1", port, "/", {}) end,
+      "bad argument #8 to 'HTTP' (table expected, got nil)")
+  end)
+
+  it("is a client with headers and TLS of its own", function()
+    local api = API:new("127.0.0.1", port)
+    assert.are.equal("127.0.0.1", api.host)
+    assert.are.equal(port, api.port)
+    assert.are.equal(api, api:headers({ ["X-Test"] = "mine" }))
+    assert.are.equal(api, api:ssl({ use_ssl = true }))
+    local code, document, _, headers = api:HTTP("GET", "/json")
+    assert.are.same({ 200, { a = { 1, 2 } }, "mine" }, { code, document, headers["x-test"] })
+    assert.are.same({ true, 200 }, { unpack({ api:HTTP_pcall("GET", "/json") }, 1, 2) })
+    assert.are.same({ true, -1 }, { unpack({ api:HTTPS_pcall("GET", "/json") }, 1, 2) })
+    assert.is_false((API:new("127.0.0.1", port):HTTPS_pcall("GET", "/json")))
+  end)
+
   it("have no answer when it speaks no TLS", function() assert.are.equal(-1, HTTPS:new("127.0.0.1", port):get("/"):rc()) end)
 end)
 
+describe("files beside the spec", function()
+  it("are read", function()
+    assert.matches("files beside the spec", _file("children_spec.lua"))
+    assert.is_nil(_file("nowhere"))
+    assert.is_nil((_filejson("children_spec.lua")))
+    assert.matches("nowhere", (select(2, _filejson("nowhere"))))
+  end)
+
+  it("C strings and signals have names", function()
+    assert.are.equal("abc", ffi.string(charstar("abc")))
+    assert.are.equal(1, ffi.sizeof(charstar(0)))
+    assert.are.equal("Killed", strsignal(9))
+  end)
+end)
+
 describe("find_test_dir", function()
+  it("is the directory of the spec", function() assert.are.equal(sourcedir(), find_test_dir()) end)
+
   it("is the nearest directory of that name, here or above", function()
     assert.are.equal(mtev.realpath(sourcedir()) .. "/", find_test_dir("busted"))
     assert.matches("/spec/$", find_test_dir("spec"))
