@@ -8,6 +8,7 @@
 
 local use = ...
 local busted = use("core")
+local compare = use("luassert/compare")
 local context = use("context")
 local failure = use("failure")
 local shuffle = use("shuffle")
@@ -126,7 +127,7 @@ local function set_names(test)
   test.env.pending = busted.pending
   local last = {}
   test.env.finally = function(f)
-    if type(f) ~= "function" then failure.raise("error", "'finally' needs a function, got " .. type(f)) end
+    if not compare.callable(f) then failure.raise("error", "'finally' needs a function, got " .. type(f)) end
     last[1] = f
   end
   return last

@@ -29,6 +29,7 @@ local busted = {
 local executor_of = {} -- descriptor -> function(element)
 local registered = {} -- descriptors whose elements are attached when they are made
 local hooks = {} -- descriptor -> true, of those without an executor
+local descriptor_of = {} -- name -> the kind that it makes
 local attributes_of = {} -- name -> the attributes it was registered with
 local accepts = function() return true end -- whether an element is to be attached
 
@@ -133,7 +134,7 @@ function busted.register(name, executor, attributes)
     attributes = executor or attributes
     hooks[descriptor] = true
   end
-  attributes_of[name] = attributes or {}
+  attributes_of[name], descriptor_of[name] = attributes or {}, descriptor
   offer(name, publisher_of(name, descriptor, attributes or {}))
   if descriptor == name and not registered[name] then
     registered[name] = true
@@ -143,8 +144,9 @@ end
 
 -- Another name for a registered one.
 function busted.alias(name, original)
-  local publisher = busted.executors[original] or error("busted.alias: no '" .. tostring(original) .. "'", 2)
-  offer(name, publisher)
+  if not busted.executors[original] then error("busted.alias: no '" .. tostring(original) .. "'", 2) end
+  offer(name, publisher_of(name, descriptor_of[original], attributes_of[original]))
+  descriptor_of[name], attributes_of[name] = descriptor_of[original], attributes_of[original]
 end
 
 -- Takes a name away from specs.
