@@ -74,40 +74,35 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tree
 
 
-def _debian(tree: Path) -> tuple[Counter[str], Counter[str]]:
-    """The names of the tests that passed, and of those that did not, under Debian's busted on LuaJIT."""
+def _output(tree: Path, *command: str) -> str:
+    """What a runner of specs writes for the suite in *tree*."""
+    environment = os.environ | {"JUNIT_OUTPUT_FILE": ""}
     done = subprocess.run(
-        ["busted", "--lua=/usr/bin/luajit", "-o", "TAP"],
-        cwd=tree,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        timeout=LIMIT,
-        stdin=subprocess.DEVNULL,
+        command, cwd=tree, capture_output=True, check=False, timeout=LIMIT, env=environment, input=b""
     )
-    lines = re.findall(r"^(ok|not ok) \d+ - (?!# SKIP)(.*)$", done.stdout, re.M)
-    assert lines, done.stdout + done.stderr
+    return done.stdout.decode(errors="replace")
+
+
+Names = tuple[Counter[str], Counter[str]]
+"""The full names of the tests that passed, and of those that did not."""
+
+
+def _debian(tree: Path) -> Names:
+    """The results under Debian's busted on LuaJIT."""
+    out = _output(tree, "busted", "--lua=/usr/bin/luajit", "-o", "TAP")
+    lines = re.findall(r"^(ok|not ok) \d+ - (?!# SKIP)(.*)$", out, re.M)
+    assert lines, out
     return (
         Counter(name.strip() for status, name in lines if status == "ok"),
         Counter(name.strip() for status, name in lines if status != "ok"),
     )
 
 
-def _ours(tree: Path) -> tuple[Counter[str], Counter[str]]:
-    """The same under mtev-busted."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mtev_busted.cli", "-o", "json"],
-        cwd=tree,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        timeout=LIMIT,
-        env=os.environ | {"JUNIT_OUTPUT_FILE": ""},
-        stdin=subprocess.DEVNULL,
+def _ours(tree: Path) -> Names:
+    """The results under mtev-busted."""
+    document = json.loads(
+        _output(tree, sys.executable, "-m", "mtev_busted.cli", "-o", "json").rstrip().rpartition("\n")[2]
     )
-    document = json.loads(done.stdout.rstrip().rpartition("\n")[2])
     wrong = [each["name"].strip() for kind in ("failures", "errors") for each in document[kind]]
     return Counter(each["name"].strip() for each in document["successes"]), Counter(wrong)
 
