@@ -318,7 +318,7 @@ class State:
         if self.exchanges is not None:
             names += ["serve", "serve_many", "socket", "protocols"]
         if entries[b"http1_open"] is not None:
-            names += [f"http1_{each}" for each in ("open", "feed", "writable", "sweep", "finish", "drop")]
+            names += [f"http1_{each}" for each in ("open", "sweep", "finish", "drop")]
         else:
             self.engine = None
         self._entries = {name: entries[name.encode()] for name in names}

@@ -37,6 +37,7 @@ local SLICE = 0.001 -- seconds of turns before the event loop gets a look at eve
 local GLANCE = 64 -- tasks between two looks at the clock inside a turn
 local BREATHS = 32 -- calls of breathe between two looks at the clock
 local REST = 19 -- a full collection is followed by so many times as long without one, however many visits that is
+local SPARE = 32768 -- KB of garbage that a small heap may have before the collector sets out again
 local SWITCH_DEPTH = 100 -- resumes on the C stack before notify and spawn take turns instead of nesting
 local STACK_DEPTH = 4000 -- resumes on the C stack before user code gets an error instead of a crash
 
@@ -300,6 +301,10 @@ local function collect()
     local began = monotonic()
     if began >= next_full_collection then
       collectgarbage("collect")
+      if not settings.gc_pause then
+        local pause = 100 + 100 * SPARE / collectgarbage("count")
+        collectgarbage("setpause", pause < 200 and 200 or pause > 500 and 500 or pause)
+      end
       local now = monotonic()
       next_full_collection = now + (now - began) * REST
     end
@@ -318,12 +323,6 @@ function kernel.is_serving() return false end
 function kernel.settle() end
 
 kernel.delay = delay
-
--- For entries that serve: a visit of the event loop has begun.
-function kernel.entered()
-  slice_end = false
-  count_visit()
-end
 
 -- Runs what is due for one slice of time; returns delay().
 function kernel.pump()
@@ -409,6 +408,20 @@ function kernel.spawn(f, ...)
   local task = { looked_at, co = co, pos = 0, hold = false, key = false }
   tasks[co] = task
   switch(task, ...)
+end
+
+-- The same for whoever is called by no task, and often: a call with a fixed number of values can be compiled around.
+function kernel.spawn_outside(f, first, second, third)
+  if current then return kernel.spawn(f, first, second, third) end
+  local co = create(f)
+  local task = { co = co, pos = 0, hold = false, key = false }
+  tasks[co] = task
+  if begin_visit then begin_visit() end
+  local outside = confined
+  current, depth, confined = task, depth + 1, false
+  local ok, what = raw_resume(co, first, second, third)
+  ended(task, nil, outside, ok, what)
+  if gave_way_count > 0 then catch_up() end
 end
 
 function kernel.current() return current end

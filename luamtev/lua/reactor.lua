@@ -32,7 +32,7 @@ local C = ffi.C
 
 local READ, WRITE = 1, 2
 local IN, OUT, ERR, HUP, RDHUP, EDGE = 0x001, 0x004, 0x008, 0x010, 0x2000, 0x80000000
-local CTL_ADD, CTL_DEL, CLOEXEC = 1, 2, 0x80000
+local CTL_ADD, CTL_DEL, CTL_MOD, CLOEXEC = 1, 2, 3, 0x80000
 local EPERM, EEXIST = 1, 17
 local MOST = 256 -- events a poll takes at once
 
@@ -66,9 +66,17 @@ end
 local reactor = { READ = READ, WRITE = WRITE, fd = ep, quiet = quiet }
 
 -- reactor.told(object, events) is called with the epoll events of *fd* from now on, instead of a task that waits.
-function reactor.attend(fd, object)
+-- *repeated*, it is called again and again for as long as there is something to read, or what reactor.expect(fd, events)
+-- said last.
+function reactor.attend(fd, object, repeated)
   attended[fd] = object
-  return register(fd)
+  if not register(fd) then error("descriptor " .. fd .. " is of a file", 2) end
+  if repeated then reactor.expect(fd, IN + RDHUP) end
+end
+
+function reactor.expect(fd, what)
+  request.events, request.fd = what, fd
+  C.luamtev_epoll_ctl(ep, CTL_MOD, fd, request)
 end
 
 function reactor.wait(fd, mask, timeout)

@@ -1,7 +1,7 @@
 """The engine's way to the rest of the process: gives connections to the Lua state of their thread and takes them back.
 
-A plain connection is Lua's from then on, descriptor and all; its event is off the loop, but still says who it is.  An
-encrypted one is decrypted here, a crossing for each piece.  Lua knows connections by number.
+A connection is Lua's from then on, descriptor and all; its event is off the loop, but still says who it is.  One that
+is encrypted is read and written here, a crossing for each piece.  Lua knows connections by number.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from luamtev.api.web import config_id, say
 from luamtev.bridge import LuaError
 from runtime import eventer, http, log
-from runtime.eventer import EXCEPTION, READ, WRITE, Event
+from runtime.eventer import Event
 from runtime.http import Limits, Mountpoint, Peer, Request, Response
 from runtime.net import Connection
 
@@ -30,7 +30,7 @@ MOST_STRANGERS = 3
 class Held:
     """A connection that the engine has.  The closure of its event and of the connection."""
 
-    __slots__ = ("connection", "engine", "limits", "number", "paused", "peer", "strangers")
+    __slots__ = ("connection", "engine", "limits", "number", "peer", "strangers")
 
     def __init__(
         self, engine: "Engine", number: int, connection: Connection, peer: Peer, limits: Limits, strangers: int
@@ -40,7 +40,6 @@ class Held:
         self.connection = connection
         self.peer = peer
         self.limits = limits
-        self.paused = False
         self.strangers = strangers  # requests in a row that were not for Lua
 
     def close(self) -> None:
@@ -69,24 +68,24 @@ class Engine:
         """Part of :class:`runtime.http.Guest`."""
         return len(self._held)
 
-    def take(self, connection: Connection, peer: Peer, limits: Limits) -> int | None:
+    def take(self, connection: Connection, peer: Peer, limits: Limits) -> bool:
         """Part of :class:`runtime.http.Guest`."""
         event = connection.event
         if self._finishing or event is None or http.is_hooked() or any(each.enabled for each in _watching):
-            return None
+            return False
         if not peer.secure and type(connection.sock) is not socket.socket:
-            return None  # it has no descriptor of its own
+            return False  # it has no descriptor of its own
         held = Held(self, next(self._numbers), connection, peer, limits, _strangers_of(connection))
         self._held[held.number] = held
         connection.closure = event.closure = held
-        event.callback = ready
+        event.callback = served_by_lua
         if self._state.busy:  # a session's last answer came from Lua
             self._state.thread.soon(self._open, held)
         else:
             self._open(held)
         if not self._ticking:
             self._tick(limits)
-        return READ | EXCEPTION if peer.secure else 0
+        return True
 
     def finish(self) -> None:
         """Part of :class:`runtime.http.Guest`."""
@@ -105,11 +104,18 @@ class Engine:
         peer, connection = held.peer, held.connection
         if connection.closed:
             return
-        fd = None if peer.secure else connection.sock.fileno()
         client = peer.remote.encode()
         if peer.cn is not None:
             client += b" " + peer.cn.encode()
-        self._tell("open", held.number, fd, config_id(peer), peer.remote.encode(), client)
+        self._tell(
+            "open",
+            held.number,
+            connection.sock.fileno(),
+            peer.secure,
+            config_id(peer),
+            peer.remote.encode(),
+            client,
+        )
 
     def _tick(self, limits: Limits) -> None:
         self._ticking = True
@@ -135,47 +141,6 @@ class Engine:
     def _tell(self, entry: str, *args: Any) -> tuple[Any, ...] | None:
         return self._state.tell_engine(entry, *args)
 
-    # Encrypted connections
-
-    def readable(self, held: Held) -> None:
-        """Bytes are there, or the end."""
-        connection = held.connection
-        while True:
-            try:
-                data = connection.recv(READ_SIZE)
-            except OSError:
-                connection.close()
-                self.drop(held)
-                return
-            if data is None:
-                return
-            answer = self._tell("feed", held.number, data)
-            if answer is None or connection.closed or connection.closure is not held:
-                return
-            if answer[0] or not data:
-                held.paused = True
-                self._watch(held)
-                return
-            if not connection.pending():
-                return
-
-    def writable(self, held: Held) -> None:
-        """The network takes bytes again."""
-        self._watch(held)
-        self._tell("writable", held.number)
-
-    def _watch(self, held: Held, writing: bool = False) -> None:
-        event = held.connection.event
-        assert event is not None
-        wanted = (0 if held.paused else READ | EXCEPTION) | (WRITE | EXCEPTION if writing else 0)
-        if event.active and wanted:
-            eventer.update(event, wanted)
-        elif event.active:
-            eventer.remove(event)
-        elif wanted:
-            event.mask = wanted
-            eventer.add(event)
-
     # What Lua asks for
 
     def functions(self) -> dict[str, Callable[..., Any]]:
@@ -195,7 +160,7 @@ class Engine:
             "http1_gone": self._gone,
             "http1_hand_over": self._hand_over,
             "http1_close": self._close,
-            "http1_resume": self._resume,
+            "http1_receive": self._receive,
             "http1_send": self._send,
             "http1_timeout": self._timeout,
             "http1_write": lambda text: log.stream_find("http/access").log(text),
@@ -310,22 +275,18 @@ class Engine:
         if held is not None:
             held.connection.close()
 
-    def _resume(self, number: float) -> None:
-        held = self._held[int(number)]
-        held.paused = False
-        self._watch(held)
-        if held.connection.pending():
-            self._state.thread.soon(self.readable, held)
+    def _receive(self, number: float) -> bytes | bool | None:
+        """What came of an encrypted connection; None for nothing yet, False for one that failed."""
+        try:
+            return self._held[int(number)].connection.recv(READ_SIZE)
+        except OSError:
+            return False
 
     def _send(self, number: float, data: bytes) -> int | None:
-        held = self._held[int(number)]
         try:
-            size = held.connection.send(data)
+            return self._held[int(number)].connection.send(data)
         except OSError:
             return None
-        if size < len(data):
-            self._watch(held, writing=True)
-        return size
 
     def _timeout(self, number: float, stage: bytes) -> None:
         http.log_timeout(self._held[int(number)].peer, stage.decode())
@@ -362,13 +323,9 @@ def _strangers_of(connection: Connection) -> int:
     return before.strangers if isinstance(before, Held) else 0
 
 
-def ready(event: Event, mask: int, held: Held, _now: float) -> int:
-    """The callback of an encrypted connection's event."""
-    if mask & WRITE:
-        held.engine.writable(held)
-    if mask & (READ | EXCEPTION) and not held.connection.closed and held.connection.closure is held:
-        held.engine.readable(held)
-    return event.mask if event.active else 0
+def served_by_lua(_event: Event, _mask: int, _held: Held, _now: float) -> int:
+    """The callback of an event that is off its loop while the engine has the connection."""
+    return 0
 
 
-eventer.name_callback("http/lua", ready)
+eventer.name_callback("http/lua", served_by_lua)

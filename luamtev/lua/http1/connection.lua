@@ -1,7 +1,7 @@
 -- The connections of HTTP/1 that this state serves itself: bytes in, requests, answers, bytes out.
 --
--- A plain connection is read and written here, through its descriptor; one that is encrypted is fed by the Python side,
--- and says through it.  A request is taken when it is there whole and surely understood (parser.lua), a Lua mount of this
+-- A plain connection is read and written here, through its descriptor; one that is encrypted, through the Python side's
+-- TLS, a crossing for each piece.  The reactor tells of both.  A request is taken when it is there whole and surely understood (parser.lua), a Lua mount of this
 -- state serves it (routes.lua) and nobody watches requests (hooks, debug logs).  Anything else goes to runtime.http, with the
 -- connection and all bytes that were not answered; it may bring the connection back between two requests.
 --
@@ -9,8 +9,8 @@
 -- network.  An answer that framing.lua does not put together, runtime.http's Response does (luamtev.web.answers): its
 -- bytes come back from every call, as far as the client takes them.
 --
--- A connection is a table: number, by which the Python side knows it; fd, or false; profile, its listener's limits;
--- buffer, bytes that were read and not taken; active, the context of the request under way, or false; unsent, bytes that
+-- A connection is a table: number, by which the Python side knows it; fd; secure, it is encrypted; profile, its listener's
+-- limits; buffer, bytes that were read and not taken; active, the context of the request under way, or false; unsent, bytes that
 -- the network has not taken, or false; what is said of news, leaving and times is beside the code for it.
 
 local home, web = ...
@@ -29,7 +29,7 @@ local open_answer, say = checked(border.http1_answer), checked(border.http1_say)
 local accepts = checked(border.web_accepts)
 local say_file, more = checked(border.http1_say_file), checked(border.http1_more)
 local give_up, give_back, shut = border.http1_gone, border.http1_hand_over, border.http1_close
-local send_encrypted = border.http1_send
+local send_encrypted, receive_encrypted = border.http1_send, border.http1_receive
 local parse, note, wall_clock, date_of = parser.parse, ledger.note, ledger.wall_clock, ledger.date_of
 local new_context_on = home.http.new_context_on
 local string_of, sub, band = ffi.string, string.sub, bit.band
@@ -66,7 +66,7 @@ local finishing = false
 -- Sending -------------------------------------------------------------------------------------------------------------
 
 local function forget(conn)
-  if conn.fd then reactor.forget(conn.fd) end
+  reactor.forget(conn.fd)
   connections[conn.number], count = nil, count - 1
   conn.gone = true
 end
@@ -94,14 +94,39 @@ end
 
 -- Hands *size* bytes at *data* to the network; returns how many it took, nil when the client is gone.
 local function transmit(conn, data, size)
-  if conn.fd then
-    local n = tonumber(C.luamtev_http1_send(conn.fd, data, size, DONTWAIT + NOSIGNAL))
-    if n >= 0 then return n end
-    local errno = ffi.errno()
-    return (errno == EAGAIN or errno == EINTR) and 0 or nil
-  end
-  return send_encrypted(conn.number, string_of(data, size))
+  if conn.secure then return send_encrypted(conn.number, string_of(data, size)) end
+  local n = tonumber(C.luamtev_http1_send(conn.fd, data, size, DONTWAIT + NOSIGNAL))
+  if n >= 0 then return n end
+  local errno = ffi.errno()
+  return (errno == EAGAIN or errno == EINTR) and 0 or nil
 end
+
+-- Takes what is there: its size, 0 at the end, -1 when there is nothing, nil when the client is gone; and where it is,
+-- for as long as the third value lives.
+local function receive(conn)
+  if conn.secure then
+    local data = receive_encrypted(conn.number)
+    if not data then return data == nil and -1 or nil end
+    return #data, ffi.cast("const uint8_t *", data), data
+  end
+  local n = tonumber(C.luamtev_http1_recv(conn.fd, received, READ_SIZE, DONTWAIT))
+  if n >= 0 then return n, received end
+  local errno = ffi.errno()
+  return (errno == EAGAIN or errno == EINTR) and -1 or nil
+end
+
+local IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
+
+-- The reactor tells of an encrypted connection again and again, for TLS does not say whether the network has more: it is
+-- told what is wanted.
+local function watch(conn)
+  local wanted = conn.unsent and OUT or conn.active and conn.news and 0 or IN + RDHUP
+  if wanted ~= conn.mask then
+    conn.mask = wanted
+    reactor.expect(conn.fd, wanted)
+  end
+end
+
 
 -- Sends what *said* holds; what the network does not take waits.  False when the client is gone.
 local function flush(conn, said)
@@ -119,14 +144,17 @@ local function flush(conn, said)
     close(conn)
     return false
   end
-  if n < size then conn.unsent = string_of(data + n, size - n) end
+  if n < size then
+    conn.unsent = string_of(data + n, size - n)
+    if conn.secure then watch(conn) end
+  end
   if size > READ_SIZE then said:free() else said:reset() end
   return true
 end
 
 -- Everything was said: a client that may still be sending is let see the end, or a reset might lose it the answer.
 local function finish(conn)
-  if conn.eof or not conn.fd or not (conn.buffer ~= "" or conn.news) then return close(conn) end
+  if conn.eof or not (conn.buffer ~= "" or conn.news) then return close(conn) end
   if conn.stage == "linger" then return end
   conn.stage, conn.since, conn.buffer = "linger", clock, ""
   C.luamtev_http1_shutdown(conn.fd, 1)
@@ -254,7 +282,7 @@ local function begin(conn, method, target, mark, minor, head, payload, now, rout
   context.target, context.minor, context.head, context.payload = target, minor, head, payload
   context.keep, context.mute, context.received, context.route = keep, method == "HEAD", now, route
   conn.active, conn.stage = context, "handler"
-  kernel.spawn(web.run, context, route.mount, conn.profile.config)
+  kernel.spawn_outside(web.run, context, route.mount, conn.profile.config)
 end
 
 -- Serves what is at *bytes* up to *size*, A_VISIT requests at most.  Returns the offset of what is not taken.
@@ -330,10 +358,6 @@ local function settle(conn)
   end
   if conn.more then return enqueue(conn) end
   if conn.eof then return close(conn) end
-  if conn.paused and conn.buffer == "" then
-    conn.paused = false
-    border.http1_resume(conn.number)
-  end
   if conn.buffer == "" then
     if finishing then return close(conn) end
     conn.stage, conn.tears = "idle", 0
@@ -371,9 +395,7 @@ local function take(conn, bytes, size)
   return settle(conn)
 end
 
--- Plain connections ---------------------------------------------------------------------------------------------------
-
-local IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
+-- News ----------------------------------------------------------------------------------------------------------------
 
 -- *news*, there may be something to read; *over*, the end is among it.
 local function told(conn, what)
@@ -403,9 +425,8 @@ local function send_rest(conn)
   return true
 end
 
-local function visit(conn)
-  conn.queued = false
-  if conn.gone then return end
+-- What a connection with news is visited for.
+local function attend_to(conn)
   if conn.unsent and not send_rest(conn) then return end
   if conn.lagging then
     catch_up(conn)
@@ -416,43 +437,40 @@ local function visit(conn)
   if conn.more and not conn.active then
     local data = conn.buffer
     conn.buffer = ""
-    take(conn, ffi.cast("const uint8_t *", data), #data)
-    if conn.news and not conn.gone then enqueue(conn) end
-    return
+    return take(conn, ffi.cast("const uint8_t *", data), #data)
   end
   if not conn.news then
     if not conn.active and conn.stage ~= "linger" then settle(conn) end
     return
   end
-  local n = tonumber(C.luamtev_http1_recv(conn.fd, received, READ_SIZE, DONTWAIT))
+  local n, bytes, _data = receive(conn)
+  if not n then return close(conn) end
   if n < 0 then
-    local errno = ffi.errno()
-    if errno == EINTR then return enqueue(conn) end
-    if errno ~= EAGAIN then return close(conn) end
     conn.news = false
-    if not conn.active then settle(conn) end
+    if not conn.active and conn.stage ~= "linger" then settle(conn) end
     return
   end
   conn.touched = clock
-  if n < READ_SIZE and not conn.over then conn.news = false end
-  if conn.stage == "linger" then
-    if n == 0 then return close(conn) end
-    if conn.news then enqueue(conn) end
-    return
-  end
+  if conn.secure or n < READ_SIZE and not conn.over then conn.news = false end
   if n == 0 then
     conn.news, conn.eof, conn.over = false, true, false
+    if conn.stage == "linger" then return close(conn) end
     if not conn.active then settle(conn) end
-    return
+  elseif conn.active then -- the end comes behind what it sent before
+    conn.buffer, conn.more = conn.buffer .. string_of(bytes, n), true
+    if #conn.buffer > READ_SIZE then conn.over = false end
+  elseif conn.stage ~= "linger" then
+    take(conn, bytes, n)
   end
-  if conn.active then -- the end comes behind what it sent before
-    conn.buffer = conn.buffer .. string_of(received, n)
-    conn.more = true
-    if #conn.buffer <= READ_SIZE then enqueue(conn) else conn.over = false end
-    return
-  end
-  take(conn, received, n)
-  if conn.news and not conn.gone then enqueue(conn) end
+end
+
+local function visit(conn)
+  conn.queued = false
+  if conn.gone then return end
+  attend_to(conn)
+  if conn.gone then return end
+  if conn.secure then watch(conn) end
+  if conn.news and not conn.unsent and (not conn.active or conn.over) then enqueue(conn) end
 end
 
 -- A visit before failed half-way, in the kernel: nobody knows what was said.
@@ -481,58 +499,28 @@ function kernel.serve(now, stop)
   if queue_at > queue_end then queue_at, queue_end = 1, 0 end
 end
 
-if reactor.attend then reactor.told = told end
+reactor.told = told
 
 -- Entries -------------------------------------------------------------------------------------------------------------
 
 local entries = {}
 
--- Begins to serve connection *number*: *fd* of a plain one, or false; its listener, and its client's name for routes.
-function entries.http1_open(number, fd, listener, remote, client)
+-- Begins to serve connection *number* on *fd*; whether it is *secure*; its listener, and its client's name for routes.
+function entries.http1_open(number, fd, secure, listener, remote, client)
   local profile = profiles[listener]
   if not profile then
     profile = fetch_profile(number)
     profiles[listener] = profile
   end
   local conn = {
-    number = number, fd = fd, profile = profile, remote = remote, client = client, known = false, serial = false,
-    buffer = "", active = false, unsent = false, queued = false, news = false, over = false, eof = false, more = false,
-    closing = false, leaving = false, gone = false, lagging = false, paused = false, answered = false, stage = "idle", since = 0, touched = kernel.monotonic(), tears = 0,
+    number = number, fd = fd, secure = secure, profile = profile, remote = remote, client = client, known = false,
+    serial = false, buffer = "", active = false, unsent = false, queued = false, news = true, over = false, eof = false,
+    more = false, closing = false, leaving = false, gone = false, lagging = false, answered = false, stage = "idle",
+    since = 0, touched = kernel.monotonic(), tears = 0, mask = IN + RDHUP,
   }
   connections[number], count = conn, count + 1
-  if fd then
-    reactor.attend(fd, conn)
-    conn.news = true
-    enqueue(conn)
-  end
-  return kernel.delay()
-end
-
--- *data* of an encrypted connection, empty at its end.  Returns delay(), and whether to leave more to the network.
-function entries.http1_feed(number, data)
-  local conn = connections[number]
-  if not conn then return kernel.delay(), true end
-  kernel.entered()
-  if visited then give_up_visit() end
-  clock = kernel.monotonic()
-  conn.touched = clock
-  if data == "" then
-    conn.eof = true
-    if not conn.active and not conn.unsent then settle(conn) end
-  elseif conn.active or conn.unsent then
-    conn.buffer, conn.more = conn.buffer .. data, true
-  else
-    take(conn, ffi.cast("const uint8_t *", data), #data)
-  end
-  kernel.settle()
-  conn.paused = not conn.gone and conn.buffer ~= "" and (conn.unsent or conn.active) and true or false
-  return kernel.delay(), conn.paused
-end
-
--- The network takes bytes of an encrypted connection again.
-function entries.http1_writable(number)
-  local conn = connections[number]
-  if conn then enqueue(conn) end
+  reactor.attend(fd, conn, secure)
+  enqueue(conn)
   return kernel.delay()
 end
 

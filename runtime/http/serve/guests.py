@@ -24,10 +24,10 @@ _HOOKS = (*BEFORE, STARTING, AUTH_DENIED, RESPONSE_SENT, REQUEST_COMPLETE, REQUE
 class Guest(Protocol):
     """An engine on one loop thread.  All methods are called there."""
 
-    def take(self, connection: Connection, peer: Peer, limits: Limits) -> int | None:
+    def take(self, connection: Connection, peer: Peer, limits: Limits) -> bool:
         """Serve *connection*, at the beginning of a request.
 
-        Returns the mask that its event goes on with, 0 when the event is not needed, None for one not wanted."""
+        Returns False for one that it does not want; of any other the event has left, or leaves, its loop."""
 
     def finish(self) -> None:
         """Be done with what was begun, and take no more requests."""

@@ -23,9 +23,8 @@ def http_rest_api(event: Event, _mask: int, connection: Connection, _now: float)
     """The listener type: takes a new connection over, or the guest of its loop thread does."""
     peer, limits = peer_of(connection), _limits_of(connection)
     guest = guests.here()
-    mask = None if guest is None or peer.alpn == "h2" else guest.take(connection, peer, limits)
-    if mask is not None:
-        return mask
+    if guest is not None and peer.alpn != "h2" and guest.take(connection, peer, limits):
+        return 0
     _begin(event, connection, peer, limits)
     return READ | EXCEPTION
 

@@ -284,14 +284,10 @@ class Session:
         if not isinstance(http, Http1) or not http.is_between or guest is None or self._opening:
             return False
         eventer.remove(self._event)
-        mask = guest.take(self.connection, self.peer, self.limits)
-        if mask is None:
+        if not guest.take(self.connection, self.peer, self.limits):
+            self.leaving, self._wanted = False, None
             return False
         self._sweeper.discard(self)
-        self._wanted = mask
-        if mask:
-            self._event.mask = mask
-            eventer.add(self._event)
         return True
 
     def _watch(self, wanted: int) -> None:
