@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import DataReceived, Event, ResponseReceived, StreamEnded
+from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
 
 
 class Client:
@@ -51,16 +51,30 @@ class Client:
                 if isinstance(event, kind) and stream in (0, getattr(event, "stream_id", 0)):
                     del self.waiting[index]
                     return event
-            data = self.sock.recv(1 << 16)
-            assert data, "the server closed"
-            for event in self.h2.receive_data(data):
-                if isinstance(event, DataReceived):
-                    self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-                self.waiting.append(event)
-            try:
-                self.sock.sendall(self.h2.data_to_send())
-            except ConnectionError:
-                pass  # what it said last still counts
+            self.receive()
+
+    def receive(self) -> None:
+        """Take what comes next, and answer it as the library says."""
+        data = self.sock.recv(1 << 16)
+        assert data, "the server closed"
+        for event in self.h2.receive_data(data):
+            if isinstance(event, DataReceived):
+                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            self.waiting.append(event)
+        try:
+            self.sock.sendall(self.h2.data_to_send())
+        except ConnectionError:
+            pass  # what it said last still counts
+
+    def ends(self, stream: int) -> Event | None:
+        """What ended *stream*, if that has come."""
+        ends = [each for each in self.waiting if isinstance(each, (StreamEnded, StreamReset))]
+        return next((each for each in ends if each.stream_id == stream), None)
+
+    def heads(self, stream: int) -> set[str]:
+        """The names in the head on *stream*; none when there has not been one."""
+        heads = [each for each in self.waiting if isinstance(each, ResponseReceived) and each.stream_id == stream]
+        return {str(name) for head in heads for name, _ in head.headers}
 
     def body(self, stream: int) -> bytes:
         self.until(StreamEnded, stream)

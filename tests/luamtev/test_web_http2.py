@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from h2.events import StreamReset
@@ -41,6 +42,15 @@ function acts.spin(http)
   while os.clock() < ends do end
   served = served + 1
   http:write(tostring(served))
+end
+function acts.framing(http)
+  local name, value = unpack(({
+    a = { "Connection", "close" }, b = { "Connection", "keep-alive" }, c = { "Transfer-Encoding", "chunked" },
+    d = { "Content-Length", "x" }, e = { "Content-Length", "-1" }, f = { "Upgrade", "h2c" }, g = { "Keep-Alive", "1" },
+    h = { "Content-Length", "2" }, i = { "content-length", "100" },
+  })[http:request():querystring("q")])
+  http:header(name, value)
+  http:write("said")
 end
 function acts.count(http) http:write(tostring(served)) end
 function handler(rest)
@@ -115,6 +125,48 @@ def test_each_kind_of_answer_is_itself_among_many_that_came_together(serving: We
     assert len(lines) == 14 * 5
     pattern = re.compile(r'127\.0\.0\.1 - - \[.*\] "GET /\S+ HTTP/2\.0" \d{3} \d+\|0 \d+\.\d{3}$')
     assert all(pattern.match(line) for line in lines)
+
+
+@pytest.mark.parametrize("which", "abcdefghi")
+def test_what_a_handler_says_of_framing_costs_its_stream_at_most(serving: Web, which: str) -> None:
+    with Client(serving.port) as client:
+        odd = client.begin(f"/framing?q={which}")
+        plain = client.begin("/hello")
+        client.send()
+        assert client.body(plain) == b"hello"
+        while (ended := client.ends(odd)) is None:
+            client.receive()
+        assert not {"connection", "transfer-encoding", "upgrade", "keep-alive"} & client.heads(odd)
+        assert isinstance(ended, StreamReset) == (which == "i")  # a length that was not kept to
+        if which != "a":
+            assert client.body(client.ask("/hello")) == b"hello"
+
+
+def test_a_pathological_expression_costs_its_stream(web: Web) -> None:
+    web.start(
+        "function handler(rest) rest:http():write('x') rest:http():flush_end() end",
+        web="<mount_bad>web:GET:/bad/:^(a+)+$</mount_bad><mount_post>web:POST:/bad/:^(a+)+$</mount_post>"
+        "<mount_good>web:GET:/good/</mount_good>",
+    )
+    with Client(web.port) as client:
+        bad = client.begin("/bad/" + "a" * 60 + "!")
+        upload = client.begin("/bad/" + "a" * 60 + "!", method="POST", end=False)
+        good = client.begin("/good/")
+        client.send()
+        assert client.head(bad)[":status"] in ("404", "500")
+        assert client.head(upload)[":status"] in ("404", "500")
+        assert client.body(good) == b"x"
+        assert client.body(client.ask("/good/")) == b"x"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
+def test_curl_sees_the_status_of_every_refused_upload(serving: Web, tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(bytes(3_000_000))
+    command = ["curl", "-s", "-S", "--http2-prior-knowledge", "--max-time", "60", "-w", "%{http_code} ", "-X", "PUT"]
+    once = ["-o", "/dev/null", f"http://127.0.0.1:{serving.port}/denied"]
+    for body in ("small", f"@{tmp_path}/body") * 15:  # each alone: curl 7.88 cannot go on after it has stopped
+        done = subprocess.run([*command, "--data-binary", body, *once], capture_output=True, text=True, check=False)
+        assert done.stdout == "405 ", done.stderr
 
 
 def test_large_answers_wait_for_the_window_of_their_stream(serving: Web) -> None:

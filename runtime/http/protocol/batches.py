@@ -142,7 +142,10 @@ class Batches:
         method, uri = key[:2]
         offer = None
         if len(uri) <= self._http.limits.max_uri and method != b"HEAD" and request_of(self._peer, head) is not None:
-            offer = self._batcher.offer(self._peer, method, uri)
+            try:
+                offer = self._batcher.offer(self._peer, method, uri)
+            except Exception:
+                return None  # whoever serves it alone says why
         if len(uri) < 512:
             if len(self._known) >= MOST_KNOWN:
                 self._known = {}

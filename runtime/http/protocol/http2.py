@@ -403,7 +403,13 @@ class Http2:
             return 413
         if (request.header(b"expect") or b"100-continue").lower() != b"100-continue":
             return 417
-        return self._admit(request) if not stream.closed and self._admit is not None else None
+        if stream.closed or self._admit is None:
+            return None
+        try:
+            return self._admit(request)
+        except Exception:
+            log.facility("error/rest").log(f"routing {request!r} failed\n{traceback.format_exc()}")
+            return 500
 
     def _data(self, event: Any) -> bool:
         number, data = event.stream_id, event.data
