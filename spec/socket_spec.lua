@@ -479,11 +479,72 @@ describe("ownership", function()
       assert.is_false(ok)
       assert.matches("cross%-coroutine", err)
     end
-    ok, err = elsewhere(function() return client:own() end)()
+    local written
+    ok, written = elsewhere(function() return client:own():write("ok") end)()
     assert.is_true(ok)
+    assert.equal(2, written)
     assert.matches("invalid event", message(client.read, client, 1))
-    assert.equal(2, err:own():write("ok"))
     assert.equal("ok", peer:read(2))
+    peer:close()
+  end)
+
+  it("ends with the coroutine, however that ends and whoever still knows the event", function()
+    local ways = {
+      returns = function() end,
+      ["is cancelled while it waits"] = function()
+        local self = coroutine.running()
+        mtev.coroutine_spawn(function() mtev.cancel_coro(self) end)
+        mtev.sleep(1000)
+      end,
+      ["is cancelled by another that ends"] = function()
+        local self = coroutine.running()
+        mtev.coroutine_spawn(function() mtev.sleep(0.001) mtev.cancel_coro(self) end)
+        mtev.waitfor("spec.never")
+      end,
+    }
+    for way, finish in pairs(ways) do
+      local kept = {}
+      local one, its_peer = pair()
+      local other, other_peer = pair()
+      mtev.coroutine_spawn(function()
+        kept[1], kept[2] = one:own(), other:own()
+        kept[3] = mtev.socket("inet")
+        kept[3]:close()
+        finish()
+      end)
+      assert.is_nil(its_peer:read("\n"), way)
+      assert.is_nil(other_peer:read("\n"), way)
+      assert.matches("invalid event", message(kept[1].read, kept[1], 1))
+      assert.equal(0, kept[2]:close())
+      its_peer:close()
+      other_peer:close()
+    end
+  end)
+
+  it("stays with a coroutine that yields on its own, and with what it gave away", function()
+    local client, peer = pair()
+    local kept
+    mtev.coroutine_spawn(function()
+      local mine = client:own()
+      mtev.coroutine_spawn(function()
+        kept = mine:own()
+        mtev.waitfor("spec.go on", 5)
+        kept:write("still here\n")
+      end)
+    end)
+    mtev.notify("spec.go on")
+    assert.equal("still here\n", peer:read("\n"))
+    assert.is_nil(peer:read("\n"))
+    local held, mine
+    client, peer = pair()
+    mtev.coroutine_spawn(function()
+      mine, held = client:own(), coroutine.running()
+      coroutine.yield()
+    end)
+    assert.equal("suspended", coroutine.status(held))
+    mine = mine:own()
+    mine:write("still here\n")
+    assert.equal("still here\n", peer:read("\n"))
     peer:close()
   end)
 

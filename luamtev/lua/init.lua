@@ -98,6 +98,7 @@ local function call(module_name, function_name)
   local ok, run = xpcall(load_main, home.report, module_name, function_name)
   if not ok then return border.load_failed(run) end
   run() -- no tail call: a traceback shall name it
+  home.eventer_keep() -- what it made is the module's
 end
 
 local observer = load_library("stacks", home)

@@ -157,13 +157,22 @@ local function describe(err)
   return ok and text or "error object is a " .. type(err) .. " value"
 end
 
+local leaving = function() end -- told of tasks that end
+
+-- Has f(task) called, which must not raise, whenever a task ends: returns, fails, or is cancelled.
+function kernel.on_leaving(f) leaving = f end
+
 local function ended(task, previous, outside, ok, what)
   current, depth, confined = previous, depth - 1, outside
   if what == PARK and ok then
-    if not tasks[task.co] then abandon(task) end -- cancelled while it ran
+    if not tasks[task.co] then -- cancelled while it ran
+      abandon(task)
+      leaving(task)
+    end
     return
   end
   tasks[task.co] = nil
+  if not ok or raw_status(task.co) == "dead" then leaving(task) end
   -- A coroutine that yielded on its own belongs from now on to whoever holds it, as one of coroutine.create does.
   if not ok then border.task_failed(traceback(task.co, describe(what))) end
 end
@@ -475,7 +484,10 @@ function kernel.cancel(co)
   local task = tasks[co]
   if not task then return end
   tasks[co] = nil
-  abandon(task)
+  if raw_status(co) == "suspended" then -- else when it gets there
+    abandon(task)
+    leaving(task)
+  end
 end
 
 local function seconds(value, name, level)

@@ -1,8 +1,11 @@
 """Sockets of Lua where the system runs short."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 EXHAUST = """
 function main()
@@ -47,3 +50,47 @@ def test_running_out_of_descriptors_is_an_error_like_any_other(tmp_path: Path) -
         "ok",
         "-1\tToo many open files",
     ]
+
+
+SERVER = """
+function main()
+  local server = mtev.socket("inet")
+  server:bind("127.0.0.1", 0)
+  server:listen(100)
+  local _, port = server:sock_name()
+  io.write(port, "\\n")
+  io.flush()
+  while true do
+    local client = server:accept()
+    mtev.coroutine_spawn(function()
+      local mine = client:own()
+      local asked = mine:read("\\n")
+      mine:write("answer\\n")
+      if asked == "fail\\n" then error("as asked") end
+    end)
+  end
+end
+"""
+
+
+@pytest.mark.parametrize("how", ["return", "fail"])
+def test_a_server_whose_coroutines_end_closes_its_connections(tmp_path: Path, how: str) -> None:
+    (tmp_path / "main.lua").write_text(SERVER)
+    (tmp_path / "app.conf").write_text(
+        """<cli><modules><generic image="lua_mtev" name="lua_general"><config><lua_module>main</lua_module>
+           <lua_function>main</lua_function></config></generic></modules></cli>"""
+    )
+    command = [sys.executable, "-m", "luamtev", "-c", "app.conf", "main.lua"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        descriptors = Path(f"/proc/{server.pid}/fd")
+        before = len(list(descriptors.iterdir()))
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(100)]
+        for each in clients:
+            each.sendall(f"{how}\n".encode())
+        for each in clients:
+            with each, each.makefile("rb") as stream:
+                assert stream.read() == b"answer\n"  # to the end of the stream
+        assert len(list(descriptors.iterdir())) == before
+        server.kill()

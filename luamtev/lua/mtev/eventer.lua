@@ -8,8 +8,8 @@
 --
 -- POSIX below is one set, TLS another.  Everything that waits, buffers, times out and checks who may call is here, once.
 --
--- An event belongs to the coroutine that made it; own() hands it over as a new object and makes the old one invalid.  Calls
--- that wait when their event is closed or taken over end as at the end of a stream.
+-- An event belongs to the coroutine that made it and is closed when that ends; own() hands it over as a new object and
+-- makes the old one invalid.  Calls that wait when their event is closed or taken over end as at the end of a stream.
 
 local home = ...
 
@@ -300,6 +300,45 @@ function methods:send(...)
   end
 end
 
+-- Whose they are -----------------------------------------------------------------------------------------------------------
+
+-- The events of a task, which are closed when it ends.  Neither holds them: what nobody knows any more the collector
+-- closes.  Most tasks have one.
+local first_of = setmetatable({}, { __mode = "kv" }) -- task -> event
+local others_of = setmetatable({}, { __mode = "k" }) -- task -> set of events
+local WEAK = { __mode = "k" }
+
+local function belongs(event, task)
+  if not task then return event end
+  local first = first_of[task]
+  if not first or first.fd < 0 then
+    first_of[task] = event
+  else
+    local others = others_of[task]
+    if not others then
+      others = setmetatable({}, WEAK)
+      others_of[task] = others
+    end
+    others[event] = true
+  end
+  return event
+end
+
+kernel.on_leaving(function(task)
+  local first, others = first_of[task], others_of[task]
+  if not first and not others then return end
+  first_of[task], others_of[task] = nil, nil
+  if first then pcall(first.close, first) end
+  if others then
+    for event in pairs(others) do pcall(event.close, event) end
+  end
+end)
+
+-- The events of the running task outlive it.
+function home.eventer_keep()
+  first_of[current()], others_of[current()] = nil, nil
+end
+
 -- Closing and ownership ---------------------------------------------------------------------------------------------------
 
 local function close_descriptor(guard)
@@ -328,7 +367,7 @@ function methods:own()
   moved.owner = current()
   self.fd, self.guard, self.tls, self.input, self.from = -1, false, false, "", 1
   reactor.forget(fd) -- whoever still waits on the old one
-  local made = home.eventer_object(moved)
+  local made = belongs(home.eventer_object(moved), moved.owner)
   open_descriptors[fd] = made
   return made
 end
@@ -356,10 +395,11 @@ end
 -- The same for a descriptor that is non-blocking and closed on exec already.
 function home.eventer_adopt(fd, kind, stream)
   local guard = ffi.gc(ffi.new("int[1]", fd), close_descriptor)
-  local made = home.eventer_object({
-    fd = fd, guard = guard, owner = current(), kind = kind, stream = stream, input = "", from = 1, ops = posix, tls = false,
+  local owner = current()
+  local made = belongs(home.eventer_object({
+    fd = fd, guard = guard, owner = owner, kind = kind, stream = stream, input = "", from = 1, ops = posix, tls = false,
     accepted = false, made_at = place(),
-  })
+  }), owner)
   open_descriptors[fd] = made
   return made
 end
