@@ -17,7 +17,7 @@ from types import FrameType, ModuleType
 from typing import NoReturn
 
 from runtime import conf, console, crash, daemon, eventer, lifecycle, log, memory, modules, services, stacks
-from runtime.conf import logs
+from runtime.conf import logs, names
 
 EXIT_CONFIGURATION = 2
 """Exit status when the configuration or a module it names cannot be used."""
@@ -70,6 +70,7 @@ def run(
     conf.set_current(configuration)
     console.init(configuration.root_name)
     lifecycle.set_terminate(terminate)
+    configuration.hold_against(names.check)
     logs.configure(configuration, later=True)
     for name in enable_logs:
         stream = log.stream_find(name)

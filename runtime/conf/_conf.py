@@ -62,6 +62,7 @@ class Conf:
         self._dirty_stores: set[Store] = set()
         self._read = {path: _files.signature(path) for path in self._paths()}
         self._overrides: list[tuple[str, str]] = []
+        self._checks: list[Callable[[Conf], object]] = []
         self._saving = RLock()
 
     def __repr__(self) -> str:
@@ -226,6 +227,17 @@ class Conf:
             self.settle()
         return True
 
+    def hold_against(self, check: "Callable[[Conf], object]") -> None:
+        """Call *check* with this configuration, which raises :exc:`ConfError`, and :meth:`hold_reloads_against` it."""
+        check(self)
+        self.hold_reloads_against(check)
+
+    def hold_reloads_against(self, check: "Callable[[Conf], object]") -> None:
+        """Have *check* called at each reload with what is to take this one's place.
+
+        When it raises :exc:`ConfError` the reload does too, and changes nothing."""
+        self._checks.append(check)
+
     def remove_section(self, section: Section) -> None:
         """Take *section* out of the tree.
 
@@ -372,6 +384,8 @@ class Conf:
             for path, value in self._overrides:
                 if not fresh.set_string(path, value):
                     raise ConfError(f"nothing holds {path!r} any more", self.name)
+            for check in self._checks:
+                check(fresh)
             self.root, self.includes, self._include_of = fresh.root, fresh.includes, fresh._include_of
             self._stores, self._read, self._changed_at = fresh._stores, fresh._read, None
             self.generation += 1

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runtime import log
-from runtime.conf import Conf, Section
+from runtime.conf import Conf, Section, names
 
 
 class ModuleError(Exception):
@@ -25,7 +25,10 @@ class ModuleError(Exception):
 
 
 class Generic(Protocol):
-    """What the loader asks of a module."""
+    """What the loader asks of a module.
+
+    One that has an attribute ``KEYS``, a :class:`runtime.conf.names.Names`, gets no other keys in its own ``<config>``:
+    an unknown one is an error with its line."""
 
     def configure(self, config: Mapping[str, str]) -> None:
         """Take the merged ``<config>``.  Raises ValueError for what it cannot use; the loops do not run yet."""
@@ -80,7 +83,7 @@ def load(configuration: Conf) -> list[Loaded]:
     """Load and configure every ``<loader>`` of *configuration*, then every ``<generic>`` and ``<module>``, in order.
 
     Raises :exc:`ModuleError` for one that is not found, is no module, or refuses its configuration, and for an element
-    that is none of these."""
+    that is none of these; :exc:`runtime.conf.ConfError` for a key that the module does not know."""
     root = configuration.root_name
     tops = configuration.get_sections(f"/{root}/modules|/{root}/include/modules")
     for top in tops:
@@ -93,6 +96,7 @@ def load(configuration: Conf) -> list[Loaded]:
         loaded.append(each)
     loaded += [_load(configuration, section, known) for section in _active(configuration, tops, GENERICS)]
     _loaded[:] = loaded
+    configuration.hold_reloads_against(_check_reloaded)
     return [each for each in loaded if each.type == "generic"]
 
 
@@ -123,11 +127,28 @@ def _load(configuration: Conf, section: Section, known: dict[str, Loader]) -> Lo
     for needed in ("configure", "load" if kind == "loader" else "init"):
         if not callable(getattr(module, needed, None)):
             raise ModuleError(f"{where} is no {'loader' if kind == 'loader' else 'module'}: it has no {needed}")
+    _check_keys(configuration, section, module)
     try:
         module.configure(configuration.get_hash(section, "config"))
     except ValueError as mistake:
         raise ModuleError(f"{where}: {mistake}") from None
     return Loaded(image, name, module, kind)
+
+
+def _check_keys(configuration: Conf, section: Section, module: Any) -> None:
+    closed = getattr(module, "KEYS", None)
+    if closed is not None:
+        names.check_keys(configuration, section, closed, set())
+
+
+def _check_reloaded(configuration: Conf) -> None:
+    """Raises :exc:`runtime.conf.ConfError` for a key that a module of this process does not know."""
+    root = configuration.root_name
+    found = {(each.image, each.name): each.module for each in _loaded}
+    tops = configuration.get_sections(f"/{root}/modules|/{root}/include/modules")
+    for section in _active(configuration, tops, (*GENERICS, "loader")):
+        image, name = configuration.inherited(section, "image"), configuration.inherited(section, "name")
+        _check_keys(configuration, section, found.get((image or "", name or "")))
 
 
 def _found(loader: str, known: dict[str, Loader], image: str, name: str, directories: list[Path], where: str) -> Any:

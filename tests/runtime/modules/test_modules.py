@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime import conf, modules
+from runtime.conf import names
 from runtime.modules import ModuleError
 
 calls: list[tuple[str, object]] = []
@@ -191,3 +192,30 @@ def test_groups_may_have_any_name_and_attributes_and_a_config_any_keys() -> None
         '<config><thing name="x"/></config><empty/></modules>'
     )
     assert len(calls) == 1
+
+
+class Closed(Recorder):
+    """A module whose keys are closed."""
+
+    KEYS = names.names("colour", unused={"weight": "nothing is weighed here"}, prefixes=["slot_"])
+
+
+def test_a_key_that_a_module_does_not_know_is_an_error_with_its_line(tmp_path: Path) -> None:
+    modules.register("test", "closed", "recorder_module:Closed")
+    file = tmp_path / "app.conf"
+    text = (
+        "<app><modules><config><of_others/></config>\n"
+        '<generic image="test" name="closed"><config>\n<slot_1>x</slot_1><weight/><{0}>red</{0}></config></generic>'
+        "</modules></app>"
+    )
+    file.write_text(text.format("color"))
+    with pytest.raises(conf.ConfError, match=r"app\.conf:3: .* there is no key color, expected colour"):
+        modules.load(conf.load(file))
+    file.write_text(text.format("colour"))
+    configuration = conf.load(file)
+    modules.load(configuration)
+    assert calls == [("configure", {"of_others": "", "slot_1": "x", "weight": "", "colour": "red"})]
+    file.write_text(text.format("color"))
+    with pytest.raises(conf.ConfError, match="there is no key color, expected colour"):
+        configuration.reload()
+    assert configuration.get_string("//colour") == "red"
