@@ -36,9 +36,11 @@ CONFIGURATION = """\
       <config><document_root>{directory}/files</document_root><key>of the listener</key></config>
     </listener>
   </listeners>
-  <rest><acl><rule type="deny" url="^/denied"/><rule type="allow"/></acl></rest>
+  <rest>{acl}</rest>
 </cli>
 """
+
+ACL = '<acl><rule type="deny" url="^/denied"/><rule type="allow"/></acl>'
 
 
 @dataclass
@@ -57,14 +59,18 @@ class Web:
     port: int
     process: "subprocess.Popen[bytes] | None" = None
 
-    def start(self, source: str, web: str = "", threads: int = 1, eventer: str = "", **modules: str) -> "Web":
+    def start(
+        self, source: str, web: str = "", threads: int = 1, eventer: str = "", acl: str = ACL, **modules: str
+    ) -> "Web":
         """Write *source* as module ``web``, mounted at ``/`` for GET and POST, and run the program until it serves."""
         web = web or "<mount_get>web:GET:/</mount_get><mount_post>web:POST:/</mount_post>"
         for name, text in {"web": source, "main": "function main() end", **modules}.items():
             text = "module(..., package.seeall)\n" + textwrap.dedent(text)
             (self.directory / f"{name}.lua").write_text(text)
         (self.directory / "web.conf").write_text(
-            CONFIGURATION.format(directory=self.directory, port=self.port, web=web, threads=threads, eventer=eventer)
+            CONFIGURATION.format(
+                directory=self.directory, port=self.port, web=web, threads=threads, eventer=eventer, acl=acl
+            )
         )
         with (self.directory / "errors").open("wb") as errors:
             self.process = subprocess.Popen(

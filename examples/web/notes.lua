@@ -58,7 +58,6 @@ function actions.DELETE(http, request, id)
 end
 
 function handler(rest)
-  if not rest:apply_acl() then return end
   local http = rest:http()
   local request = http:request()
   local path = request:uri():gsub("^/notes/", "")

@@ -250,6 +250,8 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         request = request_of(handle)
         if what == b"payload":
             return request.payload if request.payload or _announces_body(request) else None
+        if what == b"target":
+            return request.uri
         if what == b"querystring":
             return request.querystring()
         return _options(request)

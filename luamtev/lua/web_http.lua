@@ -72,8 +72,11 @@ local request_methods = {}
 
 function request_methods:method() return self.verb end
 
--- The path, without the query string.
+-- The path, decoded, without the query string: what routing and access control saw.
 function request_methods:uri() return self.path end
+
+-- The target as it came, the query string with it.
+function request_methods:raw_uri() return (ask(self.handle, "target")) end
 
 -- All headers by lower-case name, or one of them.
 function request_methods:headers(...)

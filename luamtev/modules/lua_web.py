@@ -1,6 +1,7 @@
 """lua_web: Lua modules as web handlers.  Manual: lua_web.
 
-``mount_NAME`` is ``module:METHOD:/prefix/[:expression]``.  Each loop thread has a Lua state of its own, and a request
+``mount_NAME`` is ``module:METHOD:/prefix/[:expression]``; access control is asked before the handler runs, unless
+``public_NAME`` is true.  Each loop thread has a Lua state of its own, and a request
 is served by the state of the thread that its connection belongs to, or, with ``loop_assign_NAME``, of a thread of that
 pool.
 """
@@ -14,6 +15,7 @@ from luamtev.api.web import Exchanges, LuaSockets
 from luamtev.modules.config import options
 from luamtev.state import Options, State, StateError, prepare
 from runtime import eventer, http
+from runtime.conf import parse_boolean
 from runtime.http import Mountpoint, Request, Response
 from runtime.log import stream_find
 
@@ -37,6 +39,7 @@ class Mount:
     base: str
     expression: str
     pool: str | None
+    public: bool
 
 
 class LuaWeb:
@@ -52,8 +55,9 @@ class LuaWeb:
         ]
         names = {each.name for each in self.mounts}
         for key in config:
-            if key.startswith("loop_assign_") and key.removeprefix("loop_assign_") not in names:
-                raise ValueError(f"{key}: there is no mount_{key.removeprefix('loop_assign_')}")
+            for prefix in ("loop_assign_", "public_"):
+                if key.startswith(prefix) and key.removeprefix(prefix) not in names:
+                    raise ValueError(f"{key}: there is no mount_{key.removeprefix(prefix)}")
         for each in self.mounts:
             if each.pool is not None and eventer.pool(each.pool) is None:
                 raise ValueError(f"loop_assign_{each.name}: there is no loop '{each.pool}'")
@@ -80,17 +84,18 @@ class LuaWeb:
         if not mount.base.endswith("/") and _finds(mount.expression, ""):
             parent, _, last = mount.base.rpartition("/")
             rules.append((f"{parent}/", f"^\\Q{last}\\E$"))
+        auth = http.anybody if mount.public else None
         for base, expression in rules:
             if mount.method == WEBSOCKET:
                 sockets = LuaSockets(self._here, index)
-                http.websocket(base, expression, sockets, protocols=sockets.protocols, auth=http.anybody)
+                http.websocket(base, expression, sockets, protocols=sockets.protocols, auth=auth)
             else:
                 rule = http.mount(
                     mount.method,
                     base,
                     expression,
                     self._handler(index, mount),
-                    auth=http.anybody,
+                    auth=auth,
                     many=(self._serve_many, index) if mount.pool is None else None,
                 )
                 self._rules.append((rule, index, mount.pool))
@@ -149,7 +154,12 @@ def _mount(name: str, text: str, config: Mapping[str, str]) -> Mount:
     if match is None:
         raise ValueError(f"Invalid lua_web mount syntax in 'mount_{name}'")
     module, method, base, expression = match.groups()
-    return Mount(name, module, method, base, expression or _EVERYTHING, config.get(f"loop_assign_{name}") or None)
+    pool = config.get(f"loop_assign_{name}") or None
+    try:
+        public = parse_boolean(config.get(f"public_{name}", "false"))
+    except ValueError as mistake:
+        raise ValueError(f"public_{name} '{config[f'public_{name}']}': {mistake}") from None
+    return Mount(name, module, method, base, expression or _EVERYTHING, pool, public)
 
 
 def _finds(expression: str, text: str) -> bool:

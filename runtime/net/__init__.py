@@ -5,7 +5,7 @@ callback gets an event of its own, whose closure is a :class:`Connection`; it is
 writable, returns the next mask, and closes the connection when it is done.
 """
 
-from ._commands import commands, register_command, set_fallback
+from ._commands import commands, may, register_command, set_fallback, set_guard
 from ._conf import listen
 from ._connection import Connection, connections
 from ._errors import NetError
@@ -20,9 +20,11 @@ __all__ = [
     "connections",
     "listen",
     "listeners",
+    "may",
     "open_listener",
     "register_command",
     "set_fallback",
+    "set_guard",
     "start",
     "stop_accepting",
 ]

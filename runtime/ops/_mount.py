@@ -32,7 +32,7 @@ def mount() -> None:
     _mounted = True
     for method, base, expression, handler in _ENDPOINTS:
         http.mount(method, base, expression, handler)
-    net.register_command(b"CAPA", "capabilities_transit/1.0", _bare_capa)
+    net.register_command(b"CAPA", "capabilities_transit/1.0", _bare_capa, "/capa")
     stats.source(_stats.log_lines)
 
 

@@ -65,6 +65,7 @@ def rest(_request: Request, response: Response) -> None:
         [
             {
                 "method": each.method.decode("latin-1"),
+                "public": each.auth is not http.client_cert_auth,
                 "expression": (b"^" + each.base + each.expression.removeprefix(b"^")).decode("utf-8", "replace"),
             }
             for each in http.router.mountpoints

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from runtime.http.message.request import path_of, query_of
 from runtime.http.message.status import log_date
+from runtime.http.message.target import path_of, query_of
+from runtime.http.message.target import shown as target_shown
 
 from .entry import Entry
 
@@ -46,7 +47,7 @@ def pairs(entry: Entry) -> dict[str, int | float | str]:
 
 def shown(method: bytes, uri: bytes, protocol: bytes) -> str:
     """A request as the log shows it."""
-    what = f"{_plain(method)} {_plain(uri)} {protocol.decode()}"
+    what = f"{_plain(method)} {_plain(target_shown(uri))} {protocol.decode()}"
     if len(uri) < 256:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()

@@ -1,9 +1,10 @@
-"""A request, read whole: what handlers are given.  Bytes as they came; nothing is decoded that nobody asked for."""
+"""A request, read whole: what handlers are given.  Bytes as they came, but for the path, which is in one form."""
 
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from .peer import NOBODY, Peer
+from .target import path_of, query_of
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -58,7 +59,7 @@ class Request:
 
     @property
     def path(self) -> bytes:
-        """The path of the URI as sent, without the query string, and without the host of a proxy's request."""
+        """The path that is asked for, in its normal form (:mod:`target`); empty when the URI has none."""
         path = self._path
         if path is None:
             path = self._path = path_of(self.uri)
@@ -97,21 +98,6 @@ class Request:
         if key is None:
             return found
         return found.get(key.encode() if isinstance(key, str) else key)
-
-
-def path_of(uri: bytes) -> bytes:
-    """The path in *uri* as sent, as of :attr:`Request.path`."""
-    if not uri.startswith(b"/") and b"://" in uri:
-        uri = b"/" + uri.partition(b"://")[2].partition(b"/")[2]
-    for end in (b"?", b"#"):
-        if end in uri:
-            uri = uri[: uri.index(end)]
-    return uri
-
-
-def query_of(uri: bytes) -> bytes:
-    """The query string in *uri* as sent, as of :attr:`Request.query`."""
-    return uri.partition(b"?")[2].partition(b"#")[0]
 
 
 def _decoded(text: bytes) -> bytes:

@@ -35,6 +35,7 @@ class _Rule:
     conditions: list[Condition]
     allows: bool
     skip_to: int | None  # the index of a later rule, instead of a decision
+    place: str
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class _Acl:
     conditions: list[Condition]
     allows: bool
     rules: list[_Rule]
+    place: str
 
 
 class Acls:
@@ -79,7 +81,16 @@ class Acls:
             self._cache[key] = known
         return known
 
+    @property
+    def exist(self) -> bool:
+        """Whether there are any."""
+        return bool(self._acls)
+
     def _decide(self, subject: Subject, listener: Mapping[str, str]) -> bool:
+        return self.explain(subject, listener)[0]
+
+    def explain(self, subject: Subject, listener: Mapping[str, str]) -> tuple[bool, str]:
+        """The answer, and who gave it, with file and line."""
         for acl in self._acls:
             if not all(holds(subject, listener) for holds in acl.conditions):
                 continue
@@ -89,10 +100,10 @@ class Acls:
                 index += 1
                 if all(holds(subject, listener) for holds in rule.conditions):
                     if rule.skip_to is None:
-                        return rule.allows
+                        return rule.allows, f"<rule> of {rule.place}"
                     index = rule.skip_to
-            return acl.allows
-        return False
+            return acl.allows, f"no rule of the <acl> of {acl.place}"
+        return False, "the conditions of no <acl>" if self._acls else "that there is no <acl>"
 
 
 def read(c: Conf) -> Acls:
@@ -114,6 +125,7 @@ def read(c: Conf) -> Acls:
                 _conditions(c, section),
                 _allows(c, section, None),
                 [_rule(c, each, index, places) for index, each in enumerate(rules)],
+                _place(c, section),
             )
         )
     return Acls(acls)
@@ -124,7 +136,12 @@ def _rule(c: Conf, section: Section, index: int, places: dict[str, int]) -> _Rul
     if target is not None and places.get(target, -1) <= index:
         raise c.error(f"<rule> skipto='{target}': expected the id of a later rule of this acl", section)
     skip_to = None if target is None else places[target]
-    return _Rule(_conditions(c, section), _allows(c, section, skip_to), skip_to)
+    return _Rule(_conditions(c, section), _allows(c, section, skip_to), skip_to, _place(c, section))
+
+
+def _place(c: Conf, section: Section) -> str:
+    where = c.error("", section)
+    return f"{where.file}:{where.line}"
 
 
 def _allows(c: Conf, section: Section, skip_to: int | None) -> bool:

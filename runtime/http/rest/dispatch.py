@@ -10,11 +10,11 @@ from runtime import conf, eventer, hooks, log
 from runtime.http.message.peer import Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
+from runtime.http.message.target import left_by, path_of
 
 from . import acl as _acl
 from . import generation
 from .files import simple_file_handler
-from .paths import normal
 from .table import Auth, Handler, Mountpoint, Router, base_of
 
 AUTH_DENIED = hooks.declare("rest_auth_denied")
@@ -36,6 +36,7 @@ _debug: Final = log.facility("debug/rest")
 router = Router()
 
 _acls = _acl.Acls([])
+_warned = False  # that there are none
 
 
 def configure(c: "conf.Conf | None") -> None:
@@ -81,7 +82,7 @@ def unmount(rule: Mountpoint) -> bool:
 
 def client_cert_auth(request: Request) -> bool:
     """What ``<rest><acl>`` says of *request*.  Manual: ``mtev_http_rest_client_cert_auth``."""
-    return allows(request.peer, request.path, request.user, request.auth)
+    return allows(request.peer, request.uri, request.user, request.auth)
 
 
 def anybody(_request: Request) -> bool:
@@ -89,13 +90,33 @@ def anybody(_request: Request) -> bool:
     return True
 
 
-def allows(peer: Peer, path: bytes, user: bytes | None = None, auth: bytes | None = None) -> bool:
-    """What ``<rest><acl>`` says of *peer* and *path*, as sent; *user* and *auth*, who authenticated, and how."""
+def allows(peer: Peer, target: bytes, user: bytes | None = None, auth: bytes | None = None) -> bool:
+    """What ``<rest><acl>`` says of *peer* and *target*, as sent; *user* and *auth*, who authenticated, and how.
+
+    Asked of the path, and of each directory that it enters only to leave it by ``..``."""
     acls = _acls
-    if acls.constant is not None:
-        return acls.constant
+    if acls.constant:
+        return True
     cn = None if peer.cn is None else peer.cn.encode()
-    return acls.allows(_acl.Subject(normal(path), peer.remote or None, cn, user, auth), peer.config, peer.listener)
+    for path in (path_of(target), *left_by(target)):
+        subject = _acl.Subject(path, peer.remote or None, cn, user, auth)
+        if not acls.allows(subject, peer.config, peer.listener):
+            _tell_denied(acls, subject, peer)
+            return False
+    return True
+
+
+def _tell_denied(acls: _acl.Acls, subject: _acl.Subject, peer: Peer) -> None:
+    global _warned
+    if not acls.exist and not _warned:
+        _warned = True
+        _errors.log("a request was denied: there is no <acl> below <rest>, and so everybody is\n")
+    denials = log.stream_find("debug/acl")
+    if denials.enabled:
+        why = acls.explain(subject, peer.config)[1]
+        who = f"{subject.ip or 'a local socket'}" + (f" cn={peer.cn}" if peer.cn is not None else "")
+        path = subject.url.decode("utf-8", "backslashreplace").encode("unicode_escape").decode()
+        denials.log(f"{who} denied {path} on {peer.config.get('acl') or peer.local[0]}: {why}\n")
 
 
 def is_same_for_all() -> bool:
@@ -103,22 +124,27 @@ def is_same_for_all() -> bool:
     return _acls.constant is not None
 
 
-def decide(peer: Peer, method: bytes, path: bytes) -> tuple[Mountpoint | None, int]:
-    """Who serves *method* on *path*, as sent, for *peer*: a rule, or none and the status that refuses it.
+def decide(peer: Peer, method: bytes, target: bytes) -> tuple[Mountpoint | None, int]:
+    """Who serves *method* on *target*, as sent, for *peer*: a rule, or none and the status that refuses it.
 
     A rule with an ``auth`` other than :func:`client_cert_auth` wants that asked of the request besides.  A status of 0
-    without a rule: a file below the listener's document_root may be there.  The answer holds for as long as
-    :func:`generation.current` stays what it was before the question."""
+    without a rule: a file below the listener's document_root may be there, or the server itself answers.  The answer
+    holds for as long as :func:`generation.current` stays what it was before the question."""
+    path = path_of(target)
+    if not path:
+        return None, 400
     rule, _, others = router.find(method, path)
     if rule is None:
+        if path == b"*" and method == b"OPTIONS":
+            return None, 0
         if others and method == b"OPTIONS":
-            return (_METHODS, 0) if allows(peer, path) else (None, 403)
+            return (_METHODS, 0) if allows(peer, target) else (None, 403)
         if others:
             return None, 405
         if not peer.config.get("document_root"):
             return None, 404
-        return None, 0 if allows(peer, path) else 403
-    if rule.auth is client_cert_auth and not allows(peer, path):
+        return None, 0 if allows(peer, target) else 403
+    if rule.auth is client_cert_auth and not allows(peer, target):
         return None, 403
     return rule, 0
 
@@ -127,7 +153,11 @@ def dispatch(request: Request, response: Response) -> None:
     """Serve *request*: hooks, route, access control, handler.  A handler that fails is a 500."""
     if _hooked and not _told_before(request, response):
         return
-    rule, captures, others = router.find(request.method, request.path)
+    path = request.path
+    if not path:
+        response.error(400)
+        return
+    rule, captures, others = router.find(request.method, path)
     if rule is None and others and request.method == b"OPTIONS":
         rule = _METHODS
     if _debug.enabled:
@@ -168,8 +198,8 @@ def _told_before(request: Request, response: Response) -> bool:
 
 def admit(request: Request) -> int | None:
     """The status to refuse a request with before its body is read, or None."""
-    rule, status = decide(request.peer, request.method, request.path)
-    return None if rule is not None else status or 405
+    rule, status = decide(request.peer, request.method, request.uri)
+    return None if rule is not None or request.uri == b"*" else status or 405
 
 
 def _run(handler: Handler, request: Request, response: Response) -> None:
@@ -185,7 +215,9 @@ def _failed(request: Request, response: Response) -> None:
 
 
 def _unrouted(request: Request, response: Response, others: tuple[bytes, ...]) -> None:
-    if _document_root(request) is not None and not others:
+    if request.uri == b"*" and request.method == b"OPTIONS":
+        response.flush_end()
+    elif _document_root(request) is not None and not others:
         if client_cert_auth(request):
             _run(simple_file_handler, request, response)
         else:

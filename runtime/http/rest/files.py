@@ -1,7 +1,8 @@
 """Static files below the listener's document_root.  Manual: REST (document_root).
 
 Configuration of the listener: ``document_root``; ``index_file``, index.html by default; ``mime_type_EXT`` for the
-extension EXT.  A path that leads out of the root, also through a symbolic link, is refused.
+extension EXT; ``dot_files``, whether names that begin with a dot are served.  A path that leads out of the root, also
+through a symbolic link, is refused.
 """
 
 import fcntl
@@ -13,15 +14,16 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote_from_bytes
 
+from runtime.conf import parse_boolean
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
 from runtime.http.message.status import http_date
 
-from .paths import normal
-
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY  # a pipe must not block the loop
 _SMALL = 64 << 10
 """Bytes of a file that is read at once instead of piece by piece."""
+
+_WELL_KNOWN = b"/.well-known/"
 
 _bases: dict[bytes, bytes] = {}
 
@@ -44,7 +46,13 @@ def serve_file(request: Request, response: Response, root: str, config: Mapping[
         response.header("Allow", "GET, HEAD")
         response.error(405)
         return
-    path = normal(request.path)
+    path = request.path
+    if not path:
+        response.error(400)
+        return
+    if _is_hidden(path) and not _shows_hidden(config):
+        response.error(403)
+        return
     try:
         fd = _open(os.fsencode(root), path, os.fsencode(config.get("index_file") or "index.html"))
     except _Directory:
@@ -63,6 +71,24 @@ def serve_file(request: Request, response: Response, root: str, config: Mapping[
         _send(request, response, fd, _mime_type(path, config))
     finally:
         os.close(fd)
+
+
+def check_config(config: Mapping[str, str]) -> None:
+    """Raise ValueError for a value that cannot be used here."""
+    _shows_hidden(config)
+
+
+def _is_hidden(path: bytes) -> bool:
+    """Whether a name on the way begins with a dot; those of RFC 8615 do not count."""
+    return b"/." in (path[len(_WELL_KNOWN) - 1 :] if path.startswith(_WELL_KNOWN) else path)
+
+
+def _shows_hidden(config: Mapping[str, str]) -> bool:
+    text = config.get("dot_files", "false")
+    try:
+        return parse_boolean(text)
+    except ValueError as mistake:
+        raise ValueError(f"dot_files '{text}': {mistake}") from None
 
 
 class _Directory(Exception):

@@ -1,14 +1,16 @@
 """The listener types that speak HTTP, and how a connection comes to a session.  Manual: REST, Listeners."""
 
 import time
+from collections.abc import Mapping
 
 from runtime import eventer
 from runtime.eventer import EXCEPTION, READ, Event
 from runtime.http.ledger.settle import completed
 from runtime.http.message.limits import Limits, from_config
 from runtime.http.message.peer import Peer
-from runtime.http.rest.dispatch import admit, dispatch
-from runtime.net import Connection, check_config, set_fallback
+from runtime.http.rest.dispatch import admit, allows, dispatch
+from runtime.http.rest.files import check_config as check_files
+from runtime.net import Connection, check_config, set_fallback, set_guard
 
 from . import guests
 from .session import Session, ready
@@ -33,6 +35,8 @@ def http_after_word(event: Event, connection: Connection, word: bytes, now: floa
     """Take over a connection of which *word* was read already."""
     session = _begin(event, connection, peer_of(connection), _limits_of(connection))
     session.begin(word, now)
+    if not connection.closed and connection.pending():
+        session.readable(now)  # what came with the word is here, and the descriptor does not tell of it
     return event.mask
 
 
@@ -97,8 +101,18 @@ def _limits_of(connection: Connection) -> Limits:
     return known
 
 
+def _check(config: Mapping[str, str]) -> None:
+    from_config(config)
+    check_files(config)
+
+
+def _may(connection: Connection, path: bytes) -> bool:
+    return allows(peer_of(connection), path)
+
+
 for _name, _function in (("http_rest_api", http_rest_api), (WIRE, wire_rest_api)):
     eventer.name_callback(_name, _function)
-    check_config(_name, from_config)
-check_config("control_dispatch", from_config)
+    check_config(_name, _check)
+check_config("control_dispatch", _check)
+set_guard(_may)
 set_fallback(http_after_word, WIRE, (b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"MERG", b"OPTI"))

@@ -94,7 +94,12 @@ def test_links_out_of_the_root_and_what_is_no_file_are_refused(root: Path, path:
     assert ask(root, path).status in ((403,) if "site" not in path else (403, 404))
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/a.txt/", "/a.txt/x", "/loop", "/%00", "/a.txt%00", "/" + "x" * 5000])
+@pytest.mark.parametrize("path", ["/%00", "/a.txt%00", "/a.txt%", "/%g0"])
+def test_what_is_no_path_is_a_bad_request(root: Path, path: str) -> None:
+    assert ask(root, path).status == 400
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/a.txt/", "/a.txt/x", "/loop", "/" + "x" * 5000])
 def test_what_is_not_there_is_not_found(root: Path, path: str) -> None:
     assert ask(root, path).status == 404
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from runtime import conf, hooks, http
 from runtime.http import Request, Response, Router, Subject
 from runtime.http.rest import acl
-from runtime.http.rest.paths import normal
 from runtime.http.rest.table import Mountpoint
 
 
@@ -80,33 +79,6 @@ def test_the_router_finds_what_a_search_of_all_rules_finds(
     routes = router(*rules)
     assert routes.find(method, path)[0] is best
     assert routes.find(method, path)[0] is best, "again, from memory"
-
-
-@given(st.binary(max_size=30).map(lambda text: b"/" + text))
-def test_a_normal_path_has_no_way_up_and_stays_itself(path: bytes) -> None:
-    found = normal(path)
-    assert found.startswith(b"/")
-    assert not {b".", b".."} & set(found.split(b"/"))
-    if b"%" not in found:
-        assert normal(found) == found
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        (b"/", b"/"),
-        (b"/a/b/", b"/a/b/"),
-        (b"/a//b", b"/a/b"),
-        (b"/a/../b", b"/b"),
-        (b"/a/%2e%2e/b/.", b"/b/"),
-        (b"/../../x", b"/x"),
-        (b"/%61", b"/a"),
-        (b"/a/..", b"/"),
-        (b"/.hidden", b"/.hidden"),
-    ],
-)
-def test_paths_are_decoded_and_shortened(path: bytes, expected: bytes) -> None:
-    assert normal(path) == expected
 
 
 def acls(text: str) -> acl.Acls:

@@ -54,7 +54,7 @@ def test_what_a_connection_begins_with_is_told_and_a_command_that_fails_is_an_er
     def fail(_connection: Connection) -> bytes:
         raise KeyError("mistake")
 
-    net.register_command(b"FAI!", "failing", fail)
+    net.register_command(b"FAI!", "failing", fail, None)
     listener = net.open_listener("control_dispatch", "127.0.0.1")
     listener.start()
     with socket.create_connection(listener.local) as client:

@@ -107,7 +107,7 @@ def test_commands_are_four_bytes_and_registered_once() -> None:
 def test_a_command_that_fails_closes_the_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from runtime.net import _commands
 
-    monkeypatch.setitem(_commands._commands, b"FAIL", ("fail", lambda _: 1 / 0))
+    monkeypatch.setitem(_commands._commands, b"FAIL", ("fail", lambda _: 1 / 0, None))
     assert exchange(port, b"FAIL") == b""
 
 
@@ -200,7 +200,7 @@ def test_memory_and_routes_are_shown_behind_access_control(port: int) -> None:
     assert ask(port, "/mtev/rest.json")[0] == 403
     http.configure(conf.loads(b'<app><rest><acl><rule type="allow"/></acl></rest></app>'))
     status, routes = ask(port, "/mtev/rest.json")
-    assert {"method": "GET", "expression": r"^/capa\.json$"} in routes
+    assert {"method": "GET", "public": False, "expression": r"^/capa\.json$"} in routes
 
 
 def test_mounting_twice_changes_nothing() -> None:
