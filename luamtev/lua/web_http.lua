@@ -76,7 +76,7 @@ function request_methods:method() return self.verb end
 function request_methods:uri() return self.path end
 
 -- The target as it came, the query string with it.
-function request_methods:raw_uri() return (ask(self.handle, "target")) end
+function request_methods:raw_uri() return self.side.target(self.source) end
 
 -- All headers by lower-case name, or one of them.
 function request_methods:headers(...)
@@ -198,6 +198,7 @@ end
 
 local by_handle = {} -- the side of requests that Python read
 
+function by_handle.target(context) return (ask(context.handle, "target")) end
 function by_handle.fields(context) return headers_of(context.handle) end
 function by_handle.parameters(context) return (ask(context.handle, "querystring")) end
 function by_handle.payload(context) return (ask(context.handle, "payload")) end

@@ -14,6 +14,7 @@ from luamtev.bridge import LuaError
 from runtime import eventer, http, log
 from runtime.eventer import Event
 from runtime.http import Limits, Mountpoint, Peer, Request, Response
+from runtime.http.message.target import path_of
 from runtime.net import Connection
 
 from .answers import Answer, request_of
@@ -167,12 +168,12 @@ class Engine:
             "http1_settle": self._settle,
         }
 
-    def _decide(self, number: float, method: bytes, path: bytes) -> tuple[int | bool, int]:
+    def _decide(self, number: float, method: bytes, path: bytes) -> tuple[int | bool, int, bytes]:
         rule, _ = http.decide(self._held[int(number)].peer, method, path)
         mount = None if rule is None else self.rules.get(rule)
         if rule is None or mount is None:
-            return False, 0
-        return mount, self._counts.slot_of(rule)
+            return False, 0, path
+        return mount, self._counts.slot_of(rule), path_of(path)
 
     def _profile(self, number: float) -> dict[str, float]:
         held = self._held[int(number)]
@@ -185,6 +186,7 @@ class Engine:
             "header_timeout": limits.header_timeout,
             "body_timeout": limits.body_timeout,
             "idle_timeout": limits.idle_timeout,
+            "turn_budget": eventer.settings().turn_budget,
         }
 
     def _answer(

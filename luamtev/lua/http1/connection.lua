@@ -30,6 +30,7 @@ local accepts = checked(border.web_accepts)
 local say_file, more = checked(border.http1_say_file), checked(border.http1_more)
 local give_up, give_back, shut = border.http1_gone, border.http1_hand_over, border.http1_close
 local send_encrypted, receive_encrypted = border.http1_send, border.http1_receive
+local monotonic = kernel.monotonic
 local parse, note, wall_clock, date_of = parser.parse, ledger.note, ledger.wall_clock, ledger.date_of
 local new_context_on = home.http.new_context_on
 local string_of, sub, band = ffi.string, string.sub, bit.band
@@ -249,18 +250,19 @@ end
 
 local function allowed(context)
   local route, conn = context.route, context.wire
-  if route.acl == nil then route.acl = border.http1_allows(conn.number, context.path) end
+  if route.acl == nil then route.acl = border.http1_allows(conn.number, context.target) end
   return route.acl
 end
 
 -- What a handler asks of a request (see web_http.lua).
 local side = { allowed = allowed, cut = cut, send = send, send_file = send_file }
 
+function side.target(context) return context.target end
+
 function side.fields(context) return parser.fields(context.head.text) end
 
 function side.parameters(context)
-  local target = context.target
-  return parser.parameters(sub(target, #context.path + 2))
+  return parser.parameters(sub(context.target, context.mark + 2))
 end
 
 function side.payload(context)
@@ -278,22 +280,23 @@ end
 
 local function begin(conn, method, target, mark, minor, head, payload, now, route)
   local keep = head.close == false or head.close == nil and minor == 1
-  local context = new_context_on(side, conn, method, #target == mark and target or sub(target, 1, mark))
-  context.target, context.minor, context.head, context.payload = target, minor, head, payload
+  local context = new_context_on(side, conn, method, route.path or #target == mark and target or sub(target, 1, mark))
+  context.target, context.mark, context.minor, context.head, context.payload = target, mark, minor, head, payload
   context.keep, context.mute, context.received, context.route = keep, method == "HEAD", now, route
   conn.active, conn.stage = context, "handler"
   kernel.spawn_outside(web.run, context, route.mount, conn.profile.config)
 end
 
--- Serves what is at *bytes* up to *size*, A_VISIT requests at most.  Returns the offset of what is not taken.
+-- Serves what is at *bytes* up to *size*, A_VISIT requests at most and for a turn's budget.  Returns the offset of what is not taken.
 local function serve(conn, bytes, size, now)
   local at = 0
   if routes.is_watched() then
     conn.leaving = "watched"
     return at
   end
-  for _ = 1, A_VISIT do
-    if at >= size or conn.active or conn.gone or conn.closing then return at end
+  local stop = monotonic() + conn.profile.turn_budget
+  for count = 1, A_VISIT do
+    if at >= size or conn.active or conn.gone or conn.closing or count > 1 and monotonic() >= stop then return at end
     local next_at, method, target, mark, minor, head = parse(bytes, at, size)
     if next_at == 0 then
       if size - at > conn.profile.max_header then conn.leaving = "size" end
@@ -487,14 +490,12 @@ function kernel.is_serving() return queue_at <= queue_end end
 function kernel.serve(now, stop)
   clock = now
   if visited then give_up_visit() end
-  local visits = 0
   while queue_at <= queue_end do
     local conn = queue[queue_at]
     queue[queue_at] = nil
     queue_at = queue_at + 1
     visit(conn)
-    visits = visits + 1
-    if visits % 8 == 0 and kernel.monotonic() >= stop then break end
+    if monotonic() >= stop then break end
   end
   if queue_at > queue_end then queue_at, queue_end = 1, 0 end
 end

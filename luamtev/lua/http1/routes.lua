@@ -5,7 +5,8 @@
 --   routes.find(known, number, method, path)         -> an answer of theirs; *number* is the connection that asks
 --
 -- An answer is a table: mount, the number of a Lua mount of this state, or false for what is not ours; slot, where its
--- latencies are counted; acl, what access control says of the path, nil until somebody asks.
+-- latencies are counted; path, the path in its one form, or false where it came so; acl, what access control says of the
+-- path, nil until somebody asks.
 
 local home = ...
 
@@ -58,8 +59,8 @@ function routes.find(known, number, method, path)
   local of_method = known[method]
   local answer = of_method and of_method[path]
   if answer then return answer end
-  local mount, slot = decide(number, method, path)
-  answer = { mount = mount, slot = slot, acl = nil }
+  local mount, slot, normal = decide(number, method, path)
+  answer = { mount = mount, slot = slot, path = normal ~= path and normal, acl = nil }
   if count >= MOST then
     forget() -- *known* goes on for as long as its holder holds it
     return answer
