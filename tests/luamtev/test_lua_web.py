@@ -222,7 +222,7 @@ def test_a_client_that_does_not_read_holds_up_its_handler_only(web: Web) -> None
         seen = int(web.text("/written"))
 
 
-def test_access_control_is_the_handlers_to_apply(web: Web) -> None:
+def test_access_control_of_a_public_mount_is_the_handlers_to_apply(web: Web) -> None:
     web.start(
         """
         function handler(rest)
@@ -233,7 +233,8 @@ def test_access_control_is_the_handlers_to_apply(web: Web) -> None:
           http:write("served")
           http:flush_end()
         end
-        """
+        """,
+        web="<mount_get>web:GET:/</mount_get><public_get>true</public_get>",
     )
     assert web.text("/denied") == "served"
     assert web.ask("/denied?apply=1").status == 403

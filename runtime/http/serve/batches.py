@@ -6,7 +6,7 @@ from typing import Any
 from runtime.http.ledger import settle as _ledger
 from runtime.http.ledger.entry import Entry
 from runtime.http.message.peer import Peer
-from runtime.http.message.request import path_of
+from runtime.http.message.target import path_of
 from runtime.http.protocol.batches import Answered, Offer
 from runtime.http.rest import dispatch, generation
 
@@ -22,14 +22,13 @@ class Batches:
 
     def offer(self, peer: Peer, method: bytes, uri: bytes) -> Offer | None:
         """None when somebody wants to see requests as objects, too."""
-        path = path_of(uri)
-        rule, _ = dispatch.decide(peer, method, path)
+        rule, _ = dispatch.decide(peer, method, uri)
         if rule is None or rule.many is None or guests.is_hooked():
             return None
         if rule.auth is not dispatch.client_cert_auth and rule.auth is not dispatch.anybody:
             return None
         many, mount = rule.many
-        return Offer(many, mount, path, rule)
+        return Offer(many, mount, path_of(uri), rule)
 
     def settle(self, peer: Peer, owner: Any, received: float, answered: list[Answered]) -> None:
         """With the entries of the turn."""
