@@ -13,6 +13,7 @@ would not need the crash's help; but only one may trace a process: with it there
 
 import ctypes
 import faulthandler
+import functools
 import os
 import select
 import signal
@@ -74,7 +75,7 @@ def hold(stacks: int, looker: int) -> None:
     if not wanted():
         return
     faulthandler.disable()  # it hands over to the handlers it found
-    library = ctypes.CDLL(None, use_errno=True)
+    library = _library()
     if sys.platform == "linux":  # whoever holds this process, and what that runs, may look into it
         library.prctl(_PR_SET_PTRACER, ctypes.c_ulong(looker), 0, 0, 0)
     for number in SIGNALS:
@@ -100,7 +101,7 @@ def prepare_thread() -> None:
     """Give this thread a stack for signal handlers, so that it can be held when its own has overflown."""
     if sys.platform != "linux":
         return
-    library = ctypes.CDLL(None, use_errno=True)
+    library = _library()
     before = _Stack()
     if library.sigaltstack(None, ctypes.byref(before)) or not before.flags & _SS_DISABLE:
         return  # it has one
@@ -247,6 +248,11 @@ def _blocked() -> int:
     for number in (*SIGNALS, signal.SIGKILL, signal.SIGSTOP):
         mask &= ~(1 << (number - 1))
     return mask
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def _halt_on(library: ctypes.CDLL, number: int) -> None:

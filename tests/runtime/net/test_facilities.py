@@ -114,6 +114,7 @@ def test_every_refused_handshake_leaves_a_line(tmp_path: Path, lenient: bool) ->
     stranger.load_cert_chain(expired.certificate, expired.key)
     shake(listener, stranger)
     wait_for(errors, r"^SSL accept failed from 127\.0\.0\.1: certificate verify failed")
+    wait_for(heard, r"certificate verify failed")
     assert heard() == errors()
 
 

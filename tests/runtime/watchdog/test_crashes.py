@@ -9,9 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
+from watched import line, started
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the glider of these tests looks into /proc")
 
@@ -93,23 +93,6 @@ def monitors(tmp_path: Path) -> Iterator[Monitors]:
     made = Monitors(tmp_path)
     yield made
     made.close()
-
-
-def line(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
-    """The next line of stderr that matches."""
-    stderr: IO[str] | None = process.stderr
-    assert stderr is not None
-    seen = []
-    for text in stderr:
-        seen.append(text)
-        match = re.search(pattern, text)
-        if match:
-            return match
-    pytest.fail(f"no line {pattern!r} in {''.join(seen)}")
-
-
-def started(process: "subprocess.Popen[str]") -> int:
-    return int(line(process, r"^started (\d+)")[1])
 
 
 @pytest.mark.parametrize("name", CRASHES)

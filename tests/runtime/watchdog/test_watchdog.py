@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from watched import line, started
 
 from runtime import conf, watchdog
 
@@ -94,22 +95,6 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
     made = Servers(tmp_path)
     yield made
     made.close()
-
-
-def line(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
-    """The next line of stderr that matches."""
-    assert process.stderr is not None
-    seen = []
-    for text in process.stderr:
-        seen.append(text)
-        match = re.search(pattern, text)
-        if match:
-            return match
-    pytest.fail(f"no line {pattern!r} in {''.join(seen)}")
-
-
-def started(process: "subprocess.Popen[str]") -> int:
-    return int(line(process, r"^started (\d+)")[1])
 
 
 def is_gone(pid: int) -> bool:
