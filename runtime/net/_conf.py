@@ -23,7 +23,7 @@ def listen(c: Conf) -> list[Listener]:
         if c.env_off(section):
             if _debug.enabled:
                 where = f"{c.inherited(section, 'address') or '*'}:{c.inherited(section, 'port') or ''}"
-                _debug.log(f"listener {where} environmentally disabled\n")
+                _debug.log(f"listener {where} environmentally disabled.\n")
             continue
         try:
             opened.append(_open(c, section))

@@ -133,7 +133,7 @@ class Session:
             if data is None:
                 return
             if _io.enabled:
-                _io.log(b"[fd=%d] read => %d [\n%b\n]\n" % (self._event.fd, len(data), data))
+                _io.log(b"[fd=%d] mtev_http:read() => %d [\n%b\n]\n" % (self._event.fd, len(data), data))
             self._touched = True
             if not data:
                 self._ended()
@@ -163,7 +163,7 @@ class Session:
                 self.close()
                 return
             if _io.enabled:
-                _io.log(b"[fd=%d] write => %d [\n%b\n]\n" % (self._event.fd, size, bytes(data[:size])))
+                _io.log(b" http_write(%d) => %d [\n%b\n]\n" % (self._event.fd, size, bytes(data[:size])))
             if size < len(data):
                 self._unsent = memoryview(data)[size:]
                 if size:

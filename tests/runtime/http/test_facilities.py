@@ -51,8 +51,8 @@ def test_http_io_shows_every_byte_both_ways() -> None:
     heard = hear("http/io")
     answer = ask("/hello").decode()
     request = "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    assert wait_for(heard, r"^\[fd=\d+\] read => ").endswith(f"read => {len(request)} [\n{request}\n]\n")
-    assert wait_for(heard, r"^\[fd=\d+\] write => ").endswith(f"write => {len(answer)} [\n{answer}\n]\n")
+    assert wait_for(heard, r"^\[fd=\d+\] mtev_http:read\(\) => ").endswith(f"() => {len(request)} [\n{request}\n]\n")
+    assert wait_for(heard, r"^ http_write\(\d+\) => ").endswith(f") => {len(answer)} [\n{answer}\n]\n")
 
 
 def test_debug_http_tells_of_connections() -> None:

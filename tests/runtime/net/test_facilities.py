@@ -45,7 +45,7 @@ def test_a_listener_tells_of_its_life_and_its_connections(monkeypatch: pytest.Mo
     monkeypatch.delenv("NOT_THERE", raising=False)
     text = b'<app><listeners><listener type="echo" port="1" require_env="NOT_THERE"/></listeners></app>'
     assert net.listen(conf.loads(text)) == []
-    wait_for(heard, r"^listener \*:1 environmentally disabled$")
+    wait_for(heard, r"^listener \*:1 environmentally disabled\.$")
 
 
 def test_what_a_connection_begins_with_is_told_and_a_command_that_fails_is_an_error() -> None:
