@@ -29,8 +29,9 @@ usage: luamtev [-i] [-c conf] [-L path] [-C cpath] [-M dir] [-d] [-m[-m]] [-n th
   -l log      enable this log
   -n threads  event loop threads (1)
   -e func     the function to run (main)
-  -m          run under the watchdog, which starts the program again when it hangs or crashes
-  -m -m       the same, in the background
+  -m          run under the watchdog, which stays in the foreground and starts the program
+              again when it hangs or crashes
+  -m -m       the same, in the background (libmtev's luamtev has the two the other way round)
   -u user     take on this user once logs are open
   -g group    take on this group
   -T          print the configuration and exit
