@@ -4,9 +4,7 @@ The main thread runs no event loop: it sleeps until a signal comes, so that it c
 """
 
 import ctypes
-import grp
 import os
-import pwd
 import select
 import signal
 import sys
@@ -16,8 +14,9 @@ from collections.abc import Callable, Iterable
 from types import FrameType, ModuleType
 from typing import NoReturn
 
-from runtime import conf, console, crash, daemon, eventer, lifecycle, log, memory, modules, services, stacks
+from runtime import conf, console, crash, daemon, eventer, late, lifecycle, log, memory, modules, services, stacks
 from runtime.conf import logs, names
+from runtime.security import SecurityError, security_init
 
 EXIT_CONFIGURATION = 2
 """Exit status when the configuration or a module it names cannot be used."""
@@ -34,12 +33,11 @@ PATIENCE = 1.0
 MAINTENANCE = 1.0
 """Seconds between two looks at what is to be rotated or saved."""
 
+IMPORTING = 0.02
+"""Seconds that importing what may be needed later takes of each of those looks."""
+
 _LOOK = 0.05  # seconds between two looks at the loops while the process stops
 _SHARE = 0.75  # of the time it has to stop, after which a loop is given up: the rest is for saying so
-
-
-class SecurityError(Exception):
-    """Privileges could not be dropped; the message names the user or group."""
 
 
 STARTING_ERRORS = (conf.ConfError, eventer.EventerError, modules.ModuleError, daemon.LockError, SecurityError)
@@ -115,6 +113,8 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None, watche
     loaded = modules.load(configuration)
     logs.settle(configuration)
     services.open_listeners(configuration)
+    if user is not None or group is not None:
+        late.import_all()  # what comes later may not find its files any more
     security_init(user, group)
     if watched is not None:
         watched.bind_again()
@@ -173,6 +173,7 @@ def _stop(status: int) -> int:
 def _maintain(configuration: conf.Conf) -> None:
     log.maintain(time.time())
     memory.tell()
+    late.import_some(IMPORTING)
     configuration.tick()
 
 
@@ -219,41 +220,6 @@ def terminate(status: int) -> NoReturn:
         pass  # no more threads
     log.close_all()
     os._exit(status)
-
-
-def security_init(user: str | None, group: str | None) -> None:
-    """Take on *group*, then *user*: names or numbers; None leaves as it is.
-
-    Raises :exc:`SecurityError` naming the one that is unknown or refused.  Manual: ``mtev_conf_security_init``."""
-    gid = None if group is None else _group_id(group)
-    uid = None if user is None else _user_id(user)
-    try:
-        if gid is not None and gid != os.getegid():
-            if os.geteuid() == 0:
-                os.setgroups([gid])
-            os.setgid(gid)
-        if uid is not None and uid != os.geteuid():
-            os.setuid(uid)
-    except OSError as refused:
-        raise SecurityError(f"cannot become user {user or '(same)'}, group {group or '(same)'}: {refused}") from None
-
-
-def _user_id(user: str) -> int:
-    if user.isdecimal():
-        return int(user)
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError:
-        raise SecurityError(f"unknown user '{user}'") from None
-
-
-def _group_id(group: str) -> int:
-    if group.isdecimal():
-        return int(group)
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise SecurityError(f"unknown group '{group}'") from None
 
 
 class _SignalPipe:

@@ -10,9 +10,11 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from runtime import log
 from runtime.conf import Conf, Section, parse_boolean
+from runtime.security import SecurityError, groups_of
 
 from ._death import with_parent
 
@@ -122,16 +124,14 @@ class Keeper:
                 executable=it.exec,
                 env=it.environment,
                 cwd=it.dir,
-                user=_number_or_name(it.user) if os.geteuid() == 0 else None,
-                group=_number_or_name(it.group) if os.geteuid() == 0 else None,
-                extra_groups=[] if os.geteuid() == 0 and (it.user or it.group) else None,
+                **_rights(it),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 process_group=0,
                 preexec_fn=with_parent(os.getpid()),  # the monitor has one thread
             )
-        except (OSError, ValueError, subprocess.SubprocessError, LookupError) as failure:
+        except (OSError, ValueError, subprocess.SubprocessError, LookupError, SecurityError) as failure:
             log.error.log(f"managed application {it.exec} cannot start: {failure}\n")
             self._fail(now)
             return
@@ -216,5 +216,13 @@ def signal_group(group: int, number: int) -> None:
         pass
 
 
-def _number_or_name(name: str | None) -> str | int | None:
+def _rights(it: Application) -> dict[str, Any]:
+    """Whom the application runs as, as subprocess takes it.  A user brings its own groups, as the server's does."""
+    if os.geteuid() != 0 or not (it.user or it.group):
+        return {}
+    group, groups = groups_of(it.user) if it.user else (None, [])
+    return {"user": _number(it.user), "group": _number(it.group) or group, "extra_groups": groups}
+
+
+def _number(name: str | None) -> str | int | None:
     return int(name) if name is not None and name.isdecimal() else name

@@ -38,7 +38,48 @@ def test_privileges_given_up_stay_given_up() -> None:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stdout.startswith("cannot become user root, group (same): ")
+    assert done.stdout.startswith("cannot become user root, group 0: ")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs a user to give up being")
+@pytest.mark.parametrize(
+    ("user", "group", "ids"),
+    [
+        ("'daemon'", "None", "1 1 1 | 1 1 1 | [1]"),
+        ("'daemon'", "'mail'", "1 1 1 | 8 8 8 | [8]"),
+        ("'1'", "None", "1 1 1 | 1 1 1 | [1]"),
+        ("'54321'", "None", "54321 54321 54321 | 54321 54321 54321 | [54321]"),
+        ("None", "'mail'", "0 0 0 | 8 8 8 | [8]"),
+    ],
+)
+def test_a_user_brings_its_own_groups_and_leaves_no_way_back(user: str, group: str, ids: str) -> None:
+    program = f"""
+        import os
+        from runtime import main
+        os.setgroups([0, 4, 27])
+        main.security_init({user}, {group})
+        print(*os.getresuid(), "|", *os.getresgid(), "|", os.getgroups())
+        back = []
+        for way in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setgroups([0]), lambda: os.setgid(0)):
+            try:
+                way()
+                back.append(True)
+            except PermissionError:
+                back.append(False)
+        print(any(back))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == f"{ids}\n{user == 'None'}\n"
+
+
+def test_root_that_can_be_had_back_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("setgroups", "setresgid", "setresuid", "seteuid", "setuid"):
+        monkeypatch.setattr(os, name, lambda *_: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(SecurityError, match="for good: root can be had back"):
+        main.security_init("nobody", "nogroup")
 
 
 PYTHON_MODULE = """
