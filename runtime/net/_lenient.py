@@ -17,6 +17,14 @@ T = TypeVar("T")
 
 _UNKNOWN_AUTHORITY = {18, 19, 20, 21}  # self-signed, alone or in the chain; no issuer known; no way to verify the first
 _NAMELESS, _NAMED = "nameless", "named"
+_WHY = {  # what OpenSSL says of certificates that are refused, by its numbers
+    7: "certificate signature failure",
+    9: "certificate is not yet valid",
+    10: "certificate has expired",
+    12: "CRL has expired",
+    23: "certificate revoked",
+    26: "unsupported certificate purpose",
+}
 
 
 class LenientSocket:
@@ -33,7 +41,13 @@ class LenientSocket:
 
     def do_handshake(self) -> None:
         """Go on with the handshake."""
-        _ask(self._tls.do_handshake)
+        try:
+            _ask(self._tls.do_handshake)
+        except ssl.SSLError as failure:
+            why = _WHY.get(self._tls.get_app_data())
+            if why is None or isinstance(failure, ssl.SSLWantReadError | ssl.SSLWantWriteError):
+                raise
+            raise ssl.SSLError(f"{failure.args[0]}: {why}") from None
 
     def recv(self, size: int) -> bytes:
         """Up to *size* bytes; empty at the end."""
@@ -106,6 +120,7 @@ def _verdict(connection: SSL.Connection, _certificate: crypto.X509, error: int, 
         return True
     if not ok:
         if error not in _UNKNOWN_AUTHORITY:
+            connection.set_app_data(error)
             return False
         connection.set_app_data(_NAMELESS)
     elif not depth:

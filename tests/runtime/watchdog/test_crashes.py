@@ -58,7 +58,10 @@ class Monitors:
         path.chmod(0o755)
         return path
 
-    def start(self, how: str, watchdog: str = "", **environment: str) -> "subprocess.Popen[str]":
+    def start(
+        self, how: str, watchdog: str = "", *, first: str = "pass", options: str = "-m", **environment: str
+    ) -> "subprocess.Popen[str]":
+        """Run a program that comes to *how* once; *first* is Python that the monitor runs before anything else."""
         (self.directory / "main.lua").write_text(PROGRAM.replace("HOW", how))
         command = [sys.executable, "-m", "luamtev"]
         text = subprocess.run(
@@ -67,7 +70,10 @@ class Monitors:
         (self.directory / "c.xml").write_text(text.replace("</cli>", f"<watchdog {watchdog}/></cli>"))
         clean = {key: value for key, value in os.environ.items() if not key.startswith("MTEV_")}
         process = subprocess.Popen(
-            [*command, "-m", "-c", "c.xml", "main.lua"],
+            [
+                *(sys.executable, "-c", f"{first}\nimport sys\nfrom luamtev import cli\nsys.exit(cli.main())"),
+                *(*options.split(), "-c", "c.xml", "main.lua"),
+            ],
             cwd=self.directory,
             env=clean | environment,
             stdin=subprocess.DEVNULL,
@@ -197,3 +203,23 @@ def test_crashes_are_left_alone_where_the_environment_says_so(monitors: Monitors
     stderr = line(monitor, rf"^(.*) cli {pid} ended with SIGABRT and is restarted\.$")
     assert stderr[1] == "[WATCHDOG]"
     assert monitors.found.read_text().splitlines()[:2] == [f"glided {pid} crash", "State:\tZ (zombie)"]
+
+
+def test_a_glider_that_never_ends_is_ended_and_the_server_started_again(monitors: Monitors) -> None:
+    first = "from runtime.watchdog import _monitor\n_monitor.GLIDER_PATIENCE = 0.3"
+    monitor = monitors.start("ffi.C.abort()", f'glider="{monitors.glider("sleep 1000")}"', first=first)
+    pid = started(monitor)
+    line(monitor, r"glider .* is still running and is ended")
+    line(monitor, rf"cli {pid} ended with SIGABRT and is restarted")
+    assert started(monitor) != pid
+
+
+def test_without_a_monitor_the_program_for_crashes_sees_the_crash_of_a_lua_program(monitors: Monitors) -> None:
+    look = monitors.glider(text=LOOK, more=f"grep -c . /proc/$2/maps >> {monitors.found}")
+    process = monitors.start("ffi.cast('char *', 16)[0] = 1", options="-n 2", MTEV_DIAGNOSE_CRASH=str(look))
+    pid = started(process)
+    assert "Fatal Python error: Segmentation fault" in process.communicate(timeout=60)[1]
+    assert process.returncode == -signal.SIGSEGV
+    looked, maps = monitors.found.read_text().splitlines()
+    assert re.fullmatch(rf"looked at \d+ {pid}", looked)
+    assert int(maps) > 50
