@@ -6,6 +6,7 @@ Lines of one stream keep their order.  The queue is bounded: what comes while it
 import threading
 from collections import deque
 
+from ._base import tell
 from ._types import LogType
 
 MOST: int = 100_000
@@ -21,6 +22,7 @@ class Writer:
         self._ctx = ctx
         self._queue: deque[tuple[int, bytes]] = deque()
         self._wake = threading.Condition()
+        self._full = False
         self._idle = True
         self._sleeping = False
         self._stopping = False
@@ -31,7 +33,11 @@ class Writer:
         """Queue one formatted line."""
         if len(self._queue) >= MOST:
             self._ctx.write_errors += 1
+            if not self._full:
+                self._full = True
+                tell(f"log '{self._ctx.name}': {MOST} lines wait to be written; lines are lost until some are\n")
             return
+        self._full = False
         self._queue.append((when, line))
         if self._sleeping:
             with self._wake:

@@ -1,6 +1,8 @@
 """What every file of this room shares: the flags, the error, and text as bytes.  Manual: Logging."""
 
 import os
+import threading
+from collections.abc import Callable
 from typing import Final
 
 ENABLED: Final = 0x01
@@ -36,14 +38,35 @@ def as_bytes(text: object) -> bytes:
 def trace(fmt: str, *args: object) -> None:
     """Say on descriptor 2 what happens to the graph, if ``MTEV_LOG_DEBUG`` is a number but 0.  Manual: Environment."""
     if _TRACING:
-        tell("log: " + fmt % args + "\n")
+        _say("log: " + fmt % args + "\n")
 
 
 _TRACING: Final = os.environ.get("MTEV_LOG_DEBUG", "").strip().lstrip("+-").strip("0").isdecimal()
 
 
+_listener: "Callable[[str], bool] | None" = None
+_telling = threading.local()
+
+
+def tell_also(listener: "Callable[[str], bool]") -> None:
+    """Have :func:`tell` hand reports to *listener* first, which returns whether that leads to descriptor 2 too."""
+    global _listener
+    _listener = listener
+
+
 def tell(report: str) -> None:
-    """Say on descriptor 2 what went wrong with logging: a stream may lead to the very file that fails."""
+    """Say what went wrong with logging: in the log, and on descriptor 2, for the log may lead to what just failed."""
+    if _listener is not None and not getattr(_telling, "under_way", False):
+        _telling.under_way = True
+        try:
+            if _listener(report):
+                return
+        finally:
+            _telling.under_way = False
+    _say(report)
+
+
+def _say(report: str) -> None:
     try:
         os.write(2, report.encode("utf-8", "backslashreplace"))
     except OSError:

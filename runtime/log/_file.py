@@ -49,6 +49,11 @@ class File(LogType):
         if self.retention is not None and path is None:
             raise LogError(f"log '{name}': a descriptor cannot be rotated")
 
+    @property
+    def direct_to(self) -> int:
+        """The descriptor that lines are written to."""
+        return self._fd
+
     def open(self) -> None:
         if self.path is not None:
             self._fd = self._opened(self.path)

@@ -60,9 +60,9 @@ class JlogType(LogType):
                 self._failing = False
             except jlog.JlogError as failure:
                 self.write_errors += len(batch)
-                if not self._failing:
+                first, self._failing = not self._failing, True
+                if first:
                     tell(f"log '{self.name}': {failure}; lines are lost until it can be written again\n")
-                self._failing = True
 
     def close(self) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
-from ._base import ENABLED, LogError, trace
+from ._base import ENABLED, LogError, tell_also, trace
 from ._facilities import NAMES
 from ._file import STDERR, File
 from ._memory import Memory
@@ -40,6 +40,22 @@ _streams: dict[str, LogStream] = {}
 
 FATAL_PATIENCE: Final = 10.0
 """Seconds for which the end of the process waits for what is queued, a full pipe nobody reads say."""
+
+
+def _report(text: str) -> bool:
+    """Log that lines were lost; returns whether that leads to descriptor 2."""
+    error.log(text)
+    return _leads_to_stderr(error)
+
+
+def _leads_to_stderr(stream: LogStream) -> bool:
+    if not stream.get_flags() & ENABLED:
+        return False
+    own = isinstance(stream.ctx, File) and stream.ctx.path is None and stream.ctx.direct_to == STDERR
+    return own or any(_leads_to_stderr(each) for each in stream.outlets)
+
+
+tell_also(_report)
 
 
 def init(debug_on: bool = False) -> None:

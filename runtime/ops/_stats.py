@@ -52,8 +52,10 @@ def metrics(_request: Request, response: Response) -> None:
 
 
 def log_lines() -> Iterator[Reading]:
-    """The lines of the log streams that count theirs."""
+    """The lines of the log streams that count theirs, and those that streams could not write."""
     for stream in log.streams():
+        if stream.write_errors:
+            yield Reading("log_lines_lost", (("stream", stream.name),), stream.write_errors)
         if stream.stats:
             yield Reading("log_lines", (("stream", stream.name),), stream.lines)
 

@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -408,3 +408,47 @@ def test_a_forked_child_has_a_table_of_its_own() -> None:
         os._exit(ctypes.c_uint8.from_address(address).value + 7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert ctypes.c_uint8.from_address(address).value == 1
+
+
+def failing_file(tmp_path: Path) -> None:
+    log.new_stream("x", "file", "/dev/full").log("m\n")
+
+
+def moved_directory(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    stream = log.new_stream("x", "file", tmp_path / "logs/f", config={"rotate_bytes": "1"})
+    stream.log("m\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", _no_descriptors)
+        log.maintain(1.0)
+
+
+def _no_descriptors(*_: object, **__: object) -> int:
+    raise OSError(24, "Too many open files")
+
+
+@pytest.mark.parametrize(
+    ("lose", "report"),
+    [
+        (failing_file, "log 'x': cannot write to /dev/full: No space left on device"),
+        (moved_directory, "Too many open files"),
+    ],
+)
+@pytest.mark.parametrize("console", [True, False])
+def test_what_is_lost_is_told_in_the_error_log_and_where_a_console_would_show_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], lose: Callable[[Path], None], report: str, console: bool
+) -> None:
+    log.error.add_outlet(log.new_stream("errors", "file", tmp_path / "errors"))
+    if not console:
+        log.error.remove_outlet(log.stderr)
+    lose(tmp_path)
+    assert (tmp_path / "errors").read_text().count(report) == 1
+    assert capfd.readouterr().err.count(report) == 1
+
+
+def test_an_error_log_that_fails_itself_is_told_of_once(capfd: pytest.CaptureFixture[str]) -> None:
+    log.error.remove_all_outlets()
+    log.error.add_outlet(log.new_stream("x", "file", "/dev/full"))
+    log.error.log("m\n")
+    log.error.log("m\n")
+    assert capfd.readouterr().err.count("cannot write to /dev/full") == 1

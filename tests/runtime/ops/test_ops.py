@@ -166,6 +166,7 @@ def test_stats_are_read_in_every_form_and_reset(port: int) -> None:
     stream = log.new_stream("counted", type="memory", path="10,1000")
     stream.set_stats(True)
     stream.log("one\n")
+    log.new_stream("full", type="file", path="/dev/full").log("lost\n")
     status, found = ask(port, "/mtev/stats.json")
     assert status == 200
     assert found["waits"] == {"_type": "h", "_value": ["H[1.2e-03]=2", "H[5.0e-01]=1"]}
@@ -182,6 +183,7 @@ def test_stats_are_read_in_every_form_and_reset(port: int) -> None:
     assert 'mtev_waits_bucket{le="0.0013"} 2' in lines
     assert 'mtev_waits_bucket{le="+Inf"} 3' in lines
     assert "mtev_waits_count 3" in lines
+    assert 'mtev_log_lines_lost{stream="full"} 1' in lines
     assert lines.count("# TYPE mtev_http_latency histogram") == 1
     assert ask(port, "/mtev/stats.json?reset=1")[1]["waits"]["_value"] != []
     assert ask(port, "/mtev/stats.json")[1]["waits"]["_value"] == []
