@@ -411,7 +411,7 @@ end
 
 function kernel.spawn(f, ...)
   if type(f) ~= "function" then
-    error("bad argument #1 to 'coroutine_spawn' (function expected, got " .. type(f) .. ")", 2)
+    error("mtev.coroutine_spawn(func, ...): bad arguments", 2)
   end
   local co = create(f)
   local task = { looked_at, co = co, pos = 0, hold = false, key = false }

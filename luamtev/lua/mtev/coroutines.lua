@@ -3,10 +3,21 @@
 local home = ...
 
 local kernel, from_seconds = home.kernel, home.timeval_from_seconds
-local sleep, monotonic, tonumber = kernel.sleep, kernel.monotonic, tonumber
+local sleep, monotonic = kernel.sleep, kernel.monotonic
+local tonumber, tostring, type, pairs = tonumber, tostring, type, pairs
 
 mtev.coroutine_spawn = kernel.spawn
-mtev.cancel_coro = kernel.cancel
+coroutine._resume = coroutine.resume -- the original keeps another one there
+
+-- Forgets a coroutine, given itself or the address by which tostring shows it; one that is over, or not there, is no error.
+function mtev.cancel_coro(which)
+  local address = type(which) == "string" and which:match("0x%x+")
+  if not address then return kernel.cancel(which) end
+  for co in pairs(kernel.tasks()) do
+    if tostring(co):match("0x%x+") == address then return kernel.cancel(co) end
+  end
+end
+
 mtev.waitfor = kernel.waitfor
 mtev.notify = kernel.notify
 
