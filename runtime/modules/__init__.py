@@ -60,7 +60,6 @@ class Loaded:
 
 
 GENERICS = ("generic", "module")
-_KNOWN = (*GENERICS, "loader", "config")
 
 DEFAULT_LOADER = "C"
 
@@ -82,12 +81,10 @@ def register_loader(name: str, target: str) -> None:
 def load(configuration: Conf) -> list[Loaded]:
     """Load and configure every ``<loader>`` of *configuration*, then every ``<generic>`` and ``<module>``, in order.
 
-    Raises :exc:`ModuleError` for one that is not found, is no module, or refuses its configuration, and for an element
-    that is none of these; :exc:`runtime.conf.ConfError` for a key that the module does not know."""
+    Raises :exc:`ModuleError` for one that is not found, is no module, or refuses its configuration;
+    :exc:`runtime.conf.ConfError` for a key that the module does not know."""
     root = configuration.root_name
     tops = configuration.get_sections(f"/{root}/modules|/{root}/include/modules")
-    for top in tops:
-        _check(top)
     known: dict[str, Loader] = {}
     loaded: list[Loaded] = []
     for section in _active(configuration, tops, ("loader",)):
@@ -103,15 +100,6 @@ def load(configuration: Conf) -> list[Loaded]:
 def _active(configuration: Conf, tops: list[Section], tags: tuple[str, ...]) -> list[Section]:
     """The elements of these *tags* below *tops* that the environment leaves on, in order."""
     return [each for top in tops for each in top.iterdescendants(*tags) if not configuration.env_off(each)]
-
-
-def _check(top: Section) -> None:
-    """Elements may be grouped at will; but one that looks like a module and is called otherwise would be overlooked."""
-    for each in top.iterdescendants("*"):
-        if each.tag in _KNOWN or next(each.iterancestors("config"), None) is not None:
-            continue
-        if (each.get("image") or each.get("name")) and next(each.iterdescendants(*GENERICS, "loader"), None) is None:
-            raise ModuleError(f"<modules> line {each.sourceline}: there is no <{each.tag}>, expected <generic>")
 
 
 def _load(configuration: Conf, section: Section, known: dict[str, Loader]) -> Loaded:
