@@ -31,10 +31,7 @@ class Tls:
         """Without a ca_chain of its own it trusts the eventer's ``default_ca_chain``, if that is set.
 
         Raises :exc:`NetError` naming the key that cannot be used."""
-        self.config = dict(config)
-        trusted = eventer.settings().default_ca_chain
-        if trusted and not self.config.get("ca_chain"):
-            self.config["ca_chain"] = trusted
+        self.config = _trusting(config)
         self._files = [config[key] for key in ("certificate_file", "key_file", "ca_chain", "crl") if config.get(key)]
         self._stamp = self._stamps()
         self._wrap = _wrapper(self.config)
@@ -121,11 +118,7 @@ class _Operations(eventer.TlsOpset):
 def _wrapper(config: Mapping[str, str]) -> Callable[[socket.socket], Any]:
     """What makes the TLS side of an accepted socket.  Raises :exc:`NetError` as :func:`context` does."""
     strict = context(config)
-    try:
-        lenient = parse_boolean(config.get("optional_no_ca", "false"))
-    except ValueError as mistake:
-        raise NetError(f"sslconfig optional_no_ca: {mistake}") from None
-    if lenient:
+    if _boolean(config, "optional_no_ca"):
         from . import _lenient  # with a library of its own
 
         try:
@@ -138,18 +131,48 @@ def _wrapper(config: Mapping[str, str]) -> Callable[[socket.socket], Any]:
 
 def context(config: Mapping[str, str]) -> ssl.SSLContext:
     """The server context that an sslconfig asks for.  Raises :exc:`NetError` naming the key that cannot be used."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if not config.get("certificate_file"):
+        raise NetError("sslconfig: expected a certificate_file")
+    made = _context(ssl.PROTOCOL_TLS_SERVER, config)
+    if config.get("ca_chain"):
+        made.verify_mode = ssl.CERT_OPTIONAL
+    offer = config.get("npn", "h2")
+    if offer not in ("h2", "none"):
+        raise NetError(f"sslconfig npn: expected h2 or none, not '{offer}'")
+    made.set_alpn_protocols(["h2", "http/1.1"] if offer == "h2" else ["http/1.1"])
+    return made
+
+
+def client_context(config: Mapping[str, str]) -> ssl.SSLContext:
+    """The client context that an sslconfig asks for: it verifies the peer's certificate, not its name.
+
+    Without a ca_chain it trusts the eventer's ``default_ca_chain``, else the system's; ``optional_no_ca`` verifies
+    nothing.
+    Raises :exc:`NetError` naming the key that cannot be used."""
+    made = _context(ssl.PROTOCOL_TLS_CLIENT, _trusting(config))
+    made.check_hostname = False
+    if _boolean(config, "optional_no_ca"):
+        made.verify_mode = ssl.CERT_NONE
+    elif not made.get_ca_certs():
+        made.set_default_verify_paths()
+    return made
+
+
+def _context(protocol: int, config: Mapping[str, str]) -> ssl.SSLContext:
+    """What both sides of TLS take from an sslconfig."""
+    made = ssl.SSLContext(protocol)
     try:
         apply_layer(made, config.get("layer", "all"))
     except ValueError as mistake:
         raise NetError(f"sslconfig {mistake}") from None
     certificate = config.get("certificate_file")
-    if not certificate:
-        raise NetError("sslconfig: expected a certificate_file")
-    try:
-        made.load_cert_chain(certificate, config.get("key_file") or None, password=_no_password)
-    except (OSError, ValueError) as bad:
-        raise NetError(f"sslconfig: certificate_file {certificate}, key_file {config.get('key_file')}: {bad}") from None
+    if certificate:
+        try:
+            made.load_cert_chain(certificate, config.get("key_file") or None, password=_no_password)
+        except (OSError, ValueError) as bad:
+            raise NetError(
+                f"sslconfig: certificate_file {certificate}, key_file {config.get('key_file')}: {bad}"
+            ) from None
     if config.get("ciphers"):
         try:
             made.set_ciphers(config["ciphers"])
@@ -161,15 +184,22 @@ def context(config: Mapping[str, str]) -> ssl.SSLContext:
                 made.load_verify_locations(config[key])
             except OSError as bad:
                 raise NetError(f"sslconfig {key} {config[key]}: {bad}") from None
-    if config.get("ca_chain"):
-        made.verify_mode = ssl.CERT_OPTIONAL
     if config.get("crl"):
         made.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
-    offer = config.get("npn", "h2")
-    if offer not in ("h2", "none"):
-        raise NetError(f"sslconfig npn: expected h2 or none, not '{offer}'")
-    made.set_alpn_protocols(["h2", "http/1.1"] if offer == "h2" else ["http/1.1"])
     return made
+
+
+def _trusting(config: Mapping[str, str]) -> dict[str, str]:
+    """*config* with the eventer's ``default_ca_chain``, if that is set, where it has no ca_chain of its own."""
+    trusted = eventer.settings().default_ca_chain
+    return dict(config) if config.get("ca_chain") or not trusted else {**config, "ca_chain": trusted}
+
+
+def _boolean(config: Mapping[str, str], key: str) -> bool:
+    try:
+        return parse_boolean(config.get(key, "false"))
+    except ValueError as mistake:
+        raise NetError(f"sslconfig {key}: {mistake}") from None
 
 
 def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now: float) -> int:
@@ -188,7 +218,7 @@ def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now:
     eventer.remove(connection.deadline)
     connection.deadline = None
     connection.alpn = sock.selected_alpn_protocol()
-    connection.cn = _common_name(sock.getpeercert())
+    connection.cn = common_name(sock.getpeercert())
     event.callback = connection.service
     return connection.service(event, READ | WRITE, connection, now) or 0
 
@@ -213,7 +243,8 @@ def _peer(connection: TlsConnection) -> str:
     return connection.remote[0] or "a local process"
 
 
-def _common_name(certificate: Any) -> str | None:
+def common_name(certificate: Any) -> str | None:
+    """The common name in the subject of *certificate*, as :meth:`ssl.SSLSocket.getpeercert` gives it, or None."""
     for entry in (certificate or {}).get("subject", ()):
         for name, value in entry:
             if name == "commonName":

@@ -3,7 +3,7 @@
 from runtime import http, net, stats
 from runtime.net import Connection
 
-from . import _capa, _eventer, _logs, _process, _stats
+from . import _capa, _eventer, _logs, _process, _reverse, _stats
 
 _ENDPOINTS = (
     ("GET", "/", r"^capa$", _capa.capa),
@@ -19,13 +19,15 @@ _ENDPOINTS = (
     ("GET", "/mtev/", r"^memory\.json$", _process.memory),
     ("GET", "/mtev/", r"^heap_profile$", _process.heap_profile),
     ("GET", "/mtev/", r"^rest\.json$", _process.rest),
+    ("GET", "/reverse/", r"^show$", _reverse.show),
+    ("GET", "/reverse/", r"^show\.json$", _reverse.show_json),
 )
 
 _mounted = False
 
 
 def mount() -> None:
-    """Mount the endpoints, and register the command ``CAPA``; once for the life of the process."""
+    """Mount the endpoints, and register the commands ``CAPA`` and ``REVE``; once for the life of the process."""
     global _mounted
     if _mounted:
         return
@@ -33,6 +35,7 @@ def mount() -> None:
     for method, base, expression, handler in _ENDPOINTS:
         http.mount(method, base, expression, handler)
     net.register_command(b"CAPA", "capabilities_transit/1.0", _bare_capa, "/capa")
+    net.register_command(b"REVE", "reverse_accept/1.0", _reverse.accept, None)
     stats.source(_stats.log_lines)
 
 

@@ -19,6 +19,6 @@ for _, name in ipairs({ "zipkin", "consul", "stats" }) do
   package.loaded["mtev." .. name] = mtev[name]
 end
 
-for _, name in ipairs({ "reverse_start", "reverse_stop", "reverse_details", "runtime_reload", "runtime_defunct", "nc_printf" }) do
+for _, name in ipairs({ "runtime_reload", "runtime_defunct", "nc_printf" }) do
   mtev[name] = function() refuse("mtev." .. name) end
 end

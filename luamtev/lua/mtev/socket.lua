@@ -11,6 +11,7 @@ local valid, owned, ready, payload, error_text =
   eventer.valid, eventer.owned, eventer.ready, eventer.payload, eventer.error_text
 local READ, WRITE = reactor.READ, reactor.WRITE
 local breathe, monotonic = kernel.breathe, kernel.monotonic
+local reverse_connect = home.checked(home.border.reverse_connect)
 local type, tonumber, tostring, error, select = type, tonumber, tostring, error, select
 
 ffi.cdef [[
@@ -100,7 +101,9 @@ end
 function methods:connect(host, port, timeout)
   owned(self)
   if type(host) == "string" and host:sub(1, 8) == "reverse:" then
-    return -1, "no reverse connection '" .. host:sub(9) .. "'"
+    reactor.forget(self.fd)
+    if not reverse_connect(host:sub(9), self.fd) then return -1, "Reverse connection unavailable" end
+    return 0
   end
   if self.kind == "unix" and timeout == nil then timeout = tonumber(port) end
   if timeout ~= nil then timeout = kernel.seconds(timeout, "connect", 2) end

@@ -1,0 +1,52 @@
+"""What tests of reverse connections share: sockets that are closed afterwards, frames, and who is connected."""
+
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from runtime.net import reverse
+
+kept_sockets: list[socket.socket] = []
+
+
+def kept(sock: socket.socket) -> socket.socket:
+    """*sock*, closed after the test."""
+    kept_sockets.append(sock)
+    sock.settimeout(20)
+    return sock
+
+
+def close_all() -> None:
+    """Close what was kept."""
+    while kept_sockets:
+        kept_sockets.pop().close()
+
+
+def eventually(holds: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 30
+    while True:
+        found = holds()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.01)
+
+
+def ids() -> list[str]:
+    return [each.id for each in reverse.tunnels()]
+
+
+def exactly(sock: socket.socket, count: int) -> bytes:
+    found = b""
+    while len(found) < count:
+        piece = sock.recv(count - len(found))
+        assert piece, f"the end after {found!r}"
+        found += piece
+    return found
+
+
+def frame(sock: socket.socket) -> tuple[int, bytes, bool]:
+    channel, length = struct.unpack(">HI", exactly(sock, 6))
+    return channel & 0x7FFF, exactly(sock, length), bool(channel & 0x8000)
