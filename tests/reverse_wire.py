@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from runtime.net import reverse
+import pytest
+
+from runtime.net import _commands, reverse
 
 kept_sockets: list[socket.socket] = []
 
@@ -50,3 +52,10 @@ def exactly(sock: socket.socket, count: int) -> bytes:
 def frame(sock: socket.socket) -> tuple[int, bytes, bool]:
     channel, length = struct.unpack(">HI", exactly(sock, 6))
     return channel & 0x7FFF, exactly(sock, length), bool(channel & 0x8000)
+
+
+def known_to_dispatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ``control_dispatch`` know the command, and access control let everybody in but ``denied-by-acl``."""
+    monkeypatch.setattr(_commands, "_commands", {})
+    _commands.register_command(b"REVE", "reverse_accept/1.0", reverse.accept, None)
+    monkeypatch.setattr(_commands, "_guard", lambda _connection, path: path != b"/reverse/denied-by-acl")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from runtime import eventer
 from runtime.eventer import EXCEPTION, READ, Event
 
+from .._commands import may
 from .._connection import Connection
 from ._settings import setting
 from ._tunnel import BUFFER, Tunnel, errors, forget, register
@@ -91,6 +92,9 @@ class _Handshake:
             self._refused("it does not say REVERSE /ID")
             return None
         named = words[1][1:]
+        if not may(self.connection, f"/reverse/{named}"):
+            self._refused(f"access control denies /reverse/{named}")
+            return None
         for name, acl in list(_acls.items()):
             if not acl(named, self.connection):
                 self._refused(f"'{named}' is not allowed ({name})")

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority, Issued
-from reverse_wire import close_all, eventually, exactly, frame, ids, kept
+from reverse_wire import close_all, eventually, exactly, frame, ids, kept, known_to_dispatch
 
 from runtime import eventer, net
 from runtime.net import Listener, reverse
-from runtime.net._commands import _commands
 from runtime.net._tls import Tls
 from runtime.net.reverse.frames import CLOSE, CONNECT, RESET, SHUTDOWN, command, data
 
@@ -29,7 +28,7 @@ def all_closed() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def command_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(_commands, b"REVE", ("reverse_accept/1.0", reverse.accept))
+    known_to_dispatch(monkeypatch)
 
 
 @pytest.fixture
@@ -316,6 +315,11 @@ def test_ids_below_mtev_need_the_name_in_the_certificate(
             with contextlib.suppress(ssl.SSLEOFError, ConnectionError):
                 assert sock.recv(1) == b""
             assert ids() == []
+
+
+def test_access_control_is_asked(listener: Listener) -> None:
+    assert dialled(listener, b"REVERSE /denied-by-acl\r\n\r\n").recv(1) == b""
+    assert ids() == []
 
 
 def test_an_acl_of_the_program_is_asked(listener: Listener) -> None:

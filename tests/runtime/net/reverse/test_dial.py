@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from certificates import Authority
-from reverse_wire import close_all, eventually, exactly, frame, ids, kept
+from reverse_wire import close_all, eventually, exactly, frame, ids, kept, known_to_dispatch
 
 from runtime import eventer, log, net
 from runtime.net import NetError, reverse
-from runtime.net._commands import _commands
 from runtime.net._tls import Tls
 from runtime.net.reverse._dial import Dialler
 from runtime.net.reverse.frames import CONNECT, SHUTDOWN, command, data
@@ -26,7 +25,7 @@ RECORDED = json.loads((Path(__file__).parents[3] / "data" / "reverse" / "diallin
 
 @pytest.fixture(autouse=True)
 def all_closed(loops: eventer.Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(_commands, b"REVE", ("reverse_accept/1.0", reverse.accept))
+    known_to_dispatch(monkeypatch)
     yield
     reverse.stop_all()
     eventually(lambda: not ids())
