@@ -143,6 +143,10 @@ class Options:
     """A library of this program whose functions join the state's entries."""
     mounts: tuple[str, ...] = ()
     """For the library `web`: the Lua modules of its mounts."""
+    mount_names: tuple[str, ...] = ()
+    """And the names of those, one each."""
+    full_errors: bool = False
+    """Whether a handler's error is told the client whole."""
     reactor: str = field(default="epoll" if sys.platform == "linux" else "hub")
     """Where readiness comes from: `epoll` or the hub's watchers (`hub`)."""
 
@@ -171,7 +175,7 @@ class State:
         if options.library == "web":
             from luamtev.web.engine import Engine as Made  # with the HTTP server, for those who have it
 
-            self.exchanges = web.Exchanges(self, list(options.mounts))
+            self.exchanges = web.Exchanges(self, list(options.mounts), list(options.mount_names))
             self.engine = Made(self)
         self.busy = False  # Lua is running
         self.observer = 0  # the address of a coroutine: see `stacks`
@@ -341,6 +345,7 @@ class State:
             "gc_stepmul": options.gc_stepmul,
             "gc_pause": options.gc_pause,
             "interrupt_time": options.interrupt_time,
+            "full_errors": options.full_errors,
             "reactor": options.reactor,
             "library": options.library,
             "jit_off": os.environ.get("MTEV_JIT_OFF") == "1",

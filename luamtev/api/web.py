@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from luamtev.bridge import LuaError
+from runtime import log
 
 if TYPE_CHECKING:
     from luamtev.state import State
@@ -58,8 +59,9 @@ class LuaSockets:
 class Exchanges:
     """The requests that a state serves."""
 
-    def __init__(self, state: "State", mounts: list[str]) -> None:
+    def __init__(self, state: "State", mounts: list[str], names: list[str]) -> None:
         self.mounts = mounts
+        self.names = names
         self._state = state
         self._last = 0
         self._untold: deque[tuple[Any, ...]] = deque()
@@ -215,7 +217,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         if response.complete:
             return WRITABLE
         if is_away(response):
-            response.resume(say, response, int(code), reason, int(options), ending, body, headers)
+            response.resume(_say_there, response, int(code), reason, int(options), ending, body, headers)
             return ALIVE
         return say(response, int(code), reason, int(options), ending, body, headers)
 
@@ -252,6 +254,8 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
             return request.payload if request.payload or _announces_body(request) else None
         if what == b"target":
             return request.uri
+        if what == b"client":
+            return request.peer.remote.encode()
         if what == b"querystring":
             return request.querystring()
         return _options(request)
@@ -277,6 +281,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
     return {
         "web_accepts": _accepted,
         "web_mounts": lambda: [] if state.exchanges is None else state.exchanges.mounts,
+        "web_mount_names": lambda: [] if state.exchanges is None else state.exchanges.names,
         "web_respond": web_respond,
         "web_whole": web_whole,
         "web_respond_fd": web_respond_fd,
@@ -321,6 +326,15 @@ def say(
         response.flush_end()
         return WRITABLE | ALIVE
     return (WRITABLE if response.flush() else 0) | ALIVE
+
+
+def _say_there(response: "Response", *said: Any) -> None:
+    """The same where nobody is left that an error could be told: it is logged, and the client learns of it."""
+    try:
+        say(response, *said)
+    except Exception as failure:
+        log.error.log(f"{response!r} cannot be sent: {failure}\n")
+        response.error(500)
 
 
 def _await_drain(response: "Response", wake: Callable[[], object]) -> None:

@@ -1,6 +1,6 @@
 -- Web handlers: each request is a coroutine that gets a rest object and the listener's configuration.
 --
--- A handler that returns without ending gets a 404 sent, one that fails a 500 with its message.  What requests and
+-- A handler that returns without ending gets a 404 sent, one that fails a 500 (web_failure.lua).  What requests and
 -- responses are is in web_http.lua, WebSocket connections are in web_socket.lua.  Manual: lua_web.
 
 local home = ...
@@ -10,8 +10,10 @@ local http = home.load_library("web_http", home)
 local new_context, flush_end = http.new_context, http.flush_end
 local fetch_config = checked(border.web_config)
 local monotonic, unpack = kernel.monotonic, unpack
-local release, mounts = border.web_release, border.web_mounts()
-local type, tostring, error, pcall, xpcall, traceback = type, tostring, error, pcall, xpcall, debug.traceback
+local release, mounts, mount_names = border.web_release, border.web_mounts(), border.web_mount_names()
+local failures = home.load_library("web_failure", home)
+local describe = failures.describe
+local type, tostring, error, xpcall = type, tostring, error, xpcall
 
 local rest_methods = {}
 
@@ -46,12 +48,6 @@ local function member_of(mount, name, kind)
   local member = type(module) == "table" and rawget(module, name)
   if type(member) ~= kind then error("module '" .. module_name .. "' has no " .. kind .. " '" .. name .. "'", 0) end
   return member
-end
-
-local function describe(failure)
-  local ok, text = pcall(tostring, failure)
-  text = ok and text or "error object is a " .. type(failure) .. " value"
-  return { text = text, report = traceback(text, 2) }
 end
 
 local handlers = {} -- mount -> function
@@ -92,8 +88,8 @@ end
 local function run(context, mount, config)
   local ok, failure = xpcall(serve, describe, new_rest({ context = context, denied = false }), mount, config)
   if not ok then
-    border.task_failed(failure.report)
-    if not context.ended then close_with(context, 500, "text/html", failure.text) end
+    border.task_failed(failures.report_of(failure.report, context, mount_names[mount], mounts[mount]))
+    if not context.ended then close_with(context, 500, "text/html", failures.page(failure.text)) end
   end
 end
 

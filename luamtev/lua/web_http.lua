@@ -49,6 +49,23 @@ end
 -- The lower case of a *name* that is good.
 local function key_of(name) return good_names[name] or name:lower() end
 
+-- What says how a response is framed is not for a handler to say: of Connection only that it is the last.
+local FRAMING = { connection = true, ["transfer-encoding"] = true, ["content-length"] = true }
+
+-- Takes a header that tells of the framing; true when that is all.
+local function frame(context, name, value)
+  local key = good_names[name]
+  if key == "content-length" then
+    if #value < 19 and find(value, "^%d+$") then return false end
+    error("bad argument #2 to 'header' (number of bytes expected, got '" .. value .. "')", 3)
+  end
+  if key ~= "connection" or value:lower() ~= "close" then
+    error("bad argument #1 to 'header' (" .. name .. " is the server's to send; see option)", 3)
+  end
+  if not context.started then context.options = bit.bor(context.options, CLOSE) end
+  return true
+end
+
 local function has_controls(text)
   for i = 1, #text do
     local code = byte(text, i)
@@ -199,6 +216,7 @@ end
 local by_handle = {} -- the side of requests that Python read
 
 function by_handle.target(context) return (ask(context.handle, "target")) end
+function by_handle.client(context) return (ask(context.handle, "client")) end
 function by_handle.fields(context) return headers_of(context.handle) end
 function by_handle.parameters(context) return (ask(context.handle, "querystring")) end
 function by_handle.payload(context) return (ask(context.handle, "payload")) end
@@ -258,6 +276,7 @@ function context_methods:header(...)
   name, value = check_text(name, 1, "header"), check_text(value, 2, "header")
   if not good_names[name] then check_name(name) end
   if not good_values[value] then check_value(name, value) end
+  if FRAMING[good_names[name]] and frame(self, name, value) then return not self.started end
   if self.started then return false end
   local n = self.count
   if n == 0 then

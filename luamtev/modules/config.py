@@ -30,6 +30,7 @@ def options(config: Mapping[str, str]) -> Options:
         gc_pause=_count(config, "gc_pause", 1) if "gc_pause" in config else None,
         interrupt_time=_seconds(config, "interrupt_time") if "interrupt_time" in config else None,
         tragedy_terminates=boolean(config, "tragedy_terminates", False),
+        full_errors=boolean(config, "full_errors", False),
     )
 
 

@@ -134,7 +134,13 @@ class LuaWeb:
     def _make(self, thread: eventer.LoopThread, wanted: Options) -> Exchanges:
         try:
             state = State(
-                replace(wanted, name="lua_web", library="web", mounts=tuple(each.module for each in self.mounts))
+                replace(
+                    wanted,
+                    name="lua_web",
+                    library="web",
+                    mounts=tuple(each.module for each in self.mounts),
+                    mount_names=tuple(each.name for each in self.mounts),
+                )
             )
         except StateError as failure:
             stream_find("error/lua").log(f"lua_web: {failure}\n")

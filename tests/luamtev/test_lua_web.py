@@ -92,7 +92,7 @@ def test_a_handler_that_fails_or_says_nothing(web: Web) -> None:
         """
     )
     reply = web.ask("/error")
-    assert (reply.status, reply.headers["content-type"], reply.body) == (500, "text/html", b"it <broke>")
+    assert (reply.status, reply.headers["content-type"], reply.body) == (500, "text/html", b"it &lt;broke&gt;")
     assert web.ask("/table").status == 500
     assert web.ask("/nothing").status == 404
     assert web.ask("/ended").body == b"half"

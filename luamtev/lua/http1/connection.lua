@@ -258,6 +258,7 @@ end
 local side = { allowed = allowed, cut = cut, send = send, send_file = send_file }
 
 function side.target(context) return context.target end
+function side.client(context) return context.wire.remote end
 
 function side.fields(context) return parser.fields(context.head.text) end
 

@@ -6,12 +6,13 @@ leaves with its length.
 
 import os
 import re
+import traceback
 import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from runtime import eventer, hooks
+from runtime import eventer, hooks, log
 
 from . import encoding as _encoding
 from .request import Request
@@ -139,13 +140,16 @@ class Response:
         self.reason = None if reason == usual_reason(code) else reason
 
     def header(self, name: bytes | str, value: bytes | str) -> None:
-        """Send the header *name*; replaces one of that name, Set-Cookie adds up.
+        """Send the header *name*; replaces one of that name, Set-Cookie adds up, ``Connection: close`` is CLOSE.
 
-        Raises ValueError for a name or value that a header cannot have."""
+        Raises ValueError for a name or value that a header cannot have, or that is the server's to send."""
         try:
             key, line = _lines[name, value]
         except KeyError:
             key, line = _header_line(name, value)
+        if key == b"connection":
+            self.options |= CLOSE
+            return
         if key == b"set-cookie" and key in self._headers:
             line = self._headers[key] + line
         self._headers[key] = line
@@ -192,13 +196,16 @@ class Response:
         self._ending = True
         if self.complete:
             return
-        if not self.started:
-            if self.options or self.reason is not None or len(self._body) > 1 or not self._plain:
+        try:
+            if self.started:
+                self._pump()
+            elif self.options or self.reason is not None or len(self._body) > 1 or not self._plain:
                 self._finish_slowly()
             else:
                 self._finish_plainly()
-        else:
-            self._pump()
+        except Exception:
+            self._ending = False  # whoever sees the failure may still answer with it
+            raise
         self.sink.push()
 
     def date_if_plain(self) -> bytes | None:
@@ -250,6 +257,8 @@ class Response:
             return
         self._close_files()
         self.reason = None
+        self.options &= CLOSE
+        self._compressor = None
         self._headers = {key: line for key, line in self._headers.items() if key == b"allow"}
         self.code = code
         self.header("Content-Type", content_type)
@@ -272,8 +281,7 @@ class Response:
         if (body and body[0].__class__ is not bytes) or b"content-length" in headers or self.code in (204, 304):
             self._finish_slowly()
             return
-        if STARTING.exists():
-            STARTING.invoke(self.request, self)
+        self._tell_starting()
         content: Any = body[0] if body else b""
         body.clear()
         self.started = self.complete = True
@@ -297,8 +305,7 @@ class Response:
         """Have the head sent; *length* of the body, or None for one that nobody knows yet."""
         if self.started:
             return
-        if STARTING.exists():
-            STARTING.invoke(self.request, self)
+        self._tell_starting()
         self.started = True
         headers = self._headers
         if length is None:
@@ -315,6 +322,13 @@ class Response:
         elif not empty:
             headers.pop(b"content-length", None)
         self.sink.head(self, headers, empty or self._left is not None, self._mute)
+
+    def _tell_starting(self) -> None:
+        if STARTING.exists():
+            try:
+                STARTING.invoke(self.request, self)
+            except Exception:
+                log.error.log(f"hook {STARTING.name} failed for {self!r}\n{traceback.format_exc()}")
 
     def _pump(self) -> None:
         """Send the body as far as it is there and the client takes it; finish when the handler has."""
@@ -356,7 +370,12 @@ class Response:
     def _drained(self) -> None:
         self._waiting = False
         if not self.complete:
-            self._pump()
+            try:
+                self._pump()
+            except Exception:
+                log.error.log(f"{self!r} is cut off\n{traceback.format_exc()}")
+                self._ending = False
+                self.error(500)
             self.sink.push()
 
     def _send_body(self, data: bytes) -> None:
@@ -409,9 +428,9 @@ def _header_line(name: bytes | str, value: bytes | str) -> tuple[bytes, bytes]:
         raise ValueError(f"{name!r} is no name of a header")
     if _BAD_VALUE.search(text):
         raise ValueError(f"the header {name!r} cannot hold control characters")
-    if key in _OURS:
+    if key in _OURS and (key != b"connection" or text.lower() != b"close"):
         raise ValueError(f"the header {name!r} is the server's to send; see option()")
-    if key == b"content-length" and not text.isdigit():
+    if key == b"content-length" and not (text.isdigit() and len(text) < 19):
         raise ValueError(f"a Content-Length is a number of bytes, not {value!r}")
     line = b"%b: %b\r\n" % (raw, text)
     if len(line) < 256:

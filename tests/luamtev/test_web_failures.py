@@ -1,0 +1,129 @@
+"""Lua handlers that fail, and answers that cannot be sent as meant: the client is told, the log knows more."""
+
+import socket
+
+import pytest
+from webprogram import Web
+
+FAILING = """
+function handler(rest)
+  local http = rest:http()
+  local how = http:request():querystring("how")
+  if how == "table" then error({ code = 7, why = "no <way>", deep = { 1 } })
+  elseif how == "html" then error("<script>alert('1')</script>" .. http:request():querystring("m"))
+  elseif how == "path" then io.lines("/opt/secret/place/file.txt")
+  elseif how == "require" then require("not.here")
+  elseif how == "object" then error(setmetatable({}, { __tostring = function() return "an <object>" end }))
+  elseif how == "later" then mtev.sleep(0.01) error("later") end
+  nothing.at_all()
+end
+"""
+QUIET = "<mount_get>web:GET:/</mount_get>"
+
+
+@pytest.mark.parametrize(
+    ("how", "page", "log"),
+    [
+        ("table", "a table was thrown: { code = 7, deep = table: ", 'why = "no <way>"'),
+        ("html&m=%22", "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;", "<script>alert('1')</script>\""),
+        ("path", "file.txt: No such file or directory", "/opt/secret/place/file.txt: No such file"),
+        ("require", "module &#39;not.here&#39; not found", "module 'not.here' not found"),
+        ("object", "an &lt;object&gt;", "an <object>"),
+        ("later", "later", "later"),
+        ("", "attempt to index global &#39;nothing&#39;", "web.lua:12: attempt to index global 'nothing'"),
+    ],
+)
+def test_the_page_is_escaped_and_holds_no_path_and_the_log_says_it_all(web: Web, how: str, page: str, log: str) -> None:
+    web.start(FAILING, web=QUIET)
+    reply = web.ask(f"/x%41?how={how}")
+    body = reply.body.decode()
+    assert reply.status == 500
+    assert page in body
+    assert "<" not in body
+    assert not any(each in body for each in ("/opt", str(web.directory), "web.lua:"))
+    web.stop()
+    assert log in web.errors()
+    assert f"serving GET /x%41?how={how} of 127.0.0.1, mount_get (web), thread: 0x" in web.errors()
+
+
+def test_a_setting_has_the_page_tell_it_whole(web: Web) -> None:
+    web.start(FAILING, web=QUIET + "<full_errors>true</full_errors>")
+    assert "/opt/secret/place/file.txt" in web.text("/?how=path")
+    assert "web.lua:12: attempt" in web.text("/")
+    assert "&lt;script&gt;" in web.text("/?how=html&m=")
+
+
+HEADERS = """
+function handler(rest)
+  local http = rest:http()
+  local q = http:request():querystring()
+  if q.flush == "early" then http:flush() end
+  if q.try then
+    local ok, why = pcall(http.header, http, q.n, q.v)
+    http:write(tostring(ok) .. " " .. tostring(why))
+  else
+    http:header(q.n, q.v)
+    http:write("body")
+  end
+  if q.flush then http:flush() end
+  http:flush_end()
+end
+"""
+SIDES = [pytest.param("", id="in the engine"), pytest.param("<loop_assign_get>side</loop_assign_get>", id="elsewhere")]
+
+
+def head_and_body(web: Web, target: str) -> tuple[bytes, bytes]:
+    with socket.create_connection(("127.0.0.1", web.port), 20) as client:
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += client.recv(65536)
+        head, _, body = data.partition(b"\r\n\r\n")
+        if b"\r\nConnection: close" in head:
+            while chunk := client.recv(65536):
+                body += chunk
+        else:
+            client.sendall(b"GET /again?n=A&v=b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            while chunk := client.recv(65536):
+                body += chunk
+            assert b"HTTP/1.1 200 OK" in body
+        return head, body
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("flush", ["", "&flush=1"])
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("Connection", "close", 200),
+        ("connection", "Close", 200),
+        ("Connection", "keep-alive", 500),
+        ("Connection", "Upgrade", 500),
+        ("Transfer-Encoding", "chunked", 500),
+        ("TRANSFER-ENCODING", "gzip", 500),
+        ("Content-Length", "x", 500),
+        ("Content-Length", "-1", 500),
+        ("Content-Length", "", 500),
+        ("Content-Length", "9" * 5000, 500),
+        ("Content-Length", "4", 200),
+    ],
+)
+def test_headers_that_tell_of_the_framing_are_answered(
+    web: Web, side: str, flush: str, name: str, value: str, status: int
+) -> None:
+    web.start(HEADERS, web=QUIET + side, eventer="<loop_side>1</loop_side>")
+    head, body = head_and_body(web, f"/?n={name}&v={value}{flush}")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    if status == 200:
+        assert b"body" in body
+        assert (b"\r\nConnection: close" in head) == (name.lower() == "connection")
+
+
+def test_what_header_refuses_it_refuses_where_it_is_called(web: Web) -> None:
+    web.start(HEADERS, web=QUIET)
+    ask = "/?try=1&n={}&v={}"
+    assert web.text(ask.format("Transfer-Encoding", "chunked")).startswith("false")
+    assert "Transfer-Encoding is the server's to send" in web.text(ask.format("Transfer-Encoding", "chunked"))
+    assert "number of bytes expected, got 'x'" in web.text(ask.format("Content-Length", "x"))
+    assert web.text(ask.format("Connection", "close")) == "true true"
+    assert web.text(ask.format("Connection", "close") + "&flush=early") == "true false"
