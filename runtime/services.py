@@ -7,7 +7,7 @@ import importlib
 import sys
 
 from runtime import lifecycle, log
-from runtime.conf import Conf, ConfError
+from runtime.conf import Conf, ConfError, parse_boolean
 
 _mounting: list[str] = []
 
@@ -46,12 +46,13 @@ def open_listeners(configuration: Conf) -> None:
 def _listen(configuration: Conf) -> None:
     from runtime import console, http, net, ops
 
-    ops.mount()
+    wanted = _switches(configuration)
+    ops.mount(page=wanted["page"], profile=wanted["profile"])
     for target in _mounting:
         module, _, function = target.partition(":")
         getattr(importlib.import_module(module), function)()
     http.configure(configuration)
-    console.mount(net.listen(configuration))
+    console.mount(net.listen(configuration), websocket=wanted["console"])
 
     def accept() -> None:
         try:
@@ -67,3 +68,18 @@ def _listen(configuration: Conf) -> None:
     lifecycle.on_start(accept)
     lifecycle.on_stop(drain)
     lifecycle.on_exit(http.settle_all)
+
+
+def _switches(configuration: Conf) -> dict[str, bool]:
+    """What ``<ops><config>`` turns off of that which shows more than figures: page, profile, console (WebSocket)."""
+    wanted = {"page": True, "profile": True, "console": True}
+    root = configuration.root_name
+    for section in configuration.get_sections(f"/{root}/ops|/{root}/include/ops"):
+        for key, value in configuration.get_hash(section, "config").items():
+            if key not in wanted:
+                raise configuration.error(f"<ops>: '{key}' is not known: expected {', '.join(wanted)}", section)
+            try:
+                wanted[key] = parse_boolean(value)
+            except ValueError as mistake:
+                raise configuration.error(f"<ops> {key}='{value}': {mistake}", section) from None
+    return wanted

@@ -148,7 +148,13 @@ def read() -> list[Reading]:
     found += [Reading(name, tags, each.buckets(), each.total) for (name, tags), each in histograms]
     for readings in list(_sources):
         found += readings()
-    return sorted(found, key=lambda each: (each.name, each.tags))
+    merged: dict[tuple[str, Tags], Reading] = {}
+    for each in found:
+        known = merged.get((each.name, each.tags))
+        if known is not None and not isinstance(known.value, dict) and not isinstance(each.value, dict):
+            each = Reading(each.name, each.tags, known.value + each.value)  # counted in two places
+        merged[each.name, each.tags] = each
+    return [merged[key] for key in sorted(merged)]
 
 
 def reset() -> None:

@@ -118,9 +118,39 @@ local function cancel(wanted)
   return { cancelled = false }
 end
 
+-- Figures for metrics: how much of what there is.
+local function figures()
+  local coroutines, sockets = {}, {}
+  local waiting = {}
+  for _, task in pairs(kernel.tasks()) do
+    local what, key = kernel.awaits(task)
+    coroutines[what] = (coroutines[what] or 0) + 1
+    if what == "readable" or what == "writable" then waiting[key] = what end
+  end
+  for fd, event in pairs(home.open_descriptors) do
+    if event.fd == fd then
+      local what = waiting[fd] or "idle"
+      sockets[what] = (sockets[what] or 0) + 1
+    end
+  end
+  return {
+    memory = collectgarbage("count") * 1024, visits = kernel.visits(), coroutines = coroutines, sockets = sockets,
+    in_flight = home.in_flight and home.in_flight() or nil,
+  }
+end
+
+local profile -- loaded when somebody asks for one
+
+local function profiling(what)
+  profile = profile or home.load_library("profile", home)
+  return profile[what]()
+end
+
 -- Only while somebody asks: tables that are empty are lists.
 local questions = {
-  state = state, xcall = xcall, cancel = cancel,
+  state = state, xcall = xcall, cancel = cancel, figures = figures,
+  profile_start = function() return profiling("start") end,
+  profile_stop = function() return profiling("stop") end,
   descriptors = function() return { rows = descriptors() } end,
   deadlines = function() return { rows = deadlines() } end,
 }

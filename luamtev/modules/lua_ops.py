@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from luamtev import asking
+from luamtev.modules import lua_metrics, lua_profile
 from luamtev.state import State, states
-from runtime import http
+from runtime import http, ops
 from runtime.http import Request, Response
 
 
@@ -13,6 +14,9 @@ def mount() -> None:
     """Mount the endpoints, behind access control."""
     http.mount("GET", "/module/lua/", r"^state\.json$", _states)
     http.mount("GET", "/module/lua/", r"^xcall\.json$", _xcall)
+    if ops.profiles():
+        http.mount("GET", "/module/lua/", r"^profile$", lua_profile.profile)
+    ops.family_source(lua_metrics.families)
 
 
 def _states(request: Request, response: Response) -> None:

@@ -17,6 +17,7 @@ REASONS: Final = ("method", "target", "version", "head", "coding", "upgrade", "s
 
 _POWERS, _PER_POWER = 9, 90
 _CELLS = 2 + _POWERS * _PER_POWER
+_CLASSES = 6  # of status, behind the cells
 
 _all: "list[Counts]" = []
 
@@ -49,7 +50,7 @@ class Counts:
         slot = self._slots.get(route)
         if slot is None:
             slot = self._slots[route] = len(self.routes)
-            cells = Cells(_CELLS)
+            cells = Cells(_CELLS + _CLASSES)
             self.routes.append(route)
             self._latencies.append(cells)
             route.latency.join(lambda: _buckets(cells))
@@ -58,6 +59,14 @@ class Counts:
     def latency_address(self, slot: float) -> int:
         """Where the cells of *slot* lie."""
         return self._latencies[int(slot)].address
+
+    def answers(self) -> Iterator[Reading]:
+        """Answers by route and class of status."""
+        for route, cells in zip(self.routes, self._latencies, strict=False):
+            for status_class in range(1, _CLASSES):
+                count = int(cells.values[_CELLS + status_class])
+                if count:
+                    yield Reading("http_requests", (("class", f"{status_class}xx"), ("route", route.name)), count)
 
 
 def _buckets(cells: Cells) -> tuple[dict[int, int], float]:
@@ -76,6 +85,8 @@ def readings() -> Iterator[Reading]:
     yield Reading("http_engine_taken", (), sum(int(each[0]) for each in cells))
     for slot, reason in enumerate(REASONS, 1):
         yield Reading("http_engine_handed_over", (("reason", reason),), sum(int(each[slot]) for each in cells))
+    for counts in _all:
+        yield from counts.answers()
 
 
 stats.source(readings)

@@ -11,10 +11,12 @@ PROTOCOL = "mtev_console"
 _mounted = False
 
 
-def mount(listeners: Iterable[Listener]) -> None:
-    """Mount the WebSocket, once for the life of the process, and make the type known if one of *listeners* has it."""
+def mount(listeners: Iterable[Listener], *, websocket: bool = True) -> None:
+    """Make the type known if one of *listeners* has it; and mount the WebSocket, once for the life of the process.
+
+    Args: *websocket*, whether that is wanted."""
     global _mounted
-    if not _mounted:
+    if websocket and not _mounted:
         _mounted = True
         http.websocket("/mtev/", "^console$", _Sockets(), protocols=(PROTOCOL,))
     if any(each.type == "mtev_console" for each in listeners):

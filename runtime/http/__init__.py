@@ -36,7 +36,7 @@ from .rest.upgrade import websocket
 from .serve.guests import Guest, is_hooked, let_go, receive
 from .serve.listener import adopt, http_rest_api
 from .serve.session import Session, log_timeout, ready
-from .serve.sweeper import drain
+from .serve.sweeper import drain, in_flight
 
 __all__ = [
     "BINARY",
@@ -74,6 +74,7 @@ __all__ = [
     "drain",
     "generation",
     "http_rest_api",
+    "in_flight",
     "is_hooked",
     "is_same_for_all",
     "let_go",

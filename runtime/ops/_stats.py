@@ -1,16 +1,14 @@
-"""``/mtev/stats.json`` and ``/metrics``: the counters and histograms of :mod:`runtime.stats`."""
+"""``/mtev/stats.json``: the counters and histograms of :mod:`runtime.stats`."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from runtime import log, stats
-from runtime.http import GZIP, Request, Response
+from runtime.http import Request, Response
 from runtime.stats import Reading
 
 from ._answer import answer
-
-_UNFIT = re.compile(r"[^a-zA-Z0-9_:]")
 
 
 def stats_json(request: Request, response: Response) -> None:
@@ -32,23 +30,6 @@ def stats_json(request: Request, response: Response) -> None:
     if request.querystring("reset") not in (None, b"", b"0"):
         stats.reset()
     answer(response, document)
-
-
-def metrics(_request: Request, response: Response) -> None:
-    """``GET /metrics``: the same in the text format of Prometheus."""
-    lines: list[str] = []
-    described = set()
-    for each in stats.read():
-        name = "mtev_" + _UNFIT.sub("_", each.name)
-        is_histogram = isinstance(each.value, dict)
-        if name not in described:
-            described.add(name)
-            lines.append(f"# TYPE {name} {'histogram' if is_histogram else 'counter'}")
-        lines += _prometheus(name, each)
-    response.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-    response.option(GZIP)
-    response.write("\n".join(lines) + "\n")
-    response.flush_end()
 
 
 def log_lines() -> Iterator[Reading]:
@@ -100,24 +81,3 @@ def _tag(value: str) -> str:
     import base64
 
     return f'b"{base64.b64encode(value.encode()).decode()}"'
-
-
-def _prometheus(name: str, reading: Reading) -> Iterator[str]:
-    labels = ",".join(f'{_UNFIT.sub("_", key)}="{_label(value)}"' for key, value in reading.tags if key != "units")
-    if not isinstance(reading.value, dict):
-        yield f"{name}{{{labels}}} {reading.value}" if labels else f"{name} {reading.value}"
-        return
-    seen = 0
-    comma = "," if labels else ""
-    for bound, count in reading.value.items():
-        seen += count
-        upper = float(f"{bound * 1.1:.1e}") if bound else 0.0
-        yield f'{name}_bucket{{{labels}{comma}le="{max(upper, bound):g}"}} {seen}'
-    yield f'{name}_bucket{{{labels}{comma}le="+Inf"}} {seen}'
-    suffix = f"{{{labels}}}" if labels else ""
-    yield f"{name}_sum{suffix} {reading.total}"
-    yield f"{name}_count{suffix} {seen}"
-
-
-def _label(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

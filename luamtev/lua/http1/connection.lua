@@ -507,6 +507,15 @@ reactor.told = told
 
 local entries = {}
 
+-- How many requests are served now, for those who look.
+function home.in_flight()
+  local n = 0
+  for _, conn in pairs(connections) do
+    if conn.active then n = n + 1 end
+  end
+  return n
+end
+
 -- Begins to serve connection *number* on *fd*; whether it is *secure*; its listener, and its client's name for routes.
 function entries.http1_open(number, fd, secure, listener, remote, client)
   local profile = profiles[listener]

@@ -33,7 +33,7 @@ end
 
 -- A latency's bucket has two decimal digits: microseconds in tens of 1e-6, 1e-5 and so on, 90 buckets a power of ten.
 local POWERS, PER_POWER = 9, 90
-local SIZE = 2 + POWERS * PER_POWER -- the sum of all first, then how many were 0
+local SIZE = 2 + POWERS * PER_POWER -- the sum of all first, then how many were 0; behind them answers by class, 0 to 5
 local slots = {} -- slot -> double *
 
 local function histogram(slot)
@@ -43,8 +43,10 @@ local function histogram(slot)
   return cells
 end
 
-local function count_latency(slot, seconds)
+local function count_answer(slot, seconds, code)
   local cells = slots[slot] or histogram(slot)
+  local class = SIZE + floor(code / 100)
+  cells[class] = cells[class] + 1
   cells[0] = cells[0] + seconds
   local micros, at = floor(seconds * 1e6 + 1e-3), 1
   if micros > 0 then
@@ -116,7 +118,7 @@ local function note(conn, context, written)
   counts[0] = counts[0] + 1
   local now, received = wall_clock(), context.received
   local elapsed = now > received and now - received or 0
-  count_latency(context.route.slot, elapsed)
+  count_answer(context.route.slot, elapsed, context.code)
   local state = enabled[ACCESS]
   if state == 0 then return end
   if direct[ACCESS] == 0 or context.route.path then -- or what is logged is not what came

@@ -9,7 +9,7 @@ from threading import Lock
 
 from runtime import eventer, hooks, log
 from runtime.http.message.response import Response
-from runtime.http.rest.table import Mountpoint
+from runtime.http.rest.table import Mountpoint, answers
 
 from . import access as _access
 from .entry import Entry, of
@@ -69,8 +69,11 @@ def _settle_gathered(entries: list[Entry]) -> None:
 
 def _count(entries: list[Entry]) -> None:
     latencies: dict[Mountpoint, list[float]] = {}
+    classes: dict[tuple[Mountpoint | None, int], int] = {}
     for each in entries:
         route = each.route
+        kind = route, each.code // 100
+        classes[kind] = classes.get(kind, 0) + 1
         if route is not None and each.received:
             if route in latencies:
                 latencies[route].append(each.finished - each.received)
@@ -78,6 +81,11 @@ def _count(entries: list[Entry]) -> None:
                 latencies[route] = [each.finished - each.received]
     for route, values in latencies.items():
         route.latency.add_all(values)
+    for (route, status_class), count in classes.items():
+        if route is not None:
+            route.answered(status_class, count)
+        else:
+            answers("none", status_class).add(count)
 
 
 def write(entries: list[Entry]) -> None:

@@ -25,7 +25,19 @@ class Mountpoint:
     in a greenlet of its own), ``many``, what serves several requests at once and its number there, or None;
     ``latency``, a histogram of seconds from a request's first byte to its answer."""
 
-    __slots__ = ("aco", "auth", "base", "expression", "handler", "latency", "many", "method", "search")
+    __slots__ = (
+        "aco",
+        "answers",
+        "auth",
+        "base",
+        "expression",
+        "handler",
+        "latency",
+        "many",
+        "method",
+        "name",
+        "search",
+    )
 
     def __init__(
         self,
@@ -47,14 +59,28 @@ class Mountpoint:
         self.aco = aco
         self.many = many
         route = f"{method.decode('latin-1')} {base.decode('utf-8', 'replace')} {expression.decode('utf-8', 'replace')}"
+        self.name = route
+        self.answers: dict[int, stats.Counter] = {}
         self.latency = stats.histogram("http_latency", {"route": route, "units": "seconds"})
         try:
             self.search: Any = pcre2.compile(expression).search
         except pcre2.LibraryError as bad:
             raise ValueError(f"bad regular expression {expression.decode('utf-8', 'replace')!r}: {bad}") from None
 
+    def answered(self, status_class: int, count: int) -> None:
+        """Count *count* answers of a class of status, 2 for 200 to 299."""
+        counter = self.answers.get(status_class)
+        if counter is None:
+            counter = self.answers[status_class] = answers(self.name, status_class)
+        counter.add(count)
+
     def __repr__(self) -> str:
         return f"<Mountpoint {self.method.decode()} {self.base.decode()} {self.expression.decode('utf-8', 'replace')}>"
+
+
+def answers(route: str, status_class: int) -> stats.Counter:
+    """The counter of answers of *route* in a class of status."""
+    return stats.counter("http_requests", {"route": route, "class": f"{status_class}xx"})
 
 
 Captures = tuple[bytes | None, ...]

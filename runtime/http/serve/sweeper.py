@@ -76,6 +76,13 @@ def here() -> Sweeper:
     return found
 
 
+def in_flight() -> int:
+    """How many requests sessions serve now; guests count their own."""
+    return sum(
+        session.http.active is not None for sweeper in list(_sweepers.values()) for session in list(sweeper.sessions)
+    )
+
+
 def drain(timeout: float) -> bool:
     """Have all sessions finish the requests they have, and none of those to come; not from a loop thread.
 

@@ -179,12 +179,14 @@ def test_stats_are_read_in_every_form_and_reset(port: int) -> None:
     assert ask(port, "/mtev/stats.json?format=other")[0] == 400
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
         lines = answer.read().decode().splitlines()
-    assert 'mtev_things{kind="a \\"b\\""} 3' in lines
-    assert 'mtev_waits_bucket{le="0.0013"} 2' in lines
-    assert 'mtev_waits_bucket{le="+Inf"} 3' in lines
-    assert "mtev_waits_count 3" in lines
-    assert 'mtev_log_lines_lost{stream="full"} 1' in lines
-    assert lines.count("# TYPE mtev_http_latency histogram") == 1
+    assert 'mtev_things_total{kind="a \\"b\\""} 3' in lines
+    assert "# TYPE mtev_things_total counter" in lines
+    assert 'mtev_waits_seconds_bucket{le="0.001"} 0' in lines
+    assert 'mtev_waits_seconds_bucket{le="0.0025"} 2' in lines
+    assert 'mtev_waits_seconds_bucket{le="+Inf"} 3' in lines
+    assert "mtev_waits_seconds_count 3" in lines
+    assert 'mtev_log_lines_lost_total{stream="full"} 1' in lines
+    assert lines.count("# TYPE mtev_http_latency_seconds histogram") == 1
     assert ask(port, "/mtev/stats.json?reset=1")[1]["waits"]["_value"] != []
     assert ask(port, "/mtev/stats.json")[1]["waits"]["_value"] == []
     stats.counter("things").add()
