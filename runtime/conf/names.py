@@ -236,7 +236,7 @@ close(
         )
     },
 )
-close("logs", "log", attributes=names(*_LOGGED), children=names("outlet", "config"))
+close("logs", "log", attributes=names(*_LOGGED), children=names("outlet", "config", "log"))
 close("logs", "outlet", attributes=names("name", "filter"), children=names("config"))
 close("rest", "acl", attributes=names(*_ASKED, unused=_BY_ID, prefixes=["listener_"]))
 close("rest", "rule", attributes=names(*_ASKED, "skipto", unused=_BY_ID, prefixes=["listener_"]), inside="acl")
