@@ -71,7 +71,7 @@ class Http2:
         self._unwanted: dict[int, int] = {}  # streams answered before their end, and bytes they may still bring
         self._overdue: dict[int, float] = {}  # those, since when on the clock of expire()
         self._ours: set[int] = set()  # streams that we reset, until the library says so too
-        self._forgiven: deque[int] = deque(maxlen=FORGIVEN)
+        self._forgiven: dict[int, None] = {}  # the latest streams reset from here
         self._held = 0  # bytes of bodies that are not answered yet
         self._may_hold = max(LEAST_HELD, 4 * limits.max_upload)
         self._busy = self._finishing = False
@@ -80,18 +80,6 @@ class Http2:
         self._frames = Frames(2 * limits.max_header + frames.MAX_FRAME)
         self._engine = nghttp2.Engine(limits.max_header)
         self.turns = Turns(self, self._engine)
-        self._receivers: dict[type, Callable[[Any], object]] = {
-            nghttp2.RequestReceived: self._request,
-            nghttp2.DataReceived: self._data,
-            nghttp2.TrailersReceived: self._trailers,
-            nghttp2.StreamReset: self._reset,
-            nghttp2.StreamClosed: self._closed,
-            nghttp2.WindowUpdated: self.turns.opened,
-            nghttp2.SettingsReceived: self.turns.opened,
-            nghttp2.GoAwayReceived: self._goodbye,
-            nghttp2.ConnectionClosed: self._ended,
-            Fault: self._fault,
-        }
         self.emit(self._engine.greeting)
 
     @property
@@ -281,7 +269,7 @@ class Http2:
 
     def _work(self) -> None:
         """Work off what has happened, as far as the budget of this turn goes."""
-        events, receivers = self._events, self._receivers
+        events = self._events
         end = perf_counter() + self._budget if events else inf
         while events and not self.closing:
             event = events[0]
@@ -292,8 +280,8 @@ class Http2:
             events.popleft()
             if event.__class__ is FrameError:
                 raise event
-            receiver = receivers.get(event.__class__)
-            if receiver is not None and receiver(event) and perf_counter() >= end:
+            receiver = _RECEIVERS.get(event.__class__)
+            if receiver is not None and receiver(self, event) and perf_counter() >= end:
                 break
 
     def _request(self, event: Any) -> bool:
@@ -483,6 +471,9 @@ class Http2:
             self._frames.resets.spend(self.now)
         self.lost(number)
 
+    def _window(self, event: Any) -> None:
+        self.turns.opened(event)
+
     def _goodbye(self, _event: Any) -> None:
         self._finishing = True
 
@@ -533,7 +524,9 @@ class Http2:
     def _forgive(self, number: int) -> None:
         """What is on its way on a stream that was reset from here is passed over."""
         self._frames.open.discard(number)
-        self._forgiven.append(number)
+        self._forgiven[number] = None
+        if len(self._forgiven) > FORGIVEN:
+            del self._forgiven[next(iter(self._forgiven))]
 
     def _say_goodbye(self, code: int) -> None:
         self.turns.flush()
@@ -565,6 +558,20 @@ class Http2:
         self.turns.clear()
         for stream in streams:
             stream.drop()
+
+
+_RECEIVERS: dict[type, Callable[[Http2, Any], object]] = {
+    nghttp2.RequestReceived: Http2._request,
+    nghttp2.DataReceived: Http2._data,
+    nghttp2.TrailersReceived: Http2._trailers,
+    nghttp2.StreamReset: Http2._reset,
+    nghttp2.StreamClosed: Http2._closed,
+    nghttp2.WindowUpdated: Http2._window,
+    nghttp2.SettingsReceived: Http2._window,
+    nghttp2.GoAwayReceived: Http2._goodbye,
+    nghttp2.ConnectionClosed: Http2._ended,
+    Fault: Http2._fault,
+}
 
 
 def _without_reset(events: list[Any]) -> list[Any]:
