@@ -5,15 +5,17 @@ returns.  No request and no response is made then; whatever turns out to be of a
 of all others.  Which rule serves what is asked once a connection, and remembered for as long as that holds.
 """
 
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from runtime.http.message.limits import Limits
+from runtime import log
 from runtime.http.message.peer import Peer
 from runtime.http.message.response import Response
 from runtime.http.message.status import date_line
 
 from .heads import pairs_of, request_of
+from .nghttp2 import RequestReceived
 
 if TYPE_CHECKING:
     from .http2 import Http2
@@ -24,7 +26,8 @@ Answer = tuple[int, bytes, bytes]
 Many = Callable[[Sequence["Exchange"], float], "list[Answer | None]"]
 """Serves several requests, and returns their answers: None for one whose response goes another way.
 
-The second argument is the seconds that it should take; the list is shorter when they were over before the last."""
+The second argument is the seconds that it should take; when they are over before the last, the list is shorter, and
+has one at least."""
 
 MOST_KNOWN = 64  # requests remembered a connection
 
@@ -109,15 +112,56 @@ class Batches:
         self._generation = -1
         self._known: dict[Head, Offer | None] = {}
 
-    def renew(self) -> None:
-        """Forget what may not hold any more; to be called before each batch."""
+    def serve(self, events: Iterable[Any], budget: float) -> tuple[int, list[Answered]]:
+        """Serve the requests that *events* begin with, as far as they are of the usual kind and take *budget* seconds.
+
+        Returns how many of the events are done with, and what was answered."""
         generation = self._batcher.generation()
-        if generation != self._generation:
+        if generation != self._generation:  # what is remembered may not hold any more
             self._generation = generation
             self._known = {}
+        batch: list[Exchange] = []
+        for event in events:
+            exchange = self._take(event) if event.__class__ is RequestReceived and event.end_stream else None
+            if exchange is None or (batch and exchange.offer.many != batch[0].offer.many):
+                break
+            batch.append(exchange)
+        if not batch:
+            return 0, []
+        try:
+            answers = batch[0].offer.many(batch, budget)
+        except Exception:
+            log.facility("error/rest").log(f"serving {len(batch)} requests failed\n{traceback.format_exc()}")
+            for exchange in batch:
+                exchange.make().error(500)
+            return len(batch), []
+        return len(answers), [] if self._http.closing else self._send(zip(batch, answers, strict=False))
 
-    def take(self, number: int, head: tuple[tuple[bytes, bytes], ...], limits: Limits) -> Exchange | None:
-        """The request on stream *number* with *head* as one for a batch, if it is of the usual kind."""
+    def _send(self, answers: "Iterable[tuple[Exchange, Answer | None]]") -> list[Answered]:
+        """Send *answers*, each at once if the client has room for it; returns those that were."""
+        turns = self._http.turns
+        turns.begin()
+        sent = []
+        for exchange, answer in answers:
+            if answer is None:
+                continue
+            code, lines, body = answer
+            if exchange.response is None:
+                head, size = head_of(code, lines, len(body))
+                if turns.send_whole(exchange.number, head, body):
+                    sent.append(Answered(exchange.method, exchange.uri, code, size + len(body), exchange.offer.rule))
+                    continue
+            response = exchange.make()
+            response.status(code)
+            for name, value in pairs_of(lines):
+                response.header(name, value)
+            response.write(body)
+            response.flush_end()
+        return sent
+
+    def _take(self, event: Any) -> Exchange | None:
+        """The request that *event* brings as one for a batch, if it is of the usual kind."""
+        head = event.headers
         fields = dict(head)
         if len(fields) != len(head) or b"expect" in fields or b"host" in fields or b"content-length" in fields:
             return None
@@ -127,12 +171,10 @@ class Batches:
             offer = self._known[key] if key in self._known else self._ask(key, head)
         except KeyError:
             return None
-        if (
-            offer is None
-            or len(b"".join(fields)) + len(b"".join(fields.values())) + 4 * len(fields) > limits.max_header
-        ):
+        size = len(b"".join(fields)) + len(b"".join(fields.values())) + 4 * len(fields)
+        if offer is None or size > self._http.limits.max_header:
             return None
-        return Exchange(self._http, number, head, method, uri, offer)
+        return Exchange(self._http, event.stream_id, head, method, uri, offer)
 
     def settle(self, owner: Any, received: float, answered: list[Answered]) -> None:
         """Note what was *answered*."""

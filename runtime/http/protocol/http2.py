@@ -6,6 +6,7 @@ Here is what events come to: requests, refusals, the ends of streams and of the 
 such connection comes.
 """
 
+import itertools
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.response import CLOSE, Response
 
 from . import frames, nghttp2
-from .batches import Answer, Answered, Batcher, Batches, Exchange, Many, head_of
+from .batches import Batcher, Batches, Exchange
 from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
 from .frames import Fault, FrameError, Frames, Late, Update
 from .heads import request_of, size_of
@@ -273,7 +274,7 @@ class Http2:
         end = perf_counter() + self._budget if events else inf
         while events and not self.closing:
             event = events[0]
-            if event.__class__ is nghttp2.RequestReceived and self._batches is not None and self._serve_batch():
+            if event.__class__ is nghttp2.RequestReceived and self._serve_batch():
                 if perf_counter() >= end:
                     break
                 continue
@@ -310,63 +311,17 @@ class Http2:
 
     def _serve_batch(self) -> bool:
         """Serve the requests that are next and of the usual kind, together; False when the first of them is not."""
-        batches, events, limits = self._batches, self._events, self.limits
-        assert batches is not None
-        batches.renew()
+        if self._batches is None or self._finishing or self.backlog > HIGH_WATER:
+            return False
         room = MAX_STREAMS - len(self.streams) - len(self._unwanted)
-        batch: list[Exchange] = []
-        many: Many | None = None
-        if self._finishing or self.backlog > HIGH_WATER:
-            return False
-        for event in events:
-            if event.__class__ is not nghttp2.RequestReceived or not event.end_stream or len(batch) >= room:
-                break
-            exchange = batches.take(event.stream_id, event.headers, limits)
-            if exchange is None or (many is not None and exchange.offer.many != many):
-                break
-            many = exchange.offer.many
-            batch.append(exchange)
-        if many is None:
-            return False
-        try:
-            answers = many(batch, self._budget)
-        except Exception:
-            log.facility("error/rest").log(f"serving {len(batch)} requests failed\n{traceback.format_exc()}")
-            for exchange in batch:
-                exchange.make().error(500)
-            answers = [None] * len(batch)
-        if self.closing:
-            return True
-        for _ in answers:
-            events.popleft()
-        self._answer(batch, answers)
-        return True
-
-    def _answer(self, batch: list[Exchange], answers: "list[Answer | None]") -> None:
-        """Send the *answers* that a *batch* had, each at once if the client has room for it."""
-        turns = self.turns
-        turns.begin()
-        answered = []
-        for exchange, answer in zip(batch, answers, strict=False):
-            if answer is None:
-                continue
-            code, lines, body = answer
-            if exchange.response is None:
-                head, size = head_of(code, lines, len(body))
-                if turns.send_whole(exchange.number, head, body):
-                    offer = exchange.offer
-                    answered.append(Answered(exchange.method, exchange.uri, code, size + len(body), offer.rule))
-                    continue
-            response = exchange.make()
-            response.status(code)
-            for line in lines.split(b"\r\n")[:-1]:
-                name, _, value = line.partition(b": ")
-                response.header(name, value)
-            response.write(body)
-            response.flush_end()
-        if answered and self._batches is not None:
+        done, answered = self._batches.serve(itertools.islice(self._events, room), self._budget)
+        if not self.closing:
+            for _ in range(done):
+                self._events.popleft()
+        if answered:
             self._frames.nuisances.earn(3 * len(answered))
             self._batches.settle(self._owner, self.now, answered)
+        return done > 0
 
     def respond_to(self, exchange: Exchange) -> Response:
         """The response to an *exchange* as an object, with the request and the stream that belong to it."""
