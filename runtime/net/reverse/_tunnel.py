@@ -7,10 +7,10 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
-from runtime import eventer, log
+from runtime import eventer, log, stats
 from runtime.eventer import EXCEPTION, READ, WRITE, Event, LoopThread
 
 from . import frames
@@ -157,6 +157,7 @@ class Tunnel:
     def cut(self, channel: Channel) -> None:
         """The reader of *channel* does not read."""
         self.slow += 1
+        _SLOW.add()
         errors.log(f"reverse connection {self.id}: channel {channel.number} is reset: nobody reads what comes for it\n")
         self._drop(channel, RESET)
 
@@ -370,6 +371,20 @@ class Tunnel:
         if self.open and not self._holding:
             self._read()
             self._rearm()
+
+
+_SLOW = stats.counter("reverse.channels.slow")
+
+
+def _readings() -> Iterator[stats.Reading]:
+    for tunnel in tunnels():
+        tags = (("id", tunnel.id),)
+        for name in ("in_bytes", "in_frames", "out_bytes", "out_frames"):
+            yield stats.Reading(f"reverse.{name}", tags, getattr(tunnel, name))
+        yield stats.Reading("reverse.channels", tags, len(tunnel.channels))
+
+
+stats.source(_readings)
 
 
 def _join(out: deque[bytes]) -> None:
