@@ -29,6 +29,18 @@ STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0x5
 _head = struct.Struct(">BHBBI").unpack_from
 
 
+_NAMES = (
+    *("NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED"),
+    *("FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM"),
+    *("INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"),
+)
+
+
+def name_of(code: int) -> str:
+    """The name of an error *code*.  RFC 9113, section 7."""
+    return _NAMES[code] if 0 <= code < len(_NAMES) else hex(code)
+
+
 class FrameError(Exception):
     """The connection cannot go on; ``code`` tells the client why."""
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from runtime import eventer, log
 from runtime.http.message.limits import HIGH_WATER, Limits
@@ -27,6 +27,8 @@ from .heads import request_of, size_of
 from .nghttp2 import MAX_STREAMS
 from .stream import Stream
 from .turns import Turns
+
+_debug: Final = log.facility("debug/http2")
 
 LEAST_HELD = 16 << 20
 DRAINED = 1 << 20  # bytes of a body that nobody wants, taken so that the client sees the answer
@@ -226,6 +228,8 @@ class Http2:
         """Nothing more can be sent on the stream of that *number*."""
         stream = self.streams.get(number)
         if stream is not None:
+            if _debug.enabled:
+                _debug.log(f"{self.carrier!r}: stream {number} is over before its answer\n")
             self._forget(stream)
             stream.drop()
 
@@ -423,6 +427,8 @@ class Http2:
             self._ours.discard(number)
         elif event.error_code:
             self._forgive(number)
+            if _debug.enabled:
+                _debug.log(f"{self.carrier!r}: stream {number} cannot be, {frames.name_of(event.error_code)}\n")
             self._frames.resets.spend(self.now)
         self.lost(number)
 
@@ -432,8 +438,10 @@ class Http2:
     def _goodbye(self, _event: Any) -> None:
         self._finishing = True
 
-    def _ended(self, _event: Any) -> None:
+    def _ended(self, event: Any) -> None:
         """The library has ended the connection, and told the client why."""
+        if _debug.enabled:
+            _debug.log(f"{self.carrier!r}: {frames.name_of(event.error_code)} {event.debug_data.decode('latin-1')}\n")
         self._fail(None)
 
     def _fault(self, fault: Fault) -> None:
@@ -467,6 +475,8 @@ class Http2:
     def _reset_stream(self, number: int, code: int) -> None:
         self._forgive(number)
         self._ours.add(number)
+        if _debug.enabled:
+            _debug.log(f"{self.carrier!r}: stream {number} is reset, {frames.name_of(code)}\n")
         self.turns.flush()  # or the reset would overtake what was said on it
         self._engine.reset(number, code)
 
@@ -500,6 +510,8 @@ class Http2:
     def _fail(self, code: int | None) -> None:
         """End the connection for *code*, or for what the library told the client already."""
         self.turns.flush()
+        if _debug.enabled:
+            _debug.log(f"{self.carrier!r} ends, {'as its client was told' if code is None else frames.name_of(code)}\n")
         if code is not None:
             self.emit(frames.goaway(self._frames.highest, code))
         self.closing = True

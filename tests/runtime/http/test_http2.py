@@ -21,6 +21,7 @@ from h2.events import (
     StreamReset,
 )
 from h2.settings import SettingCodes
+from hearing import hear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -898,6 +899,17 @@ def test_floods_of_frames_that_bring_nothing_are_asked_to_calm_down(flood: bytes
     assert goaway_code(listener.told(flood * 900)) is None
     assert goaway_code(listener.told(flood * 200)) == CALM
     assert listener.http.closing
+
+
+def test_the_debug_log_tells_what_ended_streams_and_connections() -> None:
+    heard = hear("debug/http2")
+    listener = Listener()
+    listener.told(PREFACE + SETTINGS, frame(1, GET[:1] + GET, 1, ENDS))
+    listener.told(frame(1, POST + b"\x00\x04host\x01b", 3, ENDS), frame(6, b"short"))
+    lines = "".join(heard())
+    assert "stream 1 cannot be, PROTOCOL_ERROR" in lines
+    assert "stream 3 is reset, PROTOCOL_ERROR" in lines
+    assert "FRAME_SIZE_ERROR" in lines
 
 
 def test_an_allowance_comes_back_with_time() -> None:
