@@ -175,9 +175,10 @@ def configure(arguments: Arguments) -> conf.Conf:
         return conf.loads(generated(arguments), "<generated>", app="cli")
     configuration = conf.load(arguments.conf, app="cli")
     if arguments.script:
-        base = '/cli/modules/generic[@name="lua_general"]/config'
+        base = '/cli/modules/*[self::generic or self::module][@name="lua_general"]/config'
         if not configuration.override(f"{base}/lua_module", _absolute(arguments.script[0])):
-            raise conf.ConfError(f"nothing at {base}, so {arguments.script[0]} cannot run", arguments.conf)
+            there = '/cli/modules/generic[@name="lua_general"]/config'
+            raise conf.ConfError(f"nothing at {there}, so {arguments.script[0]} cannot run", arguments.conf)
     return configuration
 
 

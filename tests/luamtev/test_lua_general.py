@@ -166,3 +166,10 @@ def test_c_preloads_are_named_with_and_without_an_s(keys: dict[str, str], names:
     module = LuaGeneral()
     module.configure({"lua_module": "m", "lua_function": "f", **keys})
     assert module.options.Cpreloads == names
+
+
+def test_a_module_element_does_as_well_as_a_generic_one(luamtev: Program, tmp_path: Path) -> None:
+    text = configuration(luamtev, 1).replace("<generic ", "<module ").replace("</generic>", "</module>")
+    (tmp_path / "c.xml").write_text(text)
+    done = luamtev("-c", "c.xml", "main.lua", source='function main() print("here") os.exit(0) end')
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"here\n", b"")
