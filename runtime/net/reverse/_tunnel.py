@@ -29,6 +29,8 @@ HIGH, LOW = 1 << 20, 1 << 18
 """Bytes for a carrier that does not take them: from HIGH on local sides are not read, from LOW on they are again."""
 PIECE = 1 << 16
 """Bytes read from the carrier at once."""
+RECORD = 1 << 14
+"""Bytes that a read through TLS gives at the most: with less, there was no more."""
 JOINED = 1 << 14
 """Bytes up to which small frames are sent as one."""
 RECENT = 1.0
@@ -244,7 +246,7 @@ class Tunnel:
 
     def _read(self) -> int:
         """Take what came; in pieces, so that others have their turn."""
-        budget = eventer.Slice()
+        budget: eventer.Slice | None = None
         while self.open and not self._holding:
             try:
                 received = self._carrier.recv(PIECE)
@@ -257,6 +259,9 @@ class Tunnel:
                 self.close()
                 return 0
             self._take(received)
+            if len(received) < RECORD and not self._carrier.pending():
+                break  # the descriptor tells of what comes next
+            budget = budget or eventer.Slice()
             if budget.is_over():
                 if self._carrier.pending():
                     self.owner.post(self._go_on)
@@ -326,7 +331,8 @@ class Tunnel:
         self._out_size += len(frame)
         if not self._flushing:
             self._flush()
-            self._rearm()
+            if self._out or self._event.mask & WRITE:
+                self._rearm()
 
     def _flush(self) -> None:
         """Send what waits, as far as the carrier takes it."""
