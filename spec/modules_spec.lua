@@ -14,7 +14,7 @@ describe("require", function()
       assert.equal(mtev[name], require("mtev." .. name))
       assert.truthy(mtev[name])
     end
-    assert.is_function(require("mtev.hooks.http").disable_compression)
+    assert.equal(MTEV_HOOK_CONTINUE, require("mtev.hooks.http").disable_compression({ method = "GET" }))
   end)
 
   it("has every member that the original has", function()

@@ -67,6 +67,22 @@ def test_what_a_client_takes_can_be_said_to_be_less(web: Web) -> None:
     assert curl(web, "/", "-H", "Accept-Encoding: gzip") == "true 3 false false"
 
 
+def test_a_handler_may_do_without_compression(web: Web) -> None:
+    web.start(
+        """
+        local hooks = require("mtev.hooks.http")
+        function handler(rest)
+          local http = rest:http()
+          if http:request():uri() == "/plain" then hooks.disable_compression(http) end
+          http:write(tostring(http:option(http.GZIP)))
+          http:flush_end()
+        end
+        """
+    )
+    assert curl(web, "/packed", "--compressed") == "true"
+    assert curl(web, "/plain", "--compressed") == "false"
+
+
 def test_options_tells_the_methods_of_a_path_behind_access_control(web: Web) -> None:
     web.start(
         SAYS.replace("{}", '""'),
