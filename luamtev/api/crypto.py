@@ -189,10 +189,10 @@ def _subject(parts: list[tuple[str, str]]) -> Any:
         try:
             oid = x509.ObjectIdentifier(_OIDS.get(name, name))
         except ValueError:
-            log.error.log(f"crypto.rsa:gencsr: {name!r} is no part of a subject\n")
+            log.facility("error/lua").log(f"crypto.rsa:gencsr: {name!r} is no part of a subject\n")
             continue
         if not value:
-            log.error.log(f"crypto.rsa:gencsr: the part {name} of the subject is blank\n")
+            log.facility("error/lua").log(f"crypto.rsa:gencsr: the part {name} of the subject is blank\n")
             continue
         if oid.dotted_string in _ASCII_ONLY and not value.isascii():
             raise LuaError(f"crypto.rsa:gencsr subject {name}={value}: ASCII text expected")

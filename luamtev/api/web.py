@@ -333,7 +333,7 @@ def _say_there(response: "Response", *said: Any) -> None:
     try:
         say(response, *said)
     except Exception as failure:
-        log.error.log(f"{response!r} cannot be sent: {failure}\n")
+        log.facility("error/rest").log(f"{response!r} cannot be sent: {failure}\n")
         response.error(500)
 
 

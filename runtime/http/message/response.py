@@ -328,7 +328,7 @@ class Response:
             try:
                 STARTING.invoke(self.request, self)
             except Exception:
-                log.error.log(f"hook {STARTING.name} failed for {self!r}\n{traceback.format_exc()}")
+                log.facility("error/rest").log(f"hook {STARTING.name} failed for {self!r}\n{traceback.format_exc()}")
 
     def _pump(self) -> None:
         """Send the body as far as it is there and the client takes it; finish when the handler has."""
@@ -373,7 +373,7 @@ class Response:
             try:
                 self._pump()
             except Exception:
-                log.error.log(f"{self!r} is cut off\n{traceback.format_exc()}")
+                log.facility("error/rest").log(f"{self!r} is cut off\n{traceback.format_exc()}")
                 self._ending = False
                 self.error(500)
             self.sink.push()
