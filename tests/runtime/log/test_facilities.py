@@ -81,3 +81,9 @@ def unasked(path: Path) -> list[str]:
 def test_what_is_off_costs_one_test() -> None:
     root = Path(runtime.__path__[0])
     assert [each for path in root.rglob("*.py") for each in unasked(path)] == []
+
+
+@pytest.mark.parametrize("room", ["conf", "eventer", "net", "http", "cluster"])
+def test_a_room_with_an_error_log_of_its_own_uses_it(room: str) -> None:
+    root = Path(runtime.__path__[0]) / room
+    assert [path.name for path in root.rglob("*.py") if "log.error.log(" in path.read_text()] == []
