@@ -46,7 +46,8 @@ class _Opening:
 
     def _too_slow(self, *_: object) -> None:
         self._deadline = None
-        _debug.log(f"{self._connection!r}: closed, timeout (command)\n")
+        if _debug.enabled:
+            _debug.log(f"{self._connection!r}: closed, timeout (command)\n")
         self._connection.close()
 
 
