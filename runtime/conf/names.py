@@ -238,6 +238,13 @@ close(
 )
 close("logs", "log", attributes=names(*_LOGGED), children=names("outlet", "config", "log"))
 close("logs", "outlet", attributes=names("name", "filter"), children=names("config"))
+close(
+    "clusters",
+    "cluster",
+    attributes=names("name", "key", "seq", "port", "period", "timeout", "maturity", "check_address"),
+    children=names("node"),
+)
+close("clusters", "node", attributes=names("id", "cn", "address", "port"), children=names(), inside="cluster")
 close("rest", "acl", attributes=names(*_ASKED, unused=_BY_ID, prefixes=["listener_"]))
 close("rest", "rule", attributes=names(*_ASKED, "skipto", unused=_BY_ID, prefixes=["listener_"]), inside="acl")
 close("modules", "loader", attributes=names("image", "name", "directory", "loader"))

@@ -444,6 +444,8 @@ def test_an_update_is_written_to_the_file_when_asked(one: Member) -> None:
     ("cluster", "wanted"),
     [
         ('<cluster name="x" key="k" seq="1" port="70000"/>', "port: 70000"),
+        ('<cluster name="x" key="k" seq="1" port="7" timout="9"/>', "timout, expected timeout"),
+        ('<cluster name="x" key="k" seq="1" port="7"><nod id="1"/></cluster>', "nod, expected node"),
         ('<cluster name="x" key="k" seq="one" port="7"/>', "seq: expected an integer"),
         ('<cluster name="x" key="k" seq="1" port="7" period="5001"/>', "period: 5001"),
         ('<cluster name="x" key="k" seq="1" port="7" period="300" timeout="299"/>', "timeout: 299"),

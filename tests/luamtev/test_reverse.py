@@ -2,6 +2,7 @@
 through one."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -88,6 +89,7 @@ class Program:
     def __init__(self, directory: Path, main: str, listeners: str, rest: int) -> None:
         directory.mkdir()
         self.rest = rest
+        self.console = 0
         self.directory = directory
         (directory / "web.lua").write_text(WEB)
         (directory / "main.lua").write_text(main)
@@ -153,7 +155,10 @@ def front(tmp_path: Path, authority: Authority, front_port: int) -> Iterator[Pro
         f"<certificate_file>{issued.certificate}</certificate_file><key_file>{issued.key}</key_file>"
         f"<ca_chain>{authority.issued.certificate}</ca_chain></sslconfig></listener>"
     )
+    console = free_port()
+    listener += f'<listener type="mtev_console" address="127.0.0.1" port="{console}"/>'
     made = Program(tmp_path / "front", FRONT, listener, free_port())
+    made.console = console
     yield made
     made.kill()
 
@@ -186,6 +191,11 @@ def test_a_lua_client_reaches_a_lua_web_handler_behind_a_reverse_connection(
         eventually(lambda: said(front.ask(ASKED), "answer") == "200 hello from behind")
         shown = front.ask("/reverse/show.json?id=mtev/node")["mtev/node"]
         assert shown["out_frames"] > 0 and shown["in_bytes"] > 0
+        with socket.create_connection(("127.0.0.1", front.console), 20) as console:
+            console.sendall(b"show reverse mtev/node\nexit\n")
+            with console.makefile() as lines:
+                text = lines.read()
+        assert re.search(r"mtev/node \[\d+\]\r?\n  \[UP: \d+\.\d{3}s IN: \d+b / \d+f  OUT: \d+b / \d+f\]", text), text
         details = program.ask("/module/lua/xcall.json")
         assert said(details, "connected") is True and said(details, "remote_port") == front_port
 
