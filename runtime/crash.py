@@ -33,6 +33,7 @@ LOOK: Final = 0.01  # seconds between looks
 
 _PR_SET_PTRACER = 0x59616D61
 _SS_DISABLE = 2
+_LIBRARYS = 0b111 << 31  # signals 32 to 34, which C libraries keep for themselves
 
 _rooms = threading.local()
 
@@ -214,7 +215,8 @@ def halted_thread(pid: int) -> int | None:
             status = (tasks / str(thread) / "status").read_text()
         except OSError:
             continue
-        if f"\nSigBlk:\t{_blocked():016x}\n" in status:
+        blocked = int(status.partition("\nSigBlk:\t")[2].partition("\n")[0] or "0", 16)
+        if blocked | _LIBRARYS == _blocked() | _LIBRARYS:
             return thread
     return None
 
