@@ -16,7 +16,8 @@ from typing import Any
 import gevent
 import pytest
 from certificates import Authority
-from h2.events import ConnectionTerminated, ResponseReceived
+from h2.errors import ErrorCodes
+from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
 from h2client import Client
 
 from runtime import conf, eventer, http, log, net
@@ -317,6 +318,33 @@ def test_a_client_that_never_reads_bounds_memory(loops: Pool, tmp_path: Path) ->
         assert not session.connection.closed
         on(thread, lambda: session.expire(120.0))
         assert session.connection.closed
+
+
+def test_shut_windows_hold_files_no_longer_than_the_idle_timeout_whatever_pings_come(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(5_000_000))
+
+    def held() -> int:
+        return sum(os.path.realpath(each) == str(tmp_path / "large") for each in Path("/proc/self/fd").iterdir())
+
+    with Client(server(document_root=str(tmp_path), idle_timeout="400")) as client:
+        client.h2.update_settings({4: 0})
+        client.send()
+        numbers = [client.begin("/large") for _ in range(100)]
+        client.send()
+        for number in numbers:
+            assert client.head(number)[":status"] == "200"
+        assert held() <= 100
+        ended: list[Any] = []
+        while None in (ended := [client.ends(number) for number in numbers]):
+            client.h2.ping(b"01234567")
+            client.send()
+            client.receive()
+        assert {type(each) for each in ended} == {StreamReset}
+        assert {each.error_code for each in ended} == {ErrorCodes.CANCEL}
+        assert held() == 0
+        client.h2.update_settings({4: 1000})
+        client.send()
+        assert client.body(client.ask("/hello")) == b"Hello by HTTP/2.0"
 
 
 def test_the_access_log_has_a_line_for_each_stream(tmp_path: Path) -> None:
