@@ -2,8 +2,8 @@
 
 Requests are read whole and served as they are complete, up to a hundred at a time.  The library keeps the states and
 compresses heads (nghttp2.py); what a client may do how often frames.py counts, whose turn it is to send turns.py says.
-Here is what events come to: requests, refusals, the ends of streams and of the connection.  Imported when the first
-such connection comes.
+Requests come together in requests.py, several at once in batches.py.  Here is how streams and the connection begin and
+end.  Imported when the first such connection comes.
 """
 
 import itertools
@@ -23,14 +23,14 @@ from . import frames, nghttp2
 from .batches import Batcher, Batches, Exchange
 from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
 from .frames import Fault, FrameError, Frames, Late, Update
-from .heads import request_of, size_of
+from .heads import request_of
 from .nghttp2 import MAX_STREAMS
+from .requests import Requests
 from .stream import Stream
 from .turns import Turns
 
 _debug: Final = log.facility("debug/http2")
 
-LEAST_HELD = 16 << 20
 DRAINED = 1 << 20  # bytes of a body that nobody wants, taken so that the client sees the answer
 FORGIVEN = 128  # streams reset from here on which late frames are passed over
 LINGER = 2.0  # seconds that such a client has to end it
@@ -61,8 +61,6 @@ class Http2:
         self.lingering = True
         self.now = 0.0
         self.streams: dict[int, Stream] = {}  # those that are not answered whole
-        self._serve = serve
-        self._admit = admit
         self._on_output = on_output
         self._on_complete = on_complete
         self.carrier = carrier
@@ -70,18 +68,16 @@ class Http2:
         self._batches = None if batcher is None else Batches(self, batcher, peer)
         self._owner = owner
         self._budget = budget
-        self._uploads: dict[int, Stream] = {}
         self._unwanted: dict[int, int] = {}  # streams answered before their end, and bytes they may still bring
         self._overdue: dict[int, float] = {}  # those, since when on the clock of expire()
         self._ours: set[int] = set()  # streams that we reset, until the library says so too
         self._forgiven: dict[int, None] = {}  # the latest streams reset from here
-        self._held = 0  # bytes of bodies that are not answered yet
-        self._may_hold = max(LEAST_HELD, 4 * limits.max_upload)
         self._busy = self._finishing = False
         self._events: deque[Any] = deque()
         self._reset_count = 0
         self._frames = Frames(2 * limits.max_header + frames.MAX_FRAME)
         self._engine = nghttp2.Engine(limits.max_header)
+        self.requests = Requests(self, serve, admit, owner)
         self.turns = Turns(self, self._engine)
         self.emit(self._engine.greeting)
 
@@ -94,6 +90,11 @@ class Http2:
     def unfinished(self) -> bool:
         """Whether :meth:`advance` has to be called in a later turn of the loop: what was read is not worked off."""
         return bool(self._events)
+
+    @property
+    def room(self) -> int:
+        """How many more requests there may be at a time."""
+        return 0 if self._finishing else MAX_STREAMS - len(self.streams) - len(self._unwanted)
 
     @property
     def active(self) -> Response | None:
@@ -109,12 +110,12 @@ class Http2:
         """What is being read: the head of a request or another frame, bodies, or nothing."""
         if not self._frames.begun or self._frames.torn:
             return HEAD
-        return BODY if self._uploads else IDLE
+        return BODY if self.requests.uploads else IDLE
 
     @property
     def begun(self) -> int:
         """What exactly: a number that changes with it."""
-        return next(iter(self._uploads), 0) if self.phase is BODY else self._frames.count
+        return next(iter(self.requests.uploads), 0) if self.phase is BODY else self._frames.count
 
     def feed(self, data: bytes) -> None:
         """Take *data* from the client and serve the requests that it completes."""
@@ -211,6 +212,7 @@ class Http2:
                 self._on_complete(response)
             if response.options & CLOSE:
                 self.finish()
+        stream.response = None  # or they would hold each other
 
     def cut_short(self, stream: Stream) -> None:
         """The response on *stream* has failed after its head had gone."""
@@ -219,6 +221,29 @@ class Http2:
         self._forget(stream)
         if response is not None and self._on_complete is not None:
             self._on_complete(response)
+        stream.response = None
+
+    def refuse_stream(self, number: int, code: int) -> None:
+        """Reset a stream for what its client did; not too often."""
+        self._frames.resets.spend(self.now)
+        stream = self.streams.get(number)
+        if stream is None:
+            self._reset_stream(number, code)
+        else:
+            self._cut(stream, code)
+
+    def inform(self, number: int) -> None:
+        """Let the client send the body that it holds back."""
+        self._engine.inform(number, [(b":status", b"100")])
+
+    def pass_over(self, number: int, size: int, over: bool) -> None:
+        """*size* bytes more have come of the body of a request that is answered already, and it is *over* or not."""
+        if number in self._unwanted:
+            self._unwanted[number] -= size
+            if self._unwanted[number] < 0:
+                self._end_unwanted(number)
+        elif over and number in self.streams:
+            self.streams[number].closed = True
 
     def earn(self) -> None:
         """A frame of a body is sent: the client may open windows for it."""
@@ -289,36 +314,11 @@ class Http2:
             if receiver is not None and receiver(self, event) and perf_counter() >= end:
                 break
 
-    def _request(self, event: Any) -> bool:
-        """A head has come; returns whether a handler has run."""
-        number, fields = event.stream_id, event.headers
-        request = request_of(self.peer, fields)
-        if request is None or len(self.streams) + len(self._unwanted) >= MAX_STREAMS or self._finishing:
-            self._frames.resets.spend(self.now)
-            self._reset_stream(number, frames.PROTOCOL_ERROR if request is None else frames.REFUSED_STREAM)
-            return False
-        request.received = self.now
-        stream = self.streams[number] = Stream(self, number, request)
-        if event.end_stream:
-            stream.closed = True
-        status = self._judge(stream)
-        if status is not None:
-            self._refuse(stream, status)
-        elif stream.closed:
-            self._whole(stream)
-            return True
-        else:
-            self._uploads[number] = stream
-            if request.header(b"expect") is not None:
-                self._engine.inform(number, [(b":status", b"100")])
-        return False
-
     def _serve_batch(self) -> bool:
         """Serve the requests that are next and of the usual kind, together; False when the first of them is not."""
-        if self._batches is None or self._finishing or self.backlog > HIGH_WATER:
+        if self._batches is None or self.backlog > HIGH_WATER:
             return False
-        room = MAX_STREAMS - len(self.streams) - len(self._unwanted)
-        done, answered = self._batches.serve(itertools.islice(self._events, room), self._budget)
+        done, answered = self._batches.serve(itertools.islice(self._events, self.room), self._budget)
         if not self.closing:
             for _ in range(done):
                 self._events.popleft()
@@ -338,82 +338,6 @@ class Http2:
         stream.response = response = Response(request, stream, self._owner)
         return response
 
-    def _judge(self, stream: Stream) -> int | None:
-        """The status to refuse a request with before its body, or None."""
-        limits, request = self.limits, stream.request
-        if len(request.uri) > limits.max_uri:
-            return 414
-        if size_of(request.fields) + len(request.uri) > limits.max_header:
-            return 431
-        length = request.header(b"content-length")  # a number, as the library has seen
-        if length is not None and int(length) > limits.max_upload:
-            return 413
-        if (request.header(b"expect") or b"100-continue").lower() != b"100-continue":
-            return 417
-        if stream.closed or self._admit is None:
-            return None
-        try:
-            return self._admit(request)
-        except Exception:
-            log.facility("error/rest").log(f"routing {request!r} failed\n{traceback.format_exc()}")
-            return 500
-
-    def _data(self, event: Any) -> bool:
-        number, data = event.stream_id, event.data
-        stream = self._uploads.get(number)
-        if stream is None:
-            self._data_unwanted(number, len(data), event.end_stream)
-            return False
-        stream.body.append(data)
-        stream.body_bytes += len(data)
-        self._held += len(data)
-        stream.closed = event.end_stream
-        if stream.body_bytes > self.limits.max_upload:
-            self._refuse(stream, 413)
-        elif self._held > self._may_hold:
-            self._frames.resets.spend(self.now)
-            self._cut(stream, frames.REFUSED_STREAM)
-        elif stream.closed:
-            self._whole(stream)
-            return True
-        return False
-
-    def _data_unwanted(self, number: int, size: int, over: bool) -> None:
-        """*size* bytes more of the body of a request that is answered already."""
-        if number in self._unwanted:
-            self._unwanted[number] -= size
-            if self._unwanted[number] < 0:
-                self._end_unwanted(number)
-        elif over and number in self.streams:
-            self.streams[number].closed = True
-
-    def _trailers(self, event: Any) -> bool:
-        """The end of a request, with more fields."""
-        stream = self._uploads.get(event.stream_id)
-        if stream is None:
-            self._data_unwanted(event.stream_id, 0, True)
-            return False
-        stream.closed = True
-        stream.request.trailers = list(event.headers)
-        if size_of(stream.request.trailers) > self.limits.max_header:
-            self._refuse(stream, 431)
-            return False
-        self._whole(stream)
-        return True
-
-    def _whole(self, stream: Stream) -> None:
-        self._uploads.pop(stream.id, None)
-        request = stream.request
-        if stream.body:
-            request.payload = b"".join(stream.body)
-            stream.body.clear()
-        stream.response = response = Response(request, stream, self._owner)
-        try:
-            self._serve(request, response)
-        except Exception:
-            log.facility("error/rest").log(f"serving {request!r} failed\n{traceback.format_exc()}")
-            response.error(500)
-
     def _reset(self, event: Any) -> None:
         self._ours.add(event.stream_id)  # counted by its frame
         self.lost(event.stream_id)
@@ -432,9 +356,6 @@ class Http2:
             self._frames.resets.spend(self.now)
         self.lost(number)
 
-    def _window(self, event: Any) -> None:
-        self.turns.opened(event)
-
     def _goodbye(self, _event: Any) -> None:
         self._finishing = True
 
@@ -448,23 +369,10 @@ class Http2:
         """*fault* ends its stream, or the connection where there has never been one."""
         if fault.stream > self._frames.highest:
             raise FrameError(frames.PROTOCOL_ERROR if fault.code != frames.FRAME_SIZE_ERROR else fault.code)
-        self._frames.resets.spend(self.now)
-        stream = self.streams.get(fault.stream)
-        if stream is not None:
-            self._cut(stream, fault.code)
-        elif fault.stream in self._unwanted:
-            self._reset_stream(fault.stream, fault.code)
+        if fault.stream in self.streams or fault.stream in self._unwanted:
+            self.refuse_stream(fault.stream, fault.code)
 
     # What we say
-
-    def _refuse(self, stream: Stream, status: int) -> None:
-        """Answer *stream* with *status*, and take no more of its body."""
-        self._uploads.pop(stream.id, None)
-        self._held -= stream.body_bytes
-        stream.body_bytes = 0
-        stream.body.clear()
-        stream.response = response = Response(stream.request, stream, self._owner)
-        response.error(status)
 
     def _cut(self, stream: Stream, code: int) -> None:
         """Reset *stream*."""
@@ -499,8 +407,7 @@ class Http2:
 
     def _forget(self, stream: Stream) -> None:
         if self.streams.pop(stream.id, None) is not None:
-            self._uploads.pop(stream.id, None)
-            self._held -= stream.body_bytes
+            self.requests.forget(stream)
 
     def _close_if_done(self) -> None:
         if self._finishing and not self.streams and not self._events and not self.closing:
@@ -519,7 +426,7 @@ class Http2:
 
     def _drop_all(self) -> None:
         streams = list(self.streams.values())
-        for each in (self.streams, self._uploads, self._unwanted, self._overdue):
+        for each in (self.streams, self.requests.uploads, self._unwanted, self._overdue):
             each.clear()
         self._events.clear()
         self.turns.clear()
@@ -528,13 +435,13 @@ class Http2:
 
 
 _RECEIVERS: dict[type, Callable[[Http2, Any], object]] = {
-    nghttp2.RequestReceived: Http2._request,
-    nghttp2.DataReceived: Http2._data,
-    nghttp2.TrailersReceived: Http2._trailers,
+    nghttp2.RequestReceived: lambda http, event: http.requests.head(event),
+    nghttp2.DataReceived: lambda http, event: http.requests.data(event),
+    nghttp2.TrailersReceived: lambda http, event: http.requests.trailers(event),
     nghttp2.StreamReset: Http2._reset,
     nghttp2.StreamClosed: Http2._closed,
-    nghttp2.WindowUpdated: Http2._window,
-    nghttp2.SettingsReceived: Http2._window,
+    nghttp2.WindowUpdated: lambda http, event: http.turns.opened(event),
+    nghttp2.SettingsReceived: lambda http, event: http.turns.opened(event),
     nghttp2.GoAwayReceived: Http2._goodbye,
     nghttp2.ConnectionClosed: Http2._ended,
     Fault: Http2._fault,

@@ -157,5 +157,6 @@ class Stream:
         self.fields = None
         self.closed = self.last = True
         self._http.turns.lagging.pop(self.id, None)
-        if self.response is not None:
-            self.response.gone()
+        response, self.response = self.response, None  # or they would hold each other
+        if response is not None:
+            response.gone()

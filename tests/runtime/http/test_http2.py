@@ -1,5 +1,6 @@
 """HTTP/2 by plain calls: what a client says, what the handler gets, what the client hears.  Hostile frames included."""
 
+import gc
 import gzip
 import os
 import struct
@@ -259,6 +260,27 @@ def test_uploads_larger_than_every_window_arrive_and_return() -> None:
     answer = client.post(body, ("content-length", str(len(body))))
     assert answer.status == 200
     assert answer.body == body
+
+
+@pytest.mark.parametrize("ends", ["answered", "reset", "vanished"])
+def test_nothing_of_a_request_stays_when_it_is_over(ends: str) -> None:
+    def serve(request: Request, response: Response) -> None:
+        if ends == "answered":
+            echo(request, response)
+
+    gc.collect()
+    gc.disable()  # what is held in a circle would be found, some time
+    try:
+        http = Http2(serve)
+        http.feed(PREFACE + SETTINGS + frame(1, POST, 1, 0x4) + frame(0, b"x" * 1000, 1, 0x1))
+        if ends == "reset":
+            http.feed(frame(3, struct.pack("!I", 8), 1))
+        elif ends == "vanished":
+            http.disconnect()
+        http.output.clear()
+        assert not [each for each in gc.get_objects() if isinstance(each, Request | Response)]
+    finally:
+        gc.enable()
 
 
 def test_trailers_are_kept() -> None:
