@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _EXPRESSIONS = 256  # compiled XPath expressions kept for a state
 _RUN = 64  # siblings handed over at once
+_NAME = rb"(?:[\w.-]+:)?[A-Za-z_][\w.-]*"
+_ELEMENTS = re.compile(rb"/{0,2}" + _NAME + rb"(?://?" + _NAME + rb")*")  # what such paths find is elements
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, Char
 
 
@@ -67,7 +69,9 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
         except (etree.XPathError, ValueError) as refused:
             _debug(f"xpath {text.decode('utf-8', 'replace')}: {refused}")
             return None
-        return kept(from_xpath(found)) if isinstance(found, list) else None
+        if not isinstance(found, list):
+            return None
+        return kept(found if _ELEMENTS.fullmatch(text) else from_xpath(found))
 
     def xml_column(handle: int, first: int, count: int, what: bytes, name: bytes) -> bytes:
         start = int(first) - 1

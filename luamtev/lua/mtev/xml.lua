@@ -20,7 +20,7 @@ local set_contents, set_attr = checked(border.xml_set_contents), checked(border.
 local add_child, serialize, release = checked(border.xml_addchild), checked(border.xml_tostring), border.xml_release
 
 local ABSENT = "\1" -- stands in a column for what is not there
-local FIRST, MOST = 16, 1024 -- values of a column fetched at once: the first time, and at most
+local FIRST, MOST = 32, 1024 -- values of a column fetched at once: the first time, and at most
 local TREE_BYTES = 20 -- memory for a byte of XML, roughly
 local NODE_BYTES = 100 -- memory for a node in a batch, roughly
 local QUIET_BYTES = 64 * 1024 * 1024 -- so much more memory behind handles is no reason to collect garbage
@@ -56,7 +56,7 @@ end
 
 local function fill(batch, column, from, what, name)
   local count = min(column.size, batch.count - from + 1)
-  column.size = min(column.size * 4, MOST)
+  column.size = min(column.size * 16, MOST)
   local packed = fetch_column(batch.handle, from, count, what, name)
   local bytes, start, stop = cast("const uint8_t *", packed), 0, 0
   for i = from, from + count - 1 do
