@@ -1,9 +1,16 @@
 """Fixtures every room uses: fresh logs, and an eventer that is gone after the test."""
 
-from collections.abc import Iterator
+import gc
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Queue
 
 import pytest
 
+from luamtev import state
 from runtime import eventer, log
 
 
@@ -16,10 +23,78 @@ def fresh_logs() -> Iterator[None]:
 
 @pytest.fixture
 def loops() -> Iterator[eventer.Pool]:
-    """Two running loop threads, the default pool."""
+    """Two running loop threads, the default pool, on which a test leaves no watcher, coroutine or descriptor behind."""
+    descriptors = count_descriptors()
     eventer.pool_create("default", 2)
     eventer.start()
     pool = eventer.pool()
     assert pool is not None
+    fresh = [on_loop(thread, watchers) for thread in pool.threads]
     yield pool
-    eventer.stop()
+    if eventer.pool() is not pool:
+        return  # the test stopped them
+    left = Left(pool.threads, fresh)
+    try:
+        wait_until(left.nothing)
+        assert left.nothing(), left
+    finally:
+        eventer.stop()
+    wait_until(lambda: count_descriptors() <= descriptors)
+    assert count_descriptors() <= descriptors
+
+
+class Left:
+    """What a test left on the loops beside the events that are on them: they go with the loops."""
+
+    def __init__(self, threads: list[eventer.LoopThread], fresh: list[int]) -> None:
+        self.threads, self.fresh = threads, fresh
+        self.found: list[str] = []
+
+    def nothing(self) -> bool:
+        gc.collect()
+        self.found = []
+        for thread, fresh in zip(self.threads, self.fresh, strict=True):
+            extra = on_loop(thread, watchers) - fresh
+            if extra:
+                self.found.append(f"{thread.name}: {extra} watchers more than events")
+        self.found += [f"Lua state on {each.thread.name}" for each in state.states()]
+        return not self.found
+
+    def __repr__(self) -> str:
+        return f"<left: {', '.join(self.found)}>"
+
+
+def watchers(thread: eventer.LoopThread) -> int:
+    """The watchers on the loop that belong to no event."""
+    return int(thread.loop.activecnt) - sum(place.watcher is not None for place in thread.events)
+
+
+def on_loop(thread: eventer.LoopThread, ask: Callable[[eventer.LoopThread], int]) -> int:
+    answer: Queue[int] = Queue()
+    assert thread.post(lambda: answer.put(ask(thread)))
+    return answer.get(timeout=60)
+
+
+def wait_until(condition: Callable[[], bool], patience: float = 5.0) -> None:
+    """Wait for what other threads bring about; gives up silently."""
+    deadline = time.monotonic() + patience
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def count_descriptors() -> int:
+    """Open sockets, pipes and the like; files are those of logs, which end later."""
+    kinds = []
+    for each in Path("/dev/fd").iterdir():
+        try:
+            kinds.append(os.fstat(int(each.name)).st_mode)
+        except OSError:
+            pass  # that of the listing itself
+    return sum(not stat.S_ISREG(kind) and not stat.S_ISDIR(kind) for kind in kinds)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is meant to take long has no time limit."""
+    for item in items:
+        if item.get_closest_marker("soak") is not None:
+            item.add_marker(pytest.mark.timeout(0))

@@ -18,7 +18,11 @@ int socketpair(int, int, int, int fds[2]);
 ]]
 local C = ffi.C
 local NONBLOCK = ffi.os == "OSX" and 4 or 0x800
-local function unblock(fds) for i = 0, 1 do C.fcntl(fds[i], 4, ffi.cast("int", NONBLOCK)) end return fds[0], fds[1] end
+local opened = {}
+local function unblock(fds)
+  for i = 0, 1 do C.fcntl(fds[i], 4, ffi.cast("int", NONBLOCK)) opened[fds[i]] = true end
+  return fds[0], fds[1]
+end
 function pipe() local fds = ffi.new("int[2]") assert(C.pipe(fds) == 0) return unblock(fds) end
 function pair() local fds = ffi.new("int[2]") assert(C.socketpair(1, 1, 0, fds) == 0) return unblock(fds) end
 function send(fd, s) return tonumber(C.write(fd, s, #s)) end
@@ -31,7 +35,8 @@ function receive(fd, timeout)
     if not ready then return ready end
   end
 end
-function close(fd) reactor.forget(fd) C.close(fd) end
+function close(fd) reactor.forget(fd) C.close(fd) opened[fd] = nil end
+function close_all() for fd in pairs(opened) do close(fd) end end
 """
 
 
@@ -39,7 +44,7 @@ function close(fd) reactor.forget(fd) C.close(fd) end
 def reactor(request: pytest.FixtureRequest, lua: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     libraries = state._libraries() | {"mtev/Probe": b"return (...)"}
     monkeypatch.setattr(state, "_libraries", lambda: libraries)
-    return lambda body: lua(PRELUDE + f"function main() {body} os.exit(0) end", reactor=request.param)
+    return lambda body: lua(PRELUDE + f"function main() {body} close_all() os.exit(0) end", reactor=request.param)
 
 
 def test_a_coroutine_wakes_when_its_descriptor_is_readable(reactor: Any) -> None:
@@ -210,3 +215,34 @@ def test_a_busy_coroutine_does_not_starve_descriptors(reactor: Any) -> None:
         """
     )
     assert text == "served\n"
+
+
+def test_a_watch_begun_after_the_stream_ended_ends_at_once(reactor: Any) -> None:
+    text = reactor(
+        """
+        local r, w = pair()
+        mtev.coroutine_spawn(function() print(receive(r)) mtev.notify("first") end)
+        mtev.sleep(0.001) send(w, "first") mtev.waitfor("first", 10)
+        send(w, "last") close(w)
+        mtev.sleep(0.01) -- the news of the end come while nobody waits
+        print(receive(r, 10))
+        reactor.drained(r) -- what came was less than was asked for, so there seems to be nothing more
+        print(reactor.quiet[r] == true)
+        print("<" .. receive(r, 10) .. ">")
+        """
+    )
+    assert text == "first\nlast\nfalse\n<>\n"
+
+
+def test_a_first_watch_of_a_stream_that_ended_already_ends_at_once(reactor: Any) -> None:
+    text = reactor(
+        """
+        local r, w = pair()
+        close(w)
+        print(reactor.wait(r, reactor.READ, 10) == reactor.READ, "<" .. receive(r, 10) .. ">")
+        local q, v = pair()
+        close(v)
+        print(reactor.wait(q, reactor.WRITE, 10) == reactor.WRITE)
+        """
+    )
+    assert text == "true\t<>\ntrue\n"

@@ -124,6 +124,26 @@ def test_a_recurrent_event_runs_every_turn_until_it_returns_0(loops: Pool, seen:
     assert seen.empty()
 
 
+@pytest.mark.parametrize("kind", ["descriptor", "timer", "recurrent"])
+def test_removing_from_another_thread_leaves_no_watcher_behind(loops: Pool, pair: Any, kind: str) -> None:
+    thread = loops.threads[0]
+    match kind:
+        case "descriptor":
+            event = eventer.alloc_fd(lambda *_: READ, None, pair[0].fileno(), READ)
+        case "timer":
+            event = eventer.alloc_timer(lambda *_: 0, None, time.time() + 1000)
+        case _:
+            event = eventer.alloc_recurrent(lambda *_: eventer.RECURRENT, None)
+    event.owner = thread
+    eventer.add(event)
+    place = event.place
+    assert place is not None
+    assert on(thread, lambda: place.watcher.active)
+    watcher = place.watcher
+    assert eventer.remove(event) is event
+    assert on(thread, lambda: (place.watcher, watcher.active, place.event)) == (None, False, None)
+
+
 def test_a_removed_event_does_not_fire(loops: Pool, pair: Any, seen: Seen) -> None:
     ours, theirs = pair
     event = eventer.alloc_fd(lambda *_: seen.put("fired"), None, ours.fileno(), READ)

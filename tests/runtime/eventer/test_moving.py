@@ -270,3 +270,4 @@ def test_a_wakeup_makes_the_loop_turn(loops: Pool, seen: Seen) -> None:
         seen.get()
     eventer.wakeup(loops.threads[1])
     assert seen.get(timeout=20) == "turn"
+    eventer.remove(event)

@@ -314,3 +314,47 @@ def test_a_process_killed_while_it_logs_loses_nothing(tmp_path: Path, precommit:
 @pytest.mark.parametrize("precommit", [0, 500])
 def test_a_process_killed_a_hundred_times_while_it_logs_loses_nothing(tmp_path: Path, precommit: int) -> None:
     survives(tmp_path / "j", 100, precommit)
+
+
+def segment(path: Path) -> Path:
+    return path / "00000000"
+
+
+@pytest.mark.parametrize("lost", [1, 5, 20], ids=["a byte", "some of a message", "some of a header too"])
+def test_a_torn_tail_is_cut_off_before_anything_is_appended(tmp_path: Path, lost: int) -> None:
+    writer = Writer(tmp_path / "j")
+    jlog.add_subscriber(tmp_path / "j", "one")
+    for text in (b"first", b"second"):
+        writer.write(text, WHEN)
+    whole = segment(tmp_path / "j").read_bytes()
+    writer.write(b"torn", WHEN)
+    writer.close()
+    torn = segment(tmp_path / "j").read_bytes()[:-lost]
+    segment(tmp_path / "j").write_bytes(torn)
+    again = Writer(tmp_path / "j")
+    assert segment(tmp_path / "j").read_bytes() == whole
+    again.write(b"after", WHEN)
+    again.close()
+    assert segment(tmp_path / "j").read_bytes().startswith(whole)
+    assert read(tmp_path / "j") == [b"first", b"second", b"after"]
+
+
+def test_repair_cuts_off_a_torn_tail(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "j")
+    for text in (b"first", b"second"):
+        writer.write(text, WHEN)
+    writer.close()
+    whole = segment(tmp_path / "j").read_bytes()
+    segment(tmp_path / "j").write_bytes(whole + whole[:7])
+    assert jlog.repair(tmp_path / "j") == 7
+    assert segment(tmp_path / "j").read_bytes() == whole
+    assert jlog.repair(tmp_path / "j") == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "bytes_"), [(0, 0), (1000, 1000), (8 << 20, 8 << 20), ((8 << 20) + 1, 8 << 20), (1 << 40, 8 << 20)]
+)
+def test_the_precommit_buffer_has_a_most(tmp_path: Path, asked: int, bytes_: int) -> None:
+    writer = Writer(tmp_path / "j", precommit=asked)
+    assert (tmp_path / "j/pre_commit").stat().st_size == 4 + bytes_
+    writer.close()

@@ -148,9 +148,9 @@ def test_a_stranger_that_comes_back_with_its_session_is_still_nobody(house: Auth
 def test_nonsense_instead_of_a_handshake_does_no_harm(house: Authority, sent: bytes) -> None:
     port = listening(house, optional_no_ca="true")
     with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
-        plain.sendall(sent)
-        plain.shutdown(socket.SHUT_WR)
-        with suppress(ConnectionResetError):
+        with suppress(OSError):  # it may be refused, and the connection gone, at any of these
+            plain.sendall(sent)
+            plain.shutdown(socket.SHUT_WR)
             while plain.recv(1000):
                 pass
     assert name(port, None) == "nobody"
