@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mtev_busted.files import CONFIG, ConfigError, config, find
+from mtev_busted.files import CONFIG, ConfigError, config, find, shuffled
 from mtev_busted.options import IDLE, LANGUAGES, USAGE, Options, UsageError, merge, parse
 from mtev_busted.plan import DEFAULT_LPATH, OUTPUTS, Plan
 
@@ -123,6 +123,8 @@ def resolve(options: Options) -> Plan:
         junit="test_detail.xml" if junit is None else junit,
         junit_required=bool(junit),
         hostname=platform.node(),
+        workers=_workers(options),
+        file_timeout=_number(options, "file-timeout", float, 0.001),
     )
 
 
@@ -130,12 +132,33 @@ def _terminal(stream: Any) -> bool:
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def run(plan: Plan) -> int:
+def _workers(options: Options) -> int | None:
+    count: int | None = _number(options, "jobs", int, 0)
+    if count is None and options.get("file-timeout"):
+        return 1
+    return len(os.sched_getaffinity(0)) if count == 0 else count
+
+
+def _run_here(plan: Plan) -> int:
     """Run *plan* in luamtev, in this process, which usually ends with it."""
     from luamtev import cli as luamtev
 
     sys.stdout.flush()
     return luamtev.main([str(MAIN), plan.to_lua()])
+
+
+def run(plan: Plan) -> int:
+    """Run *plan*, in this process or in those it asks for; the exit status."""
+    if plan.workers is None or plan.list:
+        return _run_here(plan)
+    from luamtev import cli as _loaded_before_the_forks  # noqa: F401
+    from mtev_busted.parallel import Parallel
+
+    def ordered(seed: int) -> list[str]:
+        paths = sorted(plan.files) if plan.sort_files else list(plan.files)
+        return shuffled(paths, seed) if plan.shuffle_files and paths else paths
+
+    return Parallel(plan, plan.workers, _run_here, ordered).run()
 
 
 def main(argv: list[str] | None = None) -> int:

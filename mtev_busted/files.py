@@ -118,6 +118,22 @@ def config(path: Path, task: str | None, lpath: str | None = None, cpath: str | 
     return {**tasks.get("_all", {}), **tasks.get(task or "default", {})}
 
 
+def shuffled(paths: Sequence[str], seed: int) -> list[str]:
+    """*paths* in the random order that the runner gives them for *seed*."""
+    shuffle = _state().load(
+        b"""
+        local source, seed, paths = ...
+        local list = {}
+        for path in paths:gmatch("[^%z]+") do list[#list + 1] = path end
+        loadstring(source)().shuffle(list, seed)
+        return table.concat(list, "\\0")
+        """,
+        "shuffle",
+    )
+    source = (Path(__file__).parent / "lua" / "shuffle.lua").read_bytes()
+    return _text(shuffle(source, seed, b"\0".join(map(_bytes, paths)))).split("\0")
+
+
 def _state() -> Any:
     from luamtev.bridge import Border
 

@@ -68,15 +68,15 @@ LISTS = {
     "disable-log", "statement", "pattern", "exclude-pattern", "directory", "loaders",
 }  # fmt: skip
 VALUES = LISTS | {
-    "output", "timeout", "seed", "repeat", "lpath", "cpath", "config-file", "run", "exclude-names-file", "log-success",
-    "lang", "lua",
+    "output", "timeout", "jobs", "file-timeout", "seed", "repeat", "lpath", "cpath", "config-file", "run",
+    "exclude-names-file", "log-success", "lang", "lua",
 }  # fmt: skip
 SHORT = {
     "file": "file", "i": "helper", "tag": "tags", "t": "tags", "exclude-tag": "exclude-tags", "filter": "filter",
     "filter-out": "filter-out", "list": "list", "bail": "no-keep-going", "dontskip": "dontskip", "l": "enable-log",
     "L": "disable-log", "X": "X", "Xhelper": "Xhelper", "o": "output", "v": "verbose", "p": "pattern", "m": "lpath",
     "f": "config-file", "r": "run", "C": "directory", "e": "statement", "h": "help",
-    "Xoutput": "Xoutput", "k": "keep-going", "R": "recursive", "s": "enable-sound",
+    "Xoutput": "Xoutput", "k": "keep-going", "j": "jobs", "R": "recursive", "s": "enable-sound",
 }  # fmt: skip
 SPLIT = {"tags", "exclude-tags", "Xhelper", "Xoutput", "loaders"}
 """Lists whose values may hold several, separated by commas."""

@@ -64,6 +64,10 @@ class Plan:
     junit: str = ""  # the file to write, or nothing
     junit_required: bool = False  # whether a run fails when it cannot be written
     hostname: str = ""
+    role: str = ""  # "worker" or "reporter" of a parallel run
+    commands: int = -1  # the descriptor such a child is told by
+    workers: int | None = None  # processes that run files; None: this one does
+    file_timeout: float | None = None  # until the process that runs a file is killed
 
     def to_lua(self) -> str:
         """The plan as a Lua table constructor."""

@@ -81,12 +81,31 @@ local function order(block)
   if seed then shuffle.shuffle(children, seed) end
 end
 
--- Setup, children and teardown of a block whose body has run.
-function M.inside(block)
+-- Setup of a block whose body has run: whether its children may be executed.
+function M.enter(block)
   block.lazy_state = nil
-  if M.options.list then return busted.execute(block) end
-  if run_hooks("strict_setup", block, worker_of(block)):success() then busted.execute(block) end
-  tear_down(block)
+  return M.options.list or run_hooks("strict_setup", block, worker_of(block)):success()
+end
+
+-- Its teardown.
+function M.leave(block)
+  if not M.options.list then tear_down(block) end
+end
+
+-- Setup, children and teardown.
+function M.inside(block)
+  if M.enter(block) then busted.execute(block) end
+  M.leave(block)
+end
+
+-- The seconds that a function of *element* may take: its own, those of the nearest block around it, or the plan's.
+function M.limit_of(element)
+  local each = element
+  while each do
+    if each.limit then return each.limit end
+    each = context.parent(each)
+  end
+  return M.options.timeout
 end
 
 local function run_block(block, descriptor)

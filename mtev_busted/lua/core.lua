@@ -233,15 +233,17 @@ end
 
 -- Executes the children of *element* (by default, of the running one).
 function busted.execute(element)
-  for _, child in ipairs(context.children(element or context.get())) do
-    local executor = executor_of[child.descriptor]
-    if executor and not busted.skipAll then
-      local depth = context.push(child)
-      local ok, info = xpcall(executor, tasks.catch, child)
-      while context.depth() >= depth do context.pop() end
-      if not ok then busted.report(child, info) end
-    end
-  end
+  for _, child in ipairs(context.children(element or context.get())) do busted.execute_one(child) end
+end
+
+-- Executes one element.
+function busted.execute_one(child)
+  local executor = executor_of[child.descriptor]
+  if not executor or busted.skipAll then return end
+  local depth = context.push(child)
+  local ok, info = xpcall(executor, tasks.catch, child)
+  while context.depth() >= depth do context.pop() end
+  if not ok then busted.report(child, info) end
 end
 
 return busted

@@ -56,6 +56,11 @@ local function run()
   package.cpath = joined(plan.cpath, package.cpath, plan.system_cpath)
   for _, name in ipairs(plan.enable_logs) do mtev.enable_log(name) end
   for _, name in ipairs(plan.disable_logs) do mtev.enable_log(name, false) end
+  if plan.role == "worker" then
+    use("outputs/wire")
+    use("worker")()
+    return 0
+  end
   base.start()
   use("outputs/junit").start()
   use("progress")
@@ -64,7 +69,7 @@ local function run()
   if plan.log_success ~= "" then
     busted.subscribe({ "suite", "report" }, function() assert(base.log_successes(plan.log_success)) end)
   end
-  use("suite").run(plan)
+  if plan.role == "reporter" then use("reporter").run() else use("suite").run(plan) end
   write_junit()
   return (base.wrong() == 0 and not busted.wrecked and not plan.junit_failed) and 0 or 2
 end

@@ -93,23 +93,33 @@ local function report(message, name)
   busted.tell({ "error", "suite" }, element, nil, message, { kind = "error", message = message, traceback = "" })
 end
 
-local function once(plan, run, seed)
+-- A run begins: told, and what attach() adds is in place.  Returns whether nobody objected.
+local function begin(plan, run, seed, attach)
   context.clear()
   local root = context.root()
   root.worker, root.starttime = nil, time()
   math.randomseed(seed)
-  attach_files(plan, seed)
+  attach()
   busted.randomseed = seed
   if run > 1 then busted.tell({ "suite", "reset" }, root, run, plan.runs) end
-  local told = busted.tell({ "suite", "start" }, root, run, plan.runs, seed)
-  for _, problem in ipairs(plan.problems) do report(problem) end
-  if told then blocks.inside(root) end
+  return busted.tell({ "suite", "start" }, root, run, plan.runs, seed)
+end
+
+local function finish(plan, run)
+  local root = context.root()
   tasks.settle()
   if root.worker then root.worker:close() end
   root.endtime = time()
   root.duration = root.endtime - root.starttime
   busted.tell({ "suite", "end" }, root, run, plan.runs)
   busted.tell({ "suite", "report" }, root, run, plan.runs) -- what went wrong at the end is reported, too
+end
+
+local function once(plan, run, seed)
+  local told = begin(plan, run, seed, function() attach_files(plan, seed) end)
+  for _, problem in ipairs(plan.problems) do report(problem) end
+  if told then blocks.inside(context.root()) end
+  finish(plan, run)
 end
 
 -- A failure of a coroutine whose test has ended.
@@ -137,12 +147,12 @@ local function run_statements(plan)
   end
 end
 
--- Runs the plan.  Reporting is up to the subscribers of the core.
-function M.run(plan)
+-- All that comes before the first file.  Reporting is up to the subscribers of the core.
+local function prepare(plan)
   M.plan = plan
   check_patterns(plan)
   blocks.register({ list = plan.list, shuffle_tests = plan.shuffle_tests, sort_tests = plan.sort_tests,
-    seed = plan.seed, run_pending = plan.run_pending, insulate_files = plan.insulate_files, strict = plan.strict })
+    seed = plan.seed, run_pending = plan.run_pending, timeout = plan.timeout, insulate_files = plan.insulate_files, strict = plan.strict })
   busted.set_filter(accepter(plan))
   tasks.install(plan.timeout, late)
   if plan.bail then
@@ -152,12 +162,47 @@ function M.run(plan)
   end
   run_statements(plan)
   helpers.load(plan)
+end
+
+-- Runs the plan.
+function M.run(plan)
+  prepare(plan)
   local seed = plan.seed
   for run = 1, plan.runs do
     if run == 1 or not busted.skipAll then once(plan, run, seed) end
     if not plan.seed_given then seed = another_seed(seed) end
   end
   busted.tell({ "exit" })
+end
+
+-- For a worker, which is told file by file what to run: enter(run, seed) begins a run unless it has begun, execute(path)
+-- runs a file in it, leave() ends it.
+function M.session(plan)
+  prepare(plan)
+  local session, current, root, fine = {}, nil, context.root(), false
+
+  function session.leave()
+    if not current then return end
+    blocks.leave(root)
+    finish(plan, current)
+    current = nil
+  end
+
+  function session.enter(run, seed)
+    if run == current then return end
+    session.leave()
+    current = run
+    fine = begin(plan, run, seed, function() end) and blocks.enter(root)
+  end
+
+  function session.execute(path)
+    attach_file(path)
+    local children = context.children(root)
+    if fine then busted.execute_one(children[#children]) end
+    children[#children] = nil
+  end
+
+  return session
 end
 
 return M

@@ -1,0 +1,59 @@
+-- The output of a worker: every event goes to the reporter, in the order of what specs print.
+
+local use = ...
+local busted = use("core")
+local wire = use("wire")
+local blocks = use("blocks")
+
+local out = io.stdout
+local ids, last_id = setmetatable({}, { __mode = "k" }), 0
+
+local function send(kind, n, ...)
+  out:write(wire.pack(kind, n, ...))
+end
+
+local function id_of(element)
+  if not ids[element] then
+    last_id = last_id + 1
+    ids[element] = last_id
+  end
+  return ids[element]
+end
+
+local function place(element)
+  local trace = element.trace or {}
+  return trace.source and trace.source:match("^@(.*)") or trace.short_src, trace.currentline
+end
+
+local function start_of(kind)
+  return function(element, parent)
+    local file, line = place(element)
+    send(kind, 7, id_of(element), element.name and "=" .. element.name, element.descriptor, file, line,
+      (parent or {}).randomseed, kind == "T" and blocks.limit_of(element) or nil)
+    out:flush() -- whatever happens now, the reporter knows where
+  end
+end
+
+local function end_of(kind)
+  return function(element, _, status)
+    send(kind, 4, id_of(element), element.duration, kind == "t" and status or nil, element.try)
+  end
+end
+
+local function wrong(kind)
+  return function(element, parent, message, info)
+    local file, line = place(element)
+    info = info or {}
+    send("X", 14, kind, id_of(element), element.name and "=" .. element.name, element.descriptor, file, line,
+      (parent or {}).randomseed, message and "=" .. tostring(message), info.traceback, info.file, info.line,
+      info.late and "late" or nil, element.load_error and "load" or nil, info.try)
+  end
+end
+
+busted.subscribe({ "file", "start" }, start_of("F"))
+busted.subscribe({ "file", "end" }, end_of("f"))
+busted.subscribe({ "describe", "start" }, start_of("D"))
+busted.subscribe({ "describe", "end" }, end_of("d"))
+busted.subscribe({ "test", "start" }, start_of("T"))
+busted.subscribe({ "test", "end" }, end_of("t"))
+for _, kind in ipairs({ "failure", "error", "pending", "retry", "leak" }) do busted.subscribe({ kind }, wrong(kind)) end
