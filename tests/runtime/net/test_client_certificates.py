@@ -147,12 +147,12 @@ def test_a_stranger_that_comes_back_with_its_session_is_still_nobody(house: Auth
 @pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(100), b""])
 def test_nonsense_instead_of_a_handshake_does_no_harm(house: Authority, sent: bytes) -> None:
     port = listening(house, optional_no_ca="true")
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
-        with suppress(OSError):  # it may be refused, and the connection gone, at any of these
-            plain.sendall(sent)
-            plain.shutdown(socket.SHUT_WR)
-            while plain.recv(1000):
-                pass
+    # It may be refused, and the connection gone, at any of these.
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain, suppress(OSError):
+        plain.sendall(sent)
+        plain.shutdown(socket.SHUT_WR)
+        while plain.recv(1000):
+            pass
     assert name(port, None) == "nobody"
 
 
