@@ -112,7 +112,11 @@ class Console:
                 return
             self._awaited = 0
             self.on_interrupt = None
-            self._guarded(then, *answer)
+            self._running = True
+            try:
+                self._guarded(then, *answer)
+            finally:
+                self._running = False
             self._advance()
 
         return lambda *answer: self.home.post(come, *answer)

@@ -39,6 +39,7 @@ class Remote:
             history_file=config.get("history_file") or None,
         )
         self._terminal.console.ended = self._end
+        self._terminal.rested = self._rested
         self._last_cr = False
         self._quiet = int(config.get("idle_timeout") or 0) / 1000
         self._idle_timer: Event | None = None
@@ -91,8 +92,7 @@ class Remote:
             return
         if not data:
             self._input_ended = True
-            if not self._terminal.console.waiting:
-                self._terminal.console.close()
+            self._rested()
             return
         self._push_limit()
         if self._telnet is not None:
@@ -132,9 +132,13 @@ class Remote:
             if not sent:
                 break
             del self._output[:sent]
-        console = self._terminal.console
-        if not self._output and (not console.is_open or (self._input_ended and not console.waiting)):
+        if not self._output and not self._terminal.console.is_open:
             self._drop()
+
+    def _rested(self) -> None:
+        """All is done: a client that sends no more has its answers."""
+        if self._input_ended and not self._terminal.busy:
+            self._terminal.console.close()
 
     def _rearm(self) -> None:
         event = self._connection.event

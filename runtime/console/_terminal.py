@@ -37,7 +37,13 @@ class Terminal:
         self._typed = ""
         self._feeding = False
         self._at_prompt = False
-        self.ends_with_newline = True  # whether ^D is answered by one, as the end by a command is not
+        self.rested: Callable[[], object] = lambda: None
+        """Called whenever all that was typed is done."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something left to do of what was typed."""
+        return bool(self._typed) or self.console.waiting
 
     def start(self, greeting: str) -> None:
         """Show *greeting*, a line or nothing, and the first prompt."""
@@ -95,6 +101,8 @@ class Terminal:
             self.editor.draw()
         if not self._feeding:
             self._feed()
+            if not self.busy:
+                self.rested()
 
     def _print_log(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")
