@@ -149,6 +149,22 @@ def test_refusals_have_their_status_and_405_names_the_methods() -> None:
     assert curl(*status, base + "/hello") == "403"
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/a%zz", "400"), ("/hello%00", "400"), ("/x/../hello", "200"), ("//hello", "200"), ("/%2e/hello", "200")],
+)
+@pytest.mark.parametrize("end", [True, False])
+def test_paths_are_made_normal_and_what_cannot_be_is_a_400(path: str, status: str, end: bool) -> None:
+    http.mount("POST", "/", "^hello$", hello)
+    with Client(server()) as client:
+        number = client.ask(path, method="GET" if end else "POST", end=end)
+        if not end:
+            client.h2.send_data(number, b"x", end_stream=True)
+            client.send()
+        assert client.head(number)[":status"] == status
+        assert client.body(client.ask("/hello")) == b"Hello by HTTP/2.0"
+
+
 @needs_h2load
 def test_h2load_gets_every_answer() -> None:
     url = f"http://127.0.0.1:{server()}/hello"

@@ -280,6 +280,7 @@ CASES: list[tuple[str, str, bytes, str]] = [
     ("8.3.1", "a path with a control character", req(path="/\x01"), "RST 1 PROTOCOL_ERROR"),
     ("8.3.1", "a path with a fragment", req(path="/#a"), "RST 1 PROTOCOL_ERROR"),
     ("8.3.1", "a path beyond ASCII", req(path="/\xe4"), "RST 1 PROTOCOL_ERROR"),
+    ("8.3.1", "a path that leaves the root", req(path="/../.."), "200 1"),
     ("8.3.1", "an asterisk for a path", req(path="*"), "RST 1 PROTOCOL_ERROR"),
     ("8.3.1", "an asterisk with OPTIONS", req(path="*", method="OPTIONS"), "200 1"),
     ("8.3.1", "https over clear text, as behind a proxy", req(scheme="https"), "200 1"),
