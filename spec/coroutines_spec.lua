@@ -77,10 +77,10 @@ describe("mtev.sleep", function()
   end)
 
   it("wakes in order of the deadlines, whatever the order of the calls", function()
-    local order, left = {}, 5
+    local order, left, start = {}, 5, mtev.time()
     for _, ms in ipairs({ 40, 10, 50, 20, 30 }) do
       mtev.coroutine_spawn(function()
-        mtev.sleep(ms / 1000)
+        mtev.sleep(start + ms / 250 - mtev.time())
         order[#order + 1] = ms
         left = left - 1
         if left == 0 then mtev.notify("ordered") end
@@ -102,16 +102,16 @@ describe("deadlines", function()
       left = left + 1
       mtev.coroutine_spawn(function()
         sleepers[i] = { co = coroutine.running(), kind = kind, key = "early" .. i }
-        local due = mtev.time() + delay
+        local before = mtev.time() -- the deadline is no earlier than that much later
         if kind == 3 then
           local key = mtev.waitfor("early" .. i, delay)
-          if key then answered = answered + 1 else assert(mtev.time() >= due - 0.001) end
+          if key then answered = answered + 1 else assert(mtev.time() >= before + delay - 0.001) end
         else
-          mtev.sleep(delay)
-          local now = mtev.time()
-          assert(now >= due - 0.001, "too early")
-          assert(due >= last - 0.002, "out of order")
-          last, woken = due, woken + 1
+          local slept = mtev.sleep(delay):seconds()
+          local now = mtev.time() -- and no later than this less what was slept
+          assert(now >= before + delay - 0.001, "too early")
+          assert(now - slept + delay >= last - 0.001, "out of order")
+          last, woken = before + delay, woken + 1
         end
         left = left - 1
       end)
