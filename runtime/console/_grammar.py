@@ -22,13 +22,15 @@ WHOLE = "exit"
 
 @dataclass
 class Command:
-    """A name, and either what it does or the level it opens.  ``about``: one line for ``help NAME``."""
+    """A name, and either what it does or the level it opens.  ``about``: one line for ``help NAME``; ``listed``: whether it
+    stands in lists and has short forms now."""
 
     name: str
     function: Function | None = None
     level: "Level | None" = None
     complete: Completer | None = None
     about: str = ""
+    listed: Callable[[], bool] = lambda: True
 
 
 @dataclass
@@ -48,8 +50,8 @@ class Level:
         self.commands[command.name.lower()] = command
 
     def names(self) -> list[str]:
-        """In order."""
-        return sorted(self.commands)
+        """Those that are listed, in order."""
+        return sorted(name for name, command in self.commands.items() if command.listed())
 
     def matching(self, word: str) -> list[Command]:
         """The command called *word* in any case, else those that begin with it."""
@@ -82,14 +84,22 @@ class Registry:
             here = command.level
         return here
 
-    def add(self, path: str, function: Function, *, complete: Completer | None = None, about: str = "") -> None:
+    def add(
+        self,
+        path: str,
+        function: Function,
+        *,
+        complete: Completer | None = None,
+        about: str = "",
+        listed: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Have the words *path*, separated by blanks, run *function*.
 
         Raises ValueError for an empty path, or one below a command."""
         *above, name = path.split() or [""]
         if not name:
             raise ValueError("a command needs a name")
-        self.level(*above).add(Command(name, function, complete=complete, about=about))
+        self.level(*above).add(Command(name, function, None, complete, about, listed))
 
 
 _everywhere: list[Command] = []

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def install(registry: Registry) -> None:
     """Enter it."""
-    registry.add("show reverse", reverse, complete=_ids, about="show reverse [ID]: reverse connections and channels")
+    about = "show reverse [ID]: reverse connections and channels"
+    registry.add("show reverse", reverse, complete=_ids, about=about, listed=_is_used)
 
 
 def reverse(console: Console, words: list[str]) -> None:
@@ -23,8 +24,12 @@ def reverse(console: Console, words: list[str]) -> None:
             console.print(_shown(tunnel))
 
 
+def _is_used() -> bool:
+    return "runtime.net.reverse" in sys.modules  # anybody ever connected
+
+
 def _tunnels() -> "list[Tunnel]":
-    room = sys.modules.get("runtime.net.reverse")  # there if anybody ever connected
+    room = sys.modules.get("runtime.net.reverse")
     return [] if room is None else list(room.tunnels())
 
 
