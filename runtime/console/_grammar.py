@@ -22,8 +22,8 @@ WHOLE = "exit"
 
 @dataclass
 class Command:
-    """A name, and either what it does or the level it opens.  ``about``: one line for ``help NAME``; ``listed``: whether it
-    stands in lists and has short forms now."""
+    """A name, and either what it does or the level it opens.  ``about``: one line for ``help NAME``; ``listed``:
+    whether it stands in lists and has short forms now."""
 
     name: str
     function: Function | None = None
@@ -37,8 +37,8 @@ class Command:
 class Level:
     """The commands that may stand in one place.
 
-    ``rest`` takes whole lines that no command of the level is: ``rest(console, line)``.  ``inside``: for a level that a
-    console enters, the prompt."""
+    ``rest`` takes whole lines that no command of the level is: ``rest(console, line)``.  ``inside``: for a level that
+    a console enters, the prompt."""
 
     commands: dict[str, Command] = field(default_factory=dict)
     rest: Callable[["Console", str], object] | None = None
