@@ -28,12 +28,12 @@ CONFIGURATION = """\
         <lua_function>main</lua_function></config>
     </generic>
     <generic image="lua_mtev" name="lua_web">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory>{web}</config>
+      <config><directory>{directory}/?.lua;{{package.path}}</directory><engine>{engine}</engine>{web}</config>
     </generic>
   </modules>
   <listeners>
     <listener type="http_rest_api" address="127.0.0.1" port="{port}" fanout="true">
-      <config><document_root>{directory}/files</document_root><key>of the listener</key></config>
+      <config><document_root>{directory}/files</document_root><key>of the listener</key>{listener}</config>
     </listener>
   </listeners>
   <rest>{acl}</rest>
@@ -58,6 +58,8 @@ class Web:
     directory: Path
     port: int
     process: "subprocess.Popen[bytes] | None" = None
+    engine: str = "lua"
+    listener: str = ""
 
     def start(
         self, source: str, web: str = "", threads: int = 1, eventer: str = "", acl: str = ACL, **modules: str
@@ -69,7 +71,14 @@ class Web:
             (self.directory / f"{name}.lua").write_text(text)
         (self.directory / "web.conf").write_text(
             CONFIGURATION.format(
-                directory=self.directory, port=self.port, web=web, threads=threads, eventer=eventer, acl=acl
+                directory=self.directory,
+                port=self.port,
+                web=web,
+                threads=threads,
+                eventer=eventer,
+                engine=self.engine,
+                listener=self.listener,
+                acl=acl,
             )
         )
         with (self.directory / "errors").open("wb") as errors:

@@ -28,6 +28,9 @@ _EVERYTHING = "(.*)$"
 WEBSOCKET = "WS"
 """The method of a mount whose module has callbacks for WebSocket connections."""
 
+LUA, PYTHON = "lua", "python"
+"""Who serves HTTP/1: the states themselves, where they surely understand, or :mod:`runtime.http` alone."""
+
 
 @dataclass(frozen=True)
 class Mount:
@@ -48,6 +51,9 @@ class LuaWeb:
     def configure(self, config: Mapping[str, str]) -> None:
         """Take the configuration; the loops exist already.  Raises ValueError naming the key that is unusable."""
         self.options = options(config)
+        self.engine = config.get("engine", LUA).strip()
+        if self.engine not in (LUA, PYTHON):
+            raise ValueError(f"engine: '{config['engine']}' is neither {LUA} nor {PYTHON}")
         self.mounts = [
             _mount(key.removeprefix("mount_"), value, config)
             for key, value in config.items()
@@ -146,7 +152,7 @@ class LuaWeb:
             stream_find("error/lua").log(f"lua_web: {failure}\n")
             raise
         thread.at_stop(state.close)
-        if state.engine is not None:
+        if state.engine is not None and self.engine == LUA:
             state.engine.rules = {
                 rule: index for rule, index, pool in self._rules if pool is None or pool == thread.pool.name
             }

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from luamtev.api.web import config_id, say
 from luamtev.bridge import LuaError
 from runtime import eventer, http, log
-from runtime.eventer import Event
+from runtime.eventer import EXCEPTION, READ, Event
 from runtime.http import Limits, Mountpoint, Peer, Request, Response
+from runtime.http.ledger.access import escaped
 from runtime.http.message.target import path_of
 from runtime.net import Connection
 
@@ -23,6 +24,8 @@ from .counts import Counts
 if TYPE_CHECKING:
     from luamtev.state import State
 
+CALLBACK = "http/lua"
+"""The name that operators see."""
 READ_SIZE = 32 << 10
 MOST_STRANGERS = 3
 """Requests in a row that are not for Lua, after which a connection comes back only once one is."""
@@ -61,6 +64,8 @@ class Engine:
         self._answers = itertools.count(-1, -1)  # handles that no other request has
         self._finishing = False
         self._ticking = False
+        state.thread.others.append(self.rows)
+        state.closers.append(lambda: state.thread.others.remove(self.rows))
 
     # As a guest
 
@@ -93,13 +98,11 @@ class Engine:
         self._finishing = True
         self._tell("finish")
 
-    def events(self) -> list[Event]:
-        """Those of plain connections, which are on no loop."""
-        return [
-            held.connection.event
-            for held in self._held.values()
-            if held.connection.event is not None and not held.connection.event.active
-        ]
+    def rows(self, mask: int) -> list[eventer.Row]:
+        """The connections for those who look at the loops; none of them for who asks for timers."""
+        if not mask & READ:
+            return []
+        return [_row(held) for held in self._held.values()]
 
     def _open(self, held: Held) -> None:
         peer, connection = held.peer, held.connection
@@ -168,12 +171,13 @@ class Engine:
             "http1_settle": self._settle,
         }
 
-    def _decide(self, number: float, method: bytes, path: bytes) -> tuple[int | bool, int, bytes]:
+    def _decide(self, number: float, method: bytes, path: bytes) -> tuple[int | bool, int, bytes, bytes]:
         rule, _ = http.decide(self._held[int(number)].peer, method, path)
         mount = None if rule is None else self.rules.get(rule)
         if rule is None or mount is None:
-            return False, 0, path
-        return mount, self._counts.slot_of(rule), path_of(path)
+            return False, 0, path, path
+        normal = path_of(path)
+        return mount, self._counts.slot_of(rule), normal, escaped(normal).encode()
 
     def _profile(self, number: float) -> dict[str, float]:
         held = self._held[int(number)]
@@ -325,9 +329,23 @@ def _strangers_of(connection: Connection) -> int:
     return before.strangers if isinstance(before, Held) else 0
 
 
+def _row(held: Held) -> eventer.Row:
+    peer, event = held.peer, held.connection.event
+    assert event is not None
+    told = {
+        "callback": CALLBACK,
+        "fd": event.fd,
+        "mask": READ | EXCEPTION,
+        "impl": event.opset.name if event.opset is not None else "POSIX",
+        "local": {"address": peer.local[0], "port": peer.local[1]},
+        "remote": {"address": peer.remote, "port": peer.port} if peer.remote else None,
+    }
+    return eventer.Row(told, f"{id(event):#x}", f"{id(held):#x}")
+
+
 def served_by_lua(_event: Event, _mask: int, _held: Held, _now: float) -> int:
     """The callback of an event that is off its loop while the engine has the connection."""
     return 0
 
 
-eventer.name_callback("http/lua", served_by_lua)
+eventer.name_callback(CALLBACK, served_by_lua)

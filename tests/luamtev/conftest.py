@@ -127,10 +127,11 @@ def luamtev(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> Iterator[Web]:
+def web(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Web]:
+    """With the engine "lua", unless a test is parametrized with another."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    made = Web(tmp_path, port)
+    made = Web(tmp_path, port, engine=getattr(request, "param", "lua"))
     yield made
     if made.process is not None and made.process.poll() is None:
         made.process.kill()

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 from webprogram import Web
 
+pytestmark = pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+
 HELLO = """
     function handler(rest)
       local http = rest:http()

@@ -12,6 +12,8 @@ import time
 import pytest
 from webprogram import WS, Socket, Web
 
+pytestmark = pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+
 
 def test_a_handler_answers_as_it_says(web: Web) -> None:
     web.start(

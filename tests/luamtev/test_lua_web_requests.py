@@ -9,6 +9,8 @@ from webprogram import Web
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
+pytestmark = pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+
 SAYS = """
 function handler(rest)
   local http = rest:http()

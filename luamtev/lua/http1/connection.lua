@@ -57,6 +57,7 @@ local received = ffi.new("uint8_t[?]", READ_SIZE)
 local out = new_buffer(READ_SIZE) -- what the connection that is visited says
 local aside = new_buffer(READ_SIZE) -- what any other says
 local visited = false -- that connection
+local read_from = false -- what it is read from where that is a string: pointers into one do not keep it
 
 local connections, count = {}, 0 -- by number
 local queue, queue_at, queue_end = {}, 1, 0 -- those with news
@@ -281,7 +282,7 @@ end
 
 local function begin(conn, method, target, mark, minor, head, payload, now, route)
   local keep = head.close == false or head.close == nil and minor == 1
-  local context = new_context_on(side, conn, method, route.path or #target == mark and target or sub(target, 1, mark))
+  local context = new_context_on(side, conn, method, route.path)
   context.target, context.mark, context.minor, context.head, context.payload = target, mark, minor, head, payload
   context.keep, context.mute, context.received, context.route = keep, method == "HEAD", now, route
   conn.active, conn.stage = context, "handler"
@@ -370,13 +371,13 @@ local function settle(conn)
   end
 end
 
--- Takes *size* bytes at *bytes*, which follow those that the connection has.
-local function take(conn, bytes, size)
+-- Takes *size* bytes at *bytes*, in the string *data* if it is one, which follow those that the connection has.
+local function take(conn, bytes, size, data)
   local now = wall_clock()
   routes.renew()
   if conn.serial ~= routes.serial then conn.known, conn.serial = routes.of(conn.client), routes.serial end
-  visited, conn.more = conn, false
-  local data = nil
+  visited, conn.more, read_from = conn, false, data
+  data = nil
   if conn.stage == "body" then
     data = take_body(conn, string_of(bytes, size))
     if data == nil then return settle(conn) end
@@ -390,7 +391,10 @@ local function take(conn, bytes, size)
       end
     end
   end
-  if data then bytes, size = ffi.cast("const uint8_t *", data), #data end
+  if data then
+    read_from = data
+    bytes, size = ffi.cast("const uint8_t *", data), #data
+  end
   local at = serve(conn, bytes, size, now)
   if not conn.gone then
     conn.buffer = at < size and string_of(bytes + at, size - at) or ""
@@ -441,13 +445,13 @@ local function attend_to(conn)
   if conn.more and not conn.active then
     local data = conn.buffer
     conn.buffer = ""
-    return take(conn, ffi.cast("const uint8_t *", data), #data)
+    return take(conn, ffi.cast("const uint8_t *", data), #data, data)
   end
   if not conn.news then
     if not conn.active and conn.stage ~= "linger" then settle(conn) end
     return
   end
-  local n, bytes, _data = receive(conn)
+  local n, bytes, data = receive(conn)
   if not n then return close(conn) end
   if n < 0 then
     conn.news = false
@@ -461,10 +465,10 @@ local function attend_to(conn)
     if conn.stage == "linger" then return close(conn) end
     if not conn.active then settle(conn) end
   elseif conn.active then -- the end comes behind what it sent before
-    conn.buffer, conn.more = conn.buffer .. string_of(bytes, n), true
+    conn.buffer, conn.more = conn.buffer .. (data or string_of(bytes, n)), true
     if #conn.buffer > READ_SIZE then conn.over = false end
   elseif conn.stage ~= "linger" then
-    take(conn, bytes, n)
+    take(conn, bytes, n, data)
   end
 end
 

@@ -7,7 +7,7 @@ local ffi = require("ffi")
 local new_buffer = require("string.buffer").new
 local border, kernel, checked = home.border, home.kernel, home.checked
 local find_log, write_text, settle = checked(border.log_find), checked(border.http1_write), checked(border.http1_settle)
-local floor = math.floor
+local floor, sub = math.floor, string.sub
 
 local C = ffi.C
 local timespec = ffi.new("luamtev_timespec")
@@ -113,6 +113,12 @@ local function flush()
 end
 kernel.settle = flush
 
+-- The query string with its question mark; none without a byte.
+local function query_of(context)
+  local target, mark = context.target, context.mark
+  return #target > mark + 1 and sub(target, mark + 1) or ""
+end
+
 -- Notes the answer to *context*, *written* bytes of it.
 local function note(conn, context, written)
   counts[0] = counts[0] + 1
@@ -132,7 +138,8 @@ local function note(conn, context, written)
   if floor(now) ~= second then make_dates(now) end
   local micros = floor(elapsed * 1e6 + 0.5)
   local millis = floor(micros / 1000)
-  lines:put(conn.remote ~= "" and conn.remote or "-", " - - [", log_date, '] "', context.verb, " ", context.target,
+  lines:put(conn.remote ~= "" and conn.remote or "-", " - - [", log_date, '] "', context.verb, " ", context.route.shown,
+    query_of(context),
     context.minor == 1 and ' HTTP/1.1" ' or ' HTTP/1.0" ', context.code, " ", written, "|", #context.payload, " ",
     millis, ".", pads[micros - millis * 1000], "\n")
 end

@@ -117,7 +117,13 @@ local function begun(bytes, from, size)
   if bytes[from] < 65 or bytes[from] > 90 then return nil, "method" end
   for i = from, size - 1 do
     local code = bytes[i]
-    if (code < SPACE or code > 126) and code ~= CR and code ~= LF and code ~= TAB then return nil, "head" end
+    if code == CR then
+      if i + 1 < size and bytes[i + 1] ~= LF then return nil, "head" end
+    elseif code == LF then
+      if bytes[i - 1] ~= CR then return nil, "head" end
+    elseif (code < SPACE or code > 126) and code ~= TAB then
+      return nil, "head"
+    end
   end
   return 0
 end

@@ -59,8 +59,8 @@ function routes.find(known, number, method, path)
   local of_method = known[method]
   local answer = of_method and of_method[path]
   if answer then return answer end
-  local mount, slot, normal = decide(number, method, path)
-  answer = { mount = mount, slot = slot, path = normal ~= path and normal, acl = nil }
+  local mount, slot, normal, shown = decide(number, method, path)
+  answer = { mount = mount, slot = slot, path = normal, shown = shown, acl = nil }
   if count >= MOST then
     forget() -- *known* goes on for as long as its holder holds it
     return answer

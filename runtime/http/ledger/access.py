@@ -23,7 +23,7 @@ def lines(entries: Iterable[Entry]) -> list[str]:
         if int(finished) != second:
             second, date = int(finished), log_date(finished)
         what = _known.get((method, uri, protocol)) or shown(method, uri, protocol)
-        who = "-" if user is None else _plain(user)
+        who = "-" if user is None else escaped(user)
         elapsed = (finished - received) * 1000 if 0.0 < received < finished else 0.0
         made.append(f'{peer.remote or "-"} - {who} [{date}] "{what}" {code} {written}|{read} {elapsed:.3f}\n')
     return made
@@ -47,7 +47,7 @@ def pairs(entry: Entry) -> dict[str, int | float | str]:
 
 def shown(method: bytes, uri: bytes, protocol: bytes) -> str:
     """A request as the log shows it."""
-    what = f"{_plain(method)} {_plain(target_shown(uri))} {protocol.decode()}"
+    what = f"{escaped(method)} {escaped(target_shown(uri))} {protocol.decode()}"
     if len(uri) < 256:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
@@ -55,7 +55,7 @@ def shown(method: bytes, uri: bytes, protocol: bytes) -> str:
     return what
 
 
-def _plain(raw: bytes) -> str:
+def escaped(raw: bytes) -> str:
     """*raw* with quotes, backslashes and control characters escaped, so that nobody forges a line."""
     text = raw.decode("latin-1")
     plain = text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
