@@ -37,7 +37,7 @@ local SLICE = 0.001 -- seconds of turns before the event loop gets a look at eve
 local GLANCE = 64 -- tasks between two looks at the clock inside a turn
 local BREATHS = 32 -- calls of breathe between two looks at the clock
 local REST = 19 -- a full collection is followed by so many times as long without one, however many visits that is
-local SPARE = 32768 -- KB of garbage that a small heap may have before the collector sets out again
+local SPARE = 8192 -- KB of garbage that a small heap may have before the collector sets out again
 local SWITCH_DEPTH = 100 -- resumes on the C stack before notify and spawn take turns instead of nesting
 local STACK_DEPTH = 4000 -- resumes on the C stack before user code gets an error instead of a crash
 
@@ -312,7 +312,7 @@ local function collect()
       collectgarbage("collect")
       if not settings.gc_pause then
         local pause = 100 + 100 * SPARE / collectgarbage("count")
-        collectgarbage("setpause", pause < 200 and 200 or pause > 500 and 500 or pause)
+        collectgarbage("setpause", pause < 200 and 200 or pause > 300 and 300 or pause)
       end
       local now = monotonic()
       next_full_collection = now + (now - began) * REST
