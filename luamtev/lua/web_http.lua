@@ -192,7 +192,7 @@ end
 -- told, a header or two that say nothing of the framing.  nil otherwise.
 local function plain_lines(context)
   local n, code = context.count, context.code
-  if n > 2 or context.options ~= 0 or context.started or code == 204 or code == 304 then return nil end
+  if n > 2 or context.options ~= 0 or context.started or code == 204 or code == 205 or code == 304 then return nil end
   if n == 0 then return "" end
   local name = context.name
   local key = good_names[name]

@@ -41,7 +41,7 @@ end
 
 local function whole(out, context, content, date, keep, minor, mute)
   local options, code, n = context.options, context.code, context.count
-  if context.started or options ~= 0 and options ~= CLOSE then return false end
+  if context.started or code == 205 or options ~= 0 and options ~= CLOSE then return false end
   local lines
   if n == 1 then
     if TELLING[key_of(context.name)] then return false end

@@ -26,6 +26,7 @@ STARTING = hooks.declare("http_response_starting")
 """``callback(request, response)``: the head is about to be sent, and can still be added to."""
 
 FILE_CHUNK = 64 << 10
+_EMPTY = (204, 205, 304)
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -278,7 +279,7 @@ class Response:
         """The usual case, in one piece."""
         body = self._body
         headers = self._headers
-        if (body and body[0].__class__ is not bytes) or b"content-length" in headers or self.code in (204, 304):
+        if (body and body[0].__class__ is not bytes) or b"content-length" in headers or self.code in _EMPTY:
             self._finish_slowly()
             return
         self._tell_starting()
@@ -312,8 +313,11 @@ class Response:
             encoding = self._encoding()
             if encoding is not None:
                 self._encode(encoding)
+        if self.code == 205:  # RFC 9110, 15.3.6
+            length = 0
+            headers.pop(b"content-length", None)
         empty = self.code in (204, 304)
-        self._mute = self._mute or empty
+        self._mute = self._mute or self.code in _EMPTY
         if b"content-length" in headers and self._compressor is None:
             self._left = int(headers[b"content-length"].split(b":")[1])
         elif length is not None and not empty:
@@ -404,7 +408,7 @@ class Response:
         """The content encoding to use; tells caches that it depends on the client."""
         offered = (self.options & GZIP and _encoding.GZIP) | (self.options & DEFLATE and _encoding.DEFLATE)
         offered |= offered and _encoding.LZ4F
-        if not offered or b"content-encoding" in self._headers or self.code in (204, 206, 304):
+        if not offered or b"content-encoding" in self._headers or self.code in (204, 205, 206, 304):
             return None
         self._headers.setdefault(b"vary", b"Vary: Accept-Encoding\r\n")
         return _encoding.choose(self.request.header(b"accept-encoding"), offered)

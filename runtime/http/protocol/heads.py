@@ -9,15 +9,13 @@ import re
 from runtime.http.message.peer import Peer
 from runtime.http.message.request import Request
 
+from .authority import is_authority
 from .nghttp2 import Fields, Secret
 
-# A name or an address, and a port; RFC 3986 without user names, which RFC 9110 4.2.4 wants refused.
-_AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _PATH = re.compile(rb"/[!-\"$-~]*")
 _UNWANTED = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}  # RFC 9113 8.2.2
 _MOST_KNOWN = 1024
 
-_good: set[bytes] = set()  # authorities
 _pairs: dict[bytes, tuple[tuple[bytes, bytes], ...]] = {}
 
 
@@ -36,7 +34,7 @@ def request_of(peer: Peer, head: tuple[tuple[bytes, bytes], ...]) -> Request | N
         return None
     if authority is not None and not hosts:
         fields.insert(0, (b"host", authority))
-    if not _is_authority(hosts[0] if authority is None else authority):
+    if not is_authority(hosts[0] if authority is None else authority):
         return None
     request = Request(peer)
     request.protocol = b"HTTP/2.0"
@@ -78,14 +76,3 @@ def _parse(lines: bytes) -> Fields:
         elif name and name not in _UNWANTED:
             found.append((name, value))
     return found
-
-
-def _is_authority(text: bytes) -> bool:
-    if text not in _good:
-        if _AUTHORITY.fullmatch(text) is None:
-            return False
-        if len(_good) >= _MOST_KNOWN:
-            _good.clear()
-        if len(text) < 256:
-            _good.add(text)
-    return True

@@ -18,9 +18,15 @@ from runtime.http.message.limits import HIGH_WATER, Limits
 from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import CLOSE, Response
+from runtime.http.message.target import authority_of
 
+from .authority import is_authority
 from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
 from .framing import Framing
+from .pieces import Pieces
+
+_NONE = Request()
+_LINE = 64  # bytes of a head, at most, that are neither target nor header
 
 _TELLING = {b"host", b"content-length", b"transfer-encoding", b"expect", b"connection", b"upgrade"}
 
@@ -79,8 +85,10 @@ class Http1(Framing):
         self._switched = False
         self._early = b""  # what came behind a request that asks for another protocol
         self._advancing = False
-        self._request: Request
+        self._request = _NONE
         self._body = bytearray()
+        self._length: int | None = 0  # of the body; None where chunks say so
+        self._pieces = Pieces(self.limits.max_upload)
         self._chunk = self._head_bytes = self._overhead = 0
         self._host = self._telling = self._continue = self._skip_head = False
         self._parser = httptools.HttpRequestParser(self)
@@ -95,27 +103,51 @@ class Http1(Framing):
         if self._last or self._failure:
             self.lingering = True
             return
-        self._chunk = len(data)
+        rest = data
+        pieces = self._pieces
+        while rest and not (self._last or self._failure):
+            if self.phase is not BODY:
+                size = pieces.head(rest)
+            elif self._length is None:
+                size = pieces.chunks(rest)
+            else:
+                size = self._length - len(self._body)
+            if pieces.refusal is not None:
+                self._failure = pieces.refusal
+                break
+            try:
+                self._parse(rest if size >= len(rest) else rest[:size])
+            except httptools.HttpParserUpgrade as upgrade:
+                self._stay(rest[upgrade.args[0] :])
+                return
+            rest = rest[size:]
+        if rest:
+            self.lingering = True
+        self.advance()
+
+    def _parse(self, piece: bytes) -> None:
+        """Give the parser *piece*: a head or a body, or a part of one."""
+        self._chunk = len(piece)
+        if self.phase is HEAD:
+            self._head_bytes += len(piece)
         received = len(self._body)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._stay(data[upgrade.args[0] :])
-            return
-        except httptools.HttpParserError:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            raise
+        except httptools.HttpParserError as mistake:
             if not self._last:
-                self._failure = self._failure or 400
+                beyond = self.phase is BODY and "overflow" in str(mistake)  # a number of 64 bits
+                self._failure = self._failure or (413 if beyond else 400)
             self.lingering = True
         if self.phase is HEAD:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.limits.max_header:
+            if self._head_bytes > self.limits.max_header + _LINE:
                 self._failure = self._failure or 431
         elif self.phase is BODY:
             # A trailer, or chunks of one byte: what is no body must not outgrow it for ever.
-            self._overhead += len(data) - max(0, len(self._body) - received)
+            self._overhead += len(piece) - max(0, len(self._body) - received)
             if self._overhead > self.limits.max_header + 16 * len(self._body):
                 self._failure = self._failure or 400
-        self.advance()
 
     def advance(self) -> None:
         """Go on where it stopped: serve what waits, tell those that wait for the client to catch up."""
@@ -212,6 +244,8 @@ class Http1(Framing):
         if response is not None:
             response.gone()
         self._waiting.clear()
+        self._body.clear()
+        self._request = _NONE
 
     # Sink, with its framing
 
@@ -262,7 +296,7 @@ class Http1(Framing):
         request.received = self.now
         self.phase = HEAD
         self.begun += 1
-        self._head_bytes = -self._chunk  # what this chunk holds of earlier requests is not known
+        self._head_bytes = self._chunk
         self._host = self._telling = False
 
     def on_url(self, url: bytes) -> None:
@@ -285,7 +319,7 @@ class Http1(Framing):
         if name in _TELLING:
             if name != b"host":
                 self._telling = True
-            elif self._host:
+            elif self._host or (value and not is_authority(value)):
                 self._refuse(400)
             else:
                 self._host = True
@@ -301,10 +335,12 @@ class Http1(Framing):
         parser = self._parser
         request.method = parser.get_method()
         most = self.limits.max_header
-        if self._chunk > most or self._chunk + self._head_bytes > most:
+        if self._head_bytes > most:
             size = len(request.uri) + sum(len(name) + len(value) + 4 for name, value in request.fields)
             if size > most:
                 self._refuse(431)
+        if not request.uri.startswith(b"/"):
+            self._retarget(request)
         if self._telling or not self._host or not parser.should_keep_alive():
             self._examine(request)
 
@@ -326,9 +362,21 @@ class Http1(Framing):
             request.keep_alive = False
         if not request.keep_alive:
             self._last = True
+        self._request = _NONE  # or its body would stay for as long as the connection
         self._queue.append(request)
 
     # Particulars
+
+    def _retarget(self, request: Request) -> None:
+        """A target that is no path: the host that it names is the one that counts.  RFC 9112, 3.2."""
+        authority = authority_of(request.uri)
+        if authority is not None and is_authority(authority):
+            request.fields = [each for each in request.fields if each[0] != b"host"]
+            request.fields.insert(0, (b"host", authority))
+        elif request.method == b"CONNECT":
+            request.keep_alive = False
+        elif request.method != b"OPTIONS" or request.uri != b"*":
+            self._refuse(400)
 
     def _examine(self, request: Request) -> None:
         """The requests that are not as simple as most: another version, a body, a word on the connection."""
@@ -362,6 +410,7 @@ class Http1(Framing):
             if refusal is not None:
                 self._refuse(refusal)
         self.phase = BODY
+        self._length = length if coding is None else None
         self._overhead = -self._chunk
         self._continue = expectation is not None and modern
 
@@ -382,6 +431,7 @@ class Http1(Framing):
             self._request = self._queue.pop()
             self._last = False
             self._skip_head = True
+            self._length = None if chunked else length
             self._overhead = -len(rest)
             self._continue = b"expect" in headers
             framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % length

@@ -263,6 +263,7 @@ class WebSocket:
         return not self.unfinished
 
     def _receive(self, event: events.Event, end: float) -> bool:
+        self.begun += 1  # a sign of life
         if isinstance(event, events.Message):
             self._message += event.data.encode() if isinstance(event.data, str) else event.data
             if event.message_finished:

@@ -43,7 +43,8 @@ def websocket(
 def _upgrade(request: Request, response: Response, handler: Any, protocols: tuple[str, ...]) -> None:
     http = response.sink
     key = request.header(b"sec-websocket-key") or b""
-    if request.method != b"GET" or not isinstance(http, Http1) or b"websocket" not in _tokens(request, b"upgrade"):
+    asked = request.protocol == b"HTTP/1.1" and b"websocket" in _tokens(request, b"upgrade")
+    if request.method != b"GET" or not isinstance(http, Http1) or not asked:
         response.status(426)
         response.header("Upgrade", "websocket")
         response.flush_end()

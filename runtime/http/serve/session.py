@@ -201,7 +201,8 @@ class Session:
             self.begun_for = 0.0
         if self._touched:
             self._touched = False
-            self._quiet = now
+            if stage[0] != "idle":  # bytes that begin nothing are no sign of life
+                self._quiet = now
         if (overall and now - self._since >= overall) or (quiet and now - self._quiet >= quiet):
             log_timeout(self.peer, str(stage[0]))
             self.close()
@@ -272,7 +273,7 @@ class Session:
             self._finish()
             return
         else:
-            if self.leaving and not self._eof and self._leave():
+            if self.leaving and http.begun and not self._eof and self._leave():
                 return
             wanted = 0 if self._eof or http.paused else READING
         if wanted != self._wanted:

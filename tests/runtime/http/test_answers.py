@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -264,3 +265,52 @@ def test_a_client_that_goes_while_its_handler_is_suspended_leaves_nothing(suspen
     assert gone.wait(20)
     turns(response.owner)
     assert not net.connections(response.owner)
+
+
+def test_a_line_end_now_and_then_keeps_no_connection_open(suspended: Queue[Response]) -> None:
+    gone = threading.Event()
+    with socket.create_connection(("127.0.0.1", port(idle_timeout="300")), 20) as client:
+
+        def drip() -> None:
+            try:
+                while not gone.wait(0.05):
+                    client.sendall(b"\r\n")
+            except OSError:
+                pass
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            while client.recv(100):
+                pass
+        except ConnectionError:
+            pass
+        finally:
+            gone.set()
+            dripping.join()
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7])
+def test_the_limit_of_a_head_holds_however_it_comes(pieces: int) -> None:
+    def statuses(size: int) -> bytes:
+        protocol = Http1(lambda _, response: response.flush_end(), http.Limits(max_header=1000))
+        head = b"GET /x HTTP/1.1\r\nHost: a\r\nX: " + b"y" * size + b"\r\n\r\n"
+        for at in range(0, len(head), -(-len(head) // pieces)):
+            protocol.feed(head[at : at - (-len(head) // pieces)])
+        return b"".join(protocol.output)[9:12]
+
+    assert statuses(900) == b"200"
+    assert statuses(1100) == b"431"
+
+
+def test_a_body_goes_with_its_request() -> None:
+    kept: list[Request] = []
+
+    def serve(request: Request, response: Response) -> None:
+        kept.append(request)
+        response.flush_end()
+
+    protocol = Http1(serve)
+    protocol.feed(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + bytes(1_000_000))
+    payload = kept.pop().payload
+    assert sys.getrefcount(payload) == 2, "the connection that is idle now holds it"

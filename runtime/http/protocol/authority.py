@@ -1,0 +1,20 @@
+"""What may stand for the host in a request.  RFC 3986, section 3.2; RFC 9110, 4.2.4 wants user names refused."""
+
+import re
+
+_AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_MOST_KNOWN = 1024
+
+_good: set[bytes] = set()
+
+
+def is_authority(text: bytes) -> bool:
+    """Whether *text* is a name or an address, and maybe a port."""
+    if text not in _good:
+        if _AUTHORITY.fullmatch(text) is None:
+            return False
+        if len(_good) >= _MOST_KNOWN:
+            _good.clear()
+        if len(text) < 256:
+            _good.add(text)
+    return True
