@@ -11,7 +11,7 @@ local running = coroutine.running
 local full_errors = home.settings.full_errors
 
 local MOST_SHOWN = 20 -- fields of a table that was thrown
-local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
 
 local function scalar(value)
   if type(value) == "string" then return ("%q"):format(value) end
@@ -59,7 +59,7 @@ local function page(text)
     text = gsub(text, "^[^%s:]+:%d+: ", "")
     text = gsub(text, "[^%s'\"()=,;]+", base_name)
   end
-  return (gsub(text, "[&<>\"']", ENTITIES))
+  return (gsub(text, "[&<>]", ENTITIES))
 end
 
 -- *report* with what was being served: the request of *context*, by the mount of that name and module.

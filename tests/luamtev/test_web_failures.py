@@ -23,12 +23,12 @@ QUIET = "<mount_get>web:GET:/</mount_get>"
 
 PAGES = [
     ("table", "a table was thrown: { code = 7, deep = table: ", 'why = "no <way>"'),
-    ("html&m=%22", "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;", "<script>alert('1')</script>\""),
+    ("html&m=%22", "&lt;script&gt;alert('1')&lt;/script&gt;\"", "<script>alert('1')</script>\""),
     ("path", "file.txt: No such file or directory", "/opt/secret/place/file.txt: No such file"),
-    ("require", "module &#39;not.here&#39; not found", "module 'not.here' not found"),
+    ("require", "module 'not.here' not found", "module 'not.here' not found"),
     ("object", "an &lt;object&gt;", "an <object>"),
     ("later", "later", "later"),
-    ("", "attempt to index global &#39;nothing&#39;", "web.lua:12: attempt to index global 'nothing'"),
+    ("", "attempt to index global 'nothing'", "web.lua:12: attempt to index global 'nothing'"),
 ]
 
 
