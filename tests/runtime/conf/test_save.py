@@ -388,3 +388,56 @@ def test_a_process_killed_while_it_writes_leaves_old_or_new(main: Path) -> None:
 @pytest.mark.soak
 def test_a_process_killed_two_hundred_times_while_it_writes_leaves_old_or_new(main: Path) -> None:
     survives(main, 200)
+
+
+def test_nobody_who_asks_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "app.conf"
+    file.write_text('<app><kept backingstore="store"/><a>1</a></app>')
+    configuration = conf.load(file)
+    configuration.set_string("/app/a", "2")
+    configuration.set_string("/app/kept/b", "3")
+    at_the_disk, go_on = threading.Event(), threading.Event()
+
+    def fsync(_fd: int) -> None:
+        at_the_disk.set()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    saver = threading.Thread(target=configuration.save)
+    saver.start()
+    assert at_the_disk.wait(60)
+    assert configuration.get_string("/app/a") == "2"
+    with configuration.lock:
+        configuration.set_string("/app/a", "4")
+    with pytest.raises(ConfError, match="another thread is still writing it"):
+        configuration.save(patience=0.01)
+    assert configuration.save_quietly(patience=0.01) is False
+    go_on.set()
+    saver.join(60)
+    assert "<a>2</a>" in file.read_text()
+    assert configuration.unwritten
+    configuration.save()
+    assert "<a>4</a>" in file.read_text()
+    assert not configuration.unwritten
+
+
+def test_what_could_not_be_written_stays_changed_beside_what_changed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "app.conf"
+    file.write_text("<app><a>1</a></app>")
+    configuration = conf.load(file)
+    configuration.set_string("/app/a", "2")
+
+    def fsync(_fd: int) -> None:
+        configuration.set_string("/app/a", "3")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(ConfError, match="No space left"):
+            configuration.save()
+    assert file.read_text() == "<app><a>1</a></app>"
+    assert configuration.unwritten
+    configuration.save()
+    assert "<a>3</a>" in file.read_text()

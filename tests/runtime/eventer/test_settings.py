@@ -203,3 +203,26 @@ def test_what_is_not_set_or_means_what_it_says_is_not_mentioned() -> None:
     heard = hear("notice")
     configure("<ssl_dhparam2048_file/><jobq_x>1,,,gc</jobq_x><default_queue_threads>3</default_queue_threads>")
     assert heard() == []
+
+
+def test_settings_hold_until_the_last_loop_has_ended(tmp_path: Path) -> None:
+    eventer.init(
+        conf.loads(
+            b"<app><eventer><config><concurrency>1</concurrency>"
+            b"<show_loop_callbacks_threshold>600000</show_loop_callbacks_threshold></config></eventer></app>"
+        )
+    )
+    path = tmp_path / "slow"
+    stream = log.stream_find("debug/eventer/callbacks/loop/default")
+    stream.add_outlet(log.new_stream("test/slow", type="file", path=str(path)))
+    stream.set_flags(stream.get_flags() | log.ENABLED)
+    eventer.start()
+    pool = eventer.pool()
+    assert pool is not None
+    seen: list[float | None] = []
+    pool.threads[0].at_stop(lambda: seen.append(eventer.settings().loop_threshold))
+    pool.threads[0].post(lambda: seen.append(eventer.settings().loop_threshold))
+    eventer.stop()
+    assert seen == [600.0, 600.0]
+    assert path.read_text() == ""
+    assert eventer.settings().loop_threshold == 0.0
