@@ -101,7 +101,9 @@ end
 
 home.subjects[run] = function(co, level)
   local _, context = debug.getlocal(co, level, 1)
-  return tostring(context.verb) .. " " .. tostring(context.path), context.handle or nil
+  local wire = not context.handle and context.wire -- of a request that Lua read; of others Python knows who asks
+  local client = wire and " of " .. tostring(wire.remote) or ""
+  return tostring(context.verb) .. " " .. tostring(context.path) .. client, context.handle or nil
 end
 
 local function new_entry() return { within = false, over = false, many = false, code = false, lines = "", data = nil } end
