@@ -76,7 +76,7 @@ class Http2:
         self._events: deque[Any] = deque()
         self._reset_count = 0
         self._frames = Frames(2 * limits.max_header + frames.MAX_FRAME)
-        self._engine = nghttp2.Engine(limits.max_header)
+        self._engine = nghttp2.engine(limits.max_header)
         self.requests = Requests(self, serve, admit, owner)
         self.turns = Turns(self, self._engine)
         self.emit(self._engine.greeting)

@@ -51,6 +51,23 @@ CONNECTION_WINDOW = 1 << 20
 
 _MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, _MAX_HEADER_LIST_SIZE, _NO_PRIORITIES = 3, 4, 6, 9
 _UNLIMITED = 1 << 30
+_AT_ONCE = 16
+
+_spare: "dict[int, list[Engine]]" = {}
+
+
+def engine(max_header: int) -> "Engine":
+    """An engine for a new connection, as :class:`Engine` makes it.
+
+    Several are made at once: what one allocates when a TLS handshake has just let go of its buffers would fall into
+    their place, and the next handshake's would find none; that costs 10 KB a connection."""
+    spare = _spare.setdefault(max_header, [])
+    try:
+        return spare.pop()
+    except IndexError:
+        made = [Engine(max_header) for _ in range(_AT_ONCE)]
+        spare += made[1:]
+        return made[0]
 
 
 class Engine:
