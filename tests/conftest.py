@@ -11,7 +11,7 @@ from queue import Queue
 import pytest
 
 from luamtev import state
-from runtime import eventer, log
+from runtime import eventer, log, net
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,7 @@ def loops() -> Iterator[eventer.Pool]:
         assert left.nothing(), left
     finally:
         eventer.stop()
+    net.stop_accepting()  # listeners go with the loops
     wait_until(lambda: count_descriptors() <= descriptors)
     assert count_descriptors() <= descriptors
 
