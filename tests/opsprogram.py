@@ -21,7 +21,8 @@ CONFIGURATION = """\
     <log name="demo" disabled="true"><outlet name="internal"/></log>
     {logs}
   </logs>
-  <modules>
+  <modules directory="{directory}">
+    {modules}
     <generic image="lua_mtev" name="lua_general">
       <config><directory>{directory}/?.lua;{{package.path}}</directory><lua_module>main</lua_module>
         <lua_function>main</lua_function></config>
@@ -58,13 +59,17 @@ function handler(rest)
   elseif uri:find("/stuck$") then
     spin(3)
   elseif uri:find("/leak%-socket$") then
-    local s = mtev.socket("inet")
-    s:connect("127.0.0.1", tonumber((next(request:querystring()))))
-    kept[#kept + 1] = s
+    local port = tonumber((next(request:querystring())))
+    kept[#kept + 1] = true
+    mtev.coroutine_spawn(function()
+      local s = mtev.socket("inet")
+      s:connect("127.0.0.1", port)
+      mtev.waitfor("socket " .. #kept)
+      s:close()
+    end)
   elseif uri:find("/leak%-coroutine$") then
-    mtev.coroutine_spawn(function() mtev.waitfor("an answer that never comes") end)
-  elseif uri:find("/blocked$") then
-    mtev.sleep(0)
+    stuck[#stuck + 1] = true
+    mtev.coroutine_spawn(function() mtev.waitfor("an answer that never comes " .. #stuck) end)
   end
   http:status(200, "OK")
   http:write("done\\n")
@@ -108,6 +113,7 @@ class Ops:
                 ops=ops,
                 logs=logs,
                 eventer=rest.get("eventer", ""),
+                modules=rest.get("modules", ""),
             )
         )
         self.process: subprocess.Popen[bytes] | None = None

@@ -179,12 +179,15 @@ end
 
 local begin_visit -- set where Lua can be interrupted
 
-local function timed(task, previous, outside, began, around, ...)
+-- What a run took: CPU without that of runs inside it; on the clock with them, for the loop was held up by all of it.
+local function timed(task, previous, outside, began, clocked, around, ...)
   local took = cpu_time() - began
-  local own = took - inner
+  if spent then spent[task.co] = (spent[task.co] or 0) + took - inner end
   inner = around + took
-  if spent then spent[task.co] = (spent[task.co] or 0) + own end
-  if slow_threshold and own >= slow_threshold and enabled[slow_byte] ~= 0 then border.slow_coroutine(kernel.place(task.co), own) end
+  if slow_threshold and enabled[slow_byte] ~= 0 then
+    local held_up = monotonic() - clocked
+    if held_up >= slow_threshold then border.slow_coroutine(kernel.place(task.co), held_up) end
+  end
   return ended(task, previous, outside, ...)
 end
 
@@ -196,7 +199,7 @@ local function run(task, ...)
   if measuring then
     local around = inner
     inner = 0
-    return timed(task, previous, outside, cpu_time(), around, raw_resume(task.co, ...))
+    return timed(task, previous, outside, cpu_time(), monotonic(), around, raw_resume(task.co, ...))
   end
   return ended(task, previous, outside, raw_resume(task.co, ...))
 end

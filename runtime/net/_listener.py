@@ -106,7 +106,7 @@ class Listener:
         except ValueError as mistake:
             raise NetError(f"listener on {self}: {mistake}") from None
         self.event = eventer.alloc_fd(_acceptor(self.type), self, self.sock.fileno(), READ | EXCEPTION)
-        self.event.owner = owner or eventer.choose_owner(0)
+        self.event.owner = owner or self._home()
         self.event.owner.at_stop(self.close)
         if self.accept_thread:
             threading.Thread(target=self._accept_blocking, name=f"accept/{self.port}", daemon=True).start()
@@ -114,6 +114,11 @@ class Listener:
             eventer.add(self.event)
         if _debug.enabled:
             _debug.log(f"listener on {self} accepts connections for {self.type}\n")
+
+    def _home(self) -> eventer.LoopThread:
+        """Who accepts: a thread of the pool that serves, so that it is served when all others are held up."""
+        pool = eventer.pool(self.fanout_pool) if self.fanout and self.fanout_pool else None
+        return eventer.choose_owner(0) if pool is None else pool.threads[0]
 
     def close(self) -> None:
         """Stop accepting and close the socket; connections accepted before live on.  From any thread."""
