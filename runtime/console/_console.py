@@ -258,7 +258,7 @@ def complete(console: Console, before: str) -> list[str]:
         if command.level is None:
             return _arguments(console, command, words[at + 1 :])
         level = command.level
-    return [each.name for each in level.commands.values()]
+    return level.names()
 
 
 MOST_COMPLETED = 32

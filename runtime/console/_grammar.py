@@ -23,7 +23,7 @@ WHOLE = "exit"
 @dataclass
 class Command:
     """A name, and either what it does or the level it opens.  ``about``: one line for ``help NAME``; ``listed``:
-    whether it stands in lists and has short forms now."""
+    whether it is there now."""
 
     name: str
     function: Function | None = None
@@ -54,12 +54,11 @@ class Level:
         return sorted(name for name, command in self.commands.items() if command.listed())
 
     def matching(self, word: str) -> list[Command]:
-        """The command called *word* in any case, else those that begin with it."""
-        word = word.lower()
-        whole = self.commands.get(word)
-        if whole is not None:
-            return [whole]
-        return [self.commands[name] for name in self.names() if name.startswith(word) and name != WHOLE]
+        """The command called *word* in any case, else those that begin with it; of those that are listed."""
+        word, names = word.lower(), self.names()
+        if word in names:
+            return [self.commands[word]]
+        return [self.commands[name] for name in names if name.startswith(word) and name != WHOLE]
 
 
 class Registry:
