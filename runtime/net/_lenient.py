@@ -28,16 +28,18 @@ _WHY = {  # what OpenSSL says of certificates that are refused, by its numbers
 
 
 class LenientSocket:
-    """A connection as an ``ssl.SSLSocket`` shows it, as far as listeners use one; raises what that raises."""
+    """A connection as an ``ssl.SSLSocket`` shows it, as far as listeners use one; raises what that raises.
+
+    Attribute: ``plain``, the socket below it."""
 
     def __init__(self, context: SSL.Context, sock: socket.socket) -> None:
-        self._sock = sock
+        self.plain = sock
         self._tls = SSL.Connection(context, sock)
         self._tls.set_accept_state()
 
     def fileno(self) -> int:
         """As of every socket."""
-        return self._sock.fileno()
+        return self.plain.fileno()
 
     def do_handshake(self) -> None:
         """Go on with the handshake."""
@@ -66,11 +68,11 @@ class LenientSocket:
 
     def shutdown(self, how: int) -> None:
         """As of every socket."""
-        self._sock.shutdown(how)
+        self.plain.shutdown(how)
 
     def close(self) -> None:
         """As of every socket."""
-        self._sock.close()
+        self.plain.close()
 
     def selected_alpn_protocol(self) -> str | None:
         """What was agreed on."""
@@ -85,12 +87,14 @@ class LenientSocket:
         return {"subject": tuple((("commonName", str(each.value)),) for each in names)}
 
 
-def context(strict: ssl.SSLContext, config: Mapping[str, str]) -> SSL.Context:
-    """The context of sslconfig *config*, of whose files *strict* was made without error.  Raises ssl.SSLError."""
-    return _ask(_context, strict, config)
+def context(strict: ssl.SSLContext, config: Mapping[str, str], spoken: tuple[bytes, ...]) -> SSL.Context:
+    """The context of sslconfig *config*, of whose files *strict* was made without error; *spoken*, the protocols.
+
+    Raises ssl.SSLError."""
+    return _ask(_context, strict, config, spoken)
 
 
-def _context(strict: ssl.SSLContext, config: Mapping[str, str]) -> SSL.Context:
+def _context(strict: ssl.SSLContext, config: Mapping[str, str], spoken: tuple[bytes, ...]) -> SSL.Context:
     made = SSL.Context(SSL.TLS_SERVER_METHOD)
     made.set_min_proto_version(int(strict.minimum_version))
     made.set_options(int(strict.options) | SSL.OP_NO_TICKET)
@@ -108,9 +112,8 @@ def _context(strict: ssl.SSLContext, config: Mapping[str, str]) -> SSL.Context:
         store.load_locations(config["crl"])
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
     made.set_verify(SSL.VERIFY_PEER, _verdict)
-    offer = [b"h2", b"http/1.1"] if config.get("npn", "h2") == "h2" else [b"http/1.1"]
     made.set_alpn_select_callback(
-        lambda _connection, wanted: next((each for each in offer if each in wanted), SSL.NO_OVERLAPPING_PROTOCOLS)
+        lambda _connection, wanted: next((each for each in spoken if each in wanted), SSL.NO_OVERLAPPING_PROTOCOLS)
     )
     return made
 

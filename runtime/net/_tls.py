@@ -11,6 +11,7 @@ from runtime.conf import parse_boolean
 from runtime.eventer import EXCEPTION, READ, WRITE
 from runtime.tls import apply_layer, stamp
 
+from . import _hello
 from ._connection import Connection
 from ._errors import NetError
 
@@ -60,7 +61,7 @@ class Tls:
 class TlsConnection(Connection):
     """A connection whose bytes are encrypted on the way."""
 
-    __slots__ = ("deadline", "service")
+    __slots__ = ("deadline", "service", "spoken")
 
     sock: Any  # an ssl.SSLSocket, or what stands in for one
 
@@ -68,6 +69,8 @@ class TlsConnection(Connection):
         super().__init__(sock, peer, listener)
         self.service = service
         self.deadline: eventer.Event | None = None
+        config = {} if listener.tls is None else listener.tls.config
+        self.spoken = spoken(config)  # until the client's offer was seen
 
     def opset(self) -> eventer.Opset:
         """As of every connection."""
@@ -122,7 +125,7 @@ def _wrapper(config: Mapping[str, str]) -> Callable[[socket.socket], Any]:
         from . import _lenient  # with a library of its own
 
         try:
-            shared = _lenient.context(strict, config)
+            shared = _lenient.context(strict, config, spoken(config))
         except ssl.SSLError as bad:
             raise NetError(f"sslconfig with optional_no_ca: {bad}") from None
         return lambda sock: _lenient.LenientSocket(shared, sock)
@@ -139,8 +142,14 @@ def context(config: Mapping[str, str]) -> ssl.SSLContext:
     offer = config.get("npn", "h2")
     if offer not in ("h2", "none"):
         raise NetError(f"sslconfig npn: expected h2 or none, not '{offer}'")
-    made.set_alpn_protocols(["h2", "http/1.1"] if offer == "h2" else ["http/1.1"])
+    made.set_alpn_protocols([each.decode() for each in spoken(config)])
+    made.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # a client that ends its sending without a farewell gets its answer
     return made
+
+
+def spoken(config: Mapping[str, str]) -> tuple[bytes, ...]:
+    """The protocols for ALPN, best first.  curl offers ``http/1.0`` when it is to speak that."""
+    return ((b"h2",) if config.get("npn", "h2") == "h2" else ()) + (b"http/1.1", b"http/1.0")
 
 
 def client_context(config: Mapping[str, str]) -> ssl.SSLContext:
@@ -207,6 +216,8 @@ def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now:
     if connection.deadline is None:
         connection.deadline = eventer.add_in(_too_slow, connection, HANDSHAKE_TIMEOUT)
     try:
+        if connection.spoken and not _may_begin(connection):
+            return 0 if connection.closed else READ | EXCEPTION
         sock.do_handshake()
     except ssl.SSLWantReadError:
         return READ | EXCEPTION
@@ -221,6 +232,24 @@ def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now:
     connection.cn = common_name(sock.getpeercert())
     event.callback = connection.service
     return connection.service(event, READ | WRITE, connection, now) or 0
+
+
+def _may_begin(connection: TlsConnection) -> bool:
+    """Whether the handshake may begin: the client's first message is there, and a protocol that both speak.
+
+    Without one the client is told, and the connection closed.  Raises OSError."""
+    plain = getattr(connection.sock, "plain", connection.sock)
+    try:
+        hello = socket.socket.recv(plain, _hello.MOST, socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return False
+    offered = _hello.offered_protocols(hello)
+    ours, connection.spoken = connection.spoken, ()
+    if offered is None or any(each in ours for each in offered):
+        return True
+    socket.socket.send(plain, _hello.NO_APPLICATION_PROTOCOL)
+    _refused(connection, ssl.SSLError(f"none of the protocols {offered} is spoken here"))
+    return False
 
 
 def _too_slow(_event: eventer.Event, _mask: int, connection: TlsConnection, _now: float) -> None:

@@ -146,6 +146,9 @@ def _send(request: Request, response: Response, fd: int, mime_type: str) -> None
     response.header("Last-Modified", modified)
     response.header("ETag", tag)
     response.header("Accept-Ranges", "bytes")
+    if not _as_expected(request, tag, int(status.st_mtime)):
+        response.error(412)
+        return
     if _unchanged(request, tag, int(status.st_mtime)):
         response.status(304)
         response.flush_end()
@@ -168,6 +171,15 @@ def _send(request: Request, response: Response, fd: int, mime_type: str) -> None
     else:
         response.write(os.pread(fd, length, offset))
     response.flush_end()
+
+
+def _as_expected(request: Request, tag: bytes, modified: int) -> bool:
+    """Whether the file is the one that the client has in mind.  RFC 9110, 13.2.2."""
+    tags = request.header(b"if-match")
+    if tags is not None:
+        return tags.strip() == b"*" or tag in [each.strip() for each in tags.split(b",")]
+    since = _date(request.header(b"if-unmodified-since"))
+    return since is None or modified <= since
 
 
 def _unchanged(request: Request, tag: bytes, modified: int) -> bool:

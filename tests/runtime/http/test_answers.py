@@ -314,3 +314,31 @@ def test_a_body_goes_with_its_request() -> None:
     protocol.feed(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + bytes(1_000_000))
     payload = kept.pop().payload
     assert sys.getrefcount(payload) == 2, "the connection that is idle now holds it"
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_205_has_no_body(flushed: bool) -> None:
+    def serve(_request: Request, response: Response) -> None:
+        response.status(205)
+        response.write("something")
+        if flushed:
+            response.flush()
+            response.write("more")
+        response.flush_end()
+
+    said = answered(serve, GET + GET)[1]
+    assert said.count(b"HTTP/1.1 205 Reset Content\r\n") == 2
+    assert said.count(b"Content-Length: 0\r\n") == 2
+    assert said.endswith(b"\r\n\r\n")
+
+
+def test_the_absolute_form_names_the_host_that_counts() -> None:
+    seen: list[Request] = []
+
+    def serve(request: Request, response: Response) -> None:
+        seen.append(request)
+        response.flush_end()
+
+    answered(serve, b"GET http://b:8/x HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n")
+    assert seen[0].header("host") == b"b:8"
+    assert seen[0].fields == [(b"host", b"b:8"), (b"x", b"y")]

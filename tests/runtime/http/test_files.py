@@ -172,3 +172,26 @@ def test_an_empty_file_has_no_body(root: Path) -> None:
     answer = ask(root, "/nothing.txt")
     assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "0")
     assert ask(root, "/nothing.txt", Range="bytes=0-").status == 416
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If_Match": "*"}, 200),
+        ({"If_Match": "{tag}"}, 200),
+        ({"If_Match": '"other", {tag}'}, 200),
+        ({"If_Match": '"other"'}, 412),
+        ({"If_Match": "W/{tag}"}, 412),  # compared strongly
+        ({"If_Match": '"other"', "If_None_Match": "{tag}"}, 412),
+        ({"If_Match": "{tag}", "If_None_Match": "{tag}"}, 304),
+        ({"If_Match": '"other"', "If_Unmodified_Since": formatdate(MODIFIED, usegmt=True)}, 412),
+        ({"If_Unmodified_Since": formatdate(MODIFIED, usegmt=True)}, 200),
+        ({"If_Unmodified_Since": formatdate(MODIFIED + 1, usegmt=True)}, 200),
+        ({"If_Unmodified_Since": formatdate(MODIFIED - 1, usegmt=True)}, 412),
+        ({"If_Unmodified_Since": "some day"}, 200),
+        ({"If_Match": '"other"', "Range": "bytes=0-1"}, 412),
+    ],
+)
+def test_what_the_client_has_in_mind_must_be_what_is_there(root: Path, headers: dict[str, str], status: int) -> None:
+    tag = ask(root, "/a.txt").headers["ETag"]
+    assert ask(root, "/a.txt", **{name: value.format(tag=tag) for name, value in headers.items()}).status == status

@@ -125,8 +125,8 @@ def test_a_lenient_listener_carries_large_data_and_agrees_on_protocols(house: Au
             assert back == piece
     with client(listening(house, optional_no_ca="true", npn="none"), None, alpn=["h2", "http/1.1"]) as sock:
         assert sock.selected_alpn_protocol() == "http/1.1"
-    with client(port, None, alpn=["other"]) as sock:
-        assert sock.selected_alpn_protocol() is None
+    with pytest.raises(ssl.SSLError):
+        client(port, None, alpn=["other"])
 
 
 def test_a_stranger_that_comes_back_with_its_session_is_still_nobody(house: Authority, tmp_path: Path) -> None:
