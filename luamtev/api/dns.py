@@ -4,6 +4,7 @@ Nothing here waits.  dnspython is imported by the first lookup, for few programs
 """
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ IGNORED, TRUNCATED, ANSWER, NO_NAME, FAILED = b"ignored", b"truncated", b"answer
 """What a message is to the question it should answer."""
 
 BAD_TYPE = b"dns: bad rr type"
+
+_UNPRINTABLE = re.compile(rb"[\x00-\x1f\\\x7f-\xff]")
 
 _MAILBOXES = ("MD", "MF", "MB", "MG", "MR")
 """Types of RFC 1035 that dnspython has no class for: each is a name."""
@@ -214,7 +217,7 @@ def _fields(rtype: "RdataType", rdata: "Rdata") -> dict[str, Any]:
         case "A" | "AAAA":
             return {kind.lower(): it.address}
         case "TXT":
-            return {"txt": b"".join(it.strings)}
+            return {"txt": _shown(b"".join(it.strings))}
         case "MX":
             return {"mx": _text(it.exchange), "preference": it.preference}
         case "SRV":
@@ -225,3 +228,8 @@ def _fields(rtype: "RdataType", rdata: "Rdata") -> dict[str, Any]:
         case "CNAME" | "PTR" | "NS" | "MB" | "MD" | "MF" | "MG" | "MR":
             return {kind.lower(): _text(it.target)}
     return {}
+
+
+def _shown(text: bytes) -> bytes:
+    """*text* with a backslash twice, and what is no printable ASCII as a backslash and two hexadecimal digits."""
+    return _UNPRINTABLE.sub(lambda it: b"\\\\" if it[0] == b"\\" else b"\\%02x" % it[0][0], text)

@@ -192,6 +192,7 @@ def test_wrong_arguments_are_named(lua: Any) -> None:
           print(pcall(connect))
           print(pcall(connect, "127.0.0.1", 80, "/", "", nil))
           print(pcall(connect, "127.0.0.1", 80, "/", "", {}, true))
+          print(pcall(connect, "127.0.0.1", 80, "/", "", { message = "echo" }))
           print(connect("127.0.0.1", 0, "/", "", {}), connect("127.0.0.1", 80, "/a b", "", {}))
           os.exit(0)
         end
@@ -201,6 +202,7 @@ def test_wrong_arguments_are_named(lua: Any) -> None:
         "false\tbad argument #1 to 'websocket_client_connect' (string expected, got nil)",
         "false\tbad argument #5 to 'websocket_client_connect' (table of callbacks expected, got nil)",
         "false\tbad argument #6 to 'websocket_client_connect' (table expected, got boolean)",
+        "false\tcallback message not function",
         "false\tfalse",
     ]
 

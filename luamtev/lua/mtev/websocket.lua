@@ -183,6 +183,10 @@ function mtev.websocket_client_connect(host, port, uri, service, callbacks, sslc
   if type(callbacks) ~= "table" then
     error("bad argument #5 to 'websocket_client_connect' (table of callbacks expected, got " .. type(callbacks) .. ")", 2)
   end
+  for _, name in ipairs({ "ready", "message", "cleanup" }) do
+    local call = callbacks[name]
+    if call ~= nil and type(call) ~= "function" then error("callback " .. name .. " not function", 2) end
+  end
   if sslconfig ~= nil and type(sslconfig) ~= "table" then
     error("bad argument #6 to 'websocket_client_connect' (table expected, got " .. type(sslconfig) .. ")", 2)
   end
