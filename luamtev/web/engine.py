@@ -272,9 +272,7 @@ class Engine:
 
     def _give_back(self, held: Held, data: bytes, begun_for: float) -> None:
         returns = held.strangers < MOST_STRANGERS
-        session = http.adopt(held.connection, held.peer, held.limits, data, leaving=returns, begun_for=begun_for)
-        if session is not None:
-            session.closure = held
+        http.adopt(held.connection, held.peer, held.limits, data, leaving=returns, begun_for=begun_for, closure=held)
 
     def _close(self, number: float) -> None:
         held = self._held.pop(int(number), None)

@@ -53,23 +53,24 @@ def adopt(
     *,
     leaving: bool = False,
     begun_for: float = 0.0,
-) -> Session | None:
+    closure: object = None,
+) -> None:
     """Take back a connection that a guest had, with *data* that it read and did not answer; on its loop thread.
 
     With *leaving* the guest gets it again once those requests are answered; *begun_for*, seconds since the first byte
-    of a head that is not whole.  Returns its session, None for one that is closed."""
+    of a head that is not whole; *closure*, of its session."""
     event = connection.event
     if connection.closed or event is None:
-        return None
+        return
     session = _begin(event, connection, peer, limits)
     session.leaving = leaving
     session.begun_for = begun_for
+    session.closure = closure
     event.mask = READ | EXCEPTION
     if not event.active:
         eventer.add(event)
     if data:
         session.begin(data, time.time())
-    return session
 
 
 def peer_of(connection: Connection) -> Peer:
