@@ -85,6 +85,29 @@ def test_a_handler_may_do_without_compression(web: Web) -> None:
     assert curl(web, "/plain", "--compressed") == "false"
 
 
+def test_a_hook_reads_a_request_as_a_handler_does(web: Web) -> None:
+    web.start(
+        """
+        module(..., package.seeall)
+        local seen = {}
+        function look(ctx)
+          local req = ctx:request()
+          local c = require("mtev.hooks.http").disable_compression(ctx)
+          seen[#seen + 1] = table.concat({ req:method(), req:uri(), req:headers("X-Key"), req:headers()["x-key"],
+            req:querystring("a"), req:querystring().b, req:cookie("c"), tostring(req:cookie("d")), ctx.uri, c }, " ")
+        end
+        mtev.hook("http_post_request_read_payload", "web", "look")
+        function handler(rest)
+          local http = rest:http()
+          http:write(table.concat(seen, ";"))
+          http:flush_end()
+        end
+        """
+    )
+    web.text("/loads")
+    assert curl(web, "/x?a=1%202&b=3&a=4", "-H", "X-Key: k", "-b", "c=5") == "GET /x k k 1 2 3 5 nil /x 0"
+
+
 def test_options_tells_the_methods_of_a_path_behind_access_control(web: Web) -> None:
     web.start(
         SAYS.replace("{}", '""'),
