@@ -1,5 +1,6 @@
 """Access control before Lua's web handlers, and mounts that are public."""
 
+import gzip
 import json
 import socket
 
@@ -89,3 +90,23 @@ def test_the_access_log_has_the_one_path(web: Web) -> None:
     log = (web.directory / "access.log").read_text()
     for shown in ('"GET /b c?d=%31 HTTP/1.1" 200', '"GET /e/f\\x22g HTTP/1.1" 200', '"GET /plain?x HTTP/1.1" 200'):
         assert shown in log
+
+
+def test_encoded_bodies_arrive_decoded_whoever_reads_them(web: Web) -> None:
+    web.start(
+        """
+        function handler(rest)
+          local http = rest:http()
+          local request = http:request()
+          http:write((request:payload() or "none") .. tostring(request:headers("content-encoding")))
+          http:flush_end()
+        end
+        """
+    )
+    for body, encoding, expected in (
+        (gzip.compress(b"packed"), "gzip", "packednil"),
+        (b"plain", "identity", "plainnil"),
+        (b"plain", "", "plain"),
+    ):
+        assert web.text("/", "POST", body, **({"Content_Encoding": encoding} if encoding else {})).startswith(expected)
+    assert web.ask("/", "POST", b"x", Content_Encoding="br").status == 415

@@ -47,6 +47,7 @@ local HOST, CONNECTION, LENGTH, EXPECT = 1, 2, 3, 4
 local TELLING = {
   host = HOST, connection = CONNECTION, ["content-length"] = LENGTH, expect = EXPECT,
   ["transfer-encoding"] = "coding", trailer = "coding", te = "coding",
+  ["content-encoding"] = "coding",
   upgrade = "upgrade", ["http2-settings"] = "upgrade", ["proxy-connection"] = "head", ["keep-alive"] = "head",
 }
 local telling_hashes = {} -- most names are none of these, and their hash says so

@@ -57,3 +57,42 @@ class _Lz4f:
             return b""  # nothing is held back
         start, self._start = self._start, b""
         return bytes(start + self._frame.flush())
+
+
+class TooLong(ValueError):
+    """What is decoded is longer than it may be."""
+
+
+def decoded(body: bytes, encoding: bytes, most: int) -> bytes:
+    """*body* without its *encoding*, gzip, deflate or lz4f.
+
+    Raises :exc:`TooLong` beyond *most* bytes, LookupError for another encoding, ValueError for what is none such."""
+    found = bytearray()
+    while body or not found:
+        step = _decompressor(encoding.removeprefix(b"x-"), body)
+        try:
+            found += step.decompress(body, most - len(found) + 1)
+        except Exception as broken:  # each library has its own
+            raise ValueError(f"no {encoding.decode()}: {broken}") from None
+        if len(found) > most:
+            raise TooLong
+        if not step.eof:
+            raise ValueError(f"{encoding.decode()} that is cut off")
+        body = step.unused_data or b""  # another member
+        if not body:
+            break
+    return bytes(found)
+
+
+def _decompressor(encoding: bytes, body: bytes) -> Any:
+    if encoding == b"lz4f":
+        from lz4.frame import LZ4FrameDecompressor
+
+        return LZ4FrameDecompressor()
+    if encoding == b"deflate" and not _is_zlib(body):
+        return zlib.decompressobj(-zlib.MAX_WBITS)  # without its frame, as some send it
+    return zlib.decompressobj(_WINDOW[encoding])
+
+
+def _is_zlib(body: bytes) -> bool:
+    return len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0

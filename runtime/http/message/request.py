@@ -88,6 +88,11 @@ class Request:
         key = name.encode("latin-1") if isinstance(name, str) else name
         return self.headers.get(key.lower())
 
+    def drop(self, name: bytes) -> None:
+        """Have the header *name*, in lower case, not come."""
+        self.fields = [each for each in self.fields if each[0] != name]
+        self._headers = None
+
     def querystring(self, key: bytes | str | None = None) -> Any:
         """All query parameters, decoded, as a dict, the first of a name counting; with *key* that one, or None."""
         found: dict[bytes, bytes] = {}

@@ -14,6 +14,7 @@ from time import perf_counter
 import httptools
 
 from runtime import eventer, log
+from runtime.http.message.body import decode
 from runtime.http.message.limits import HIGH_WATER, Limits
 from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.request import Request
@@ -173,7 +174,11 @@ class Http1(Framing):
                     request = self._queue.popleft()
                     self.active = response = Response(request, self, self._owner)
                     try:
-                        self._serve(request, response)
+                        refusal = decode(request, self.limits.max_upload)
+                        if refusal is None:
+                            self._serve(request, response)
+                        else:
+                            response.error(refusal)
                     except Exception:
                         log.facility("error/rest").log(f"serving {request!r} failed\n{traceback.format_exc()}")
                         response.error(500)

@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from runtime import log
+from runtime.http.message.body import decode
 from runtime.http.message.response import Response
 
 from . import frames
@@ -135,7 +136,11 @@ class Requests:
             stream.body.clear()
         stream.response = response = Response(request, stream, self._owner)
         try:
-            self._serve(request, response)
+            refusal = decode(request, self._http.limits.max_upload)
+            if refusal is None:
+                self._serve(request, response)
+            else:
+                response.error(refusal)
         except Exception:
             log.facility("error/rest").log(f"serving {request!r} failed\n{traceback.format_exc()}")
             response.error(500)
