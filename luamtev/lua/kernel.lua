@@ -34,7 +34,7 @@ local CLOCK_THREAD_CPUTIME = ffi.os == "OSX" and 16 or 3
 local timespec = ffi.new("luamtev_timespec")
 
 local SLICE = 0.001 -- seconds of turns before the event loop gets a look at everything else
-local GLANCE = 64 -- tasks between two looks at the clock inside a turn
+local GLANCE = 16 -- tasks, at most, between two looks at the clock inside a turn
 local BREATHS = 32 -- calls of breathe between two looks at the clock
 local REST = 19 -- a full collection is followed by so many times as long without one, however many visits that is
 local SPARE = 8192 -- KB of garbage that a small heap may have before the collector sets out again
@@ -272,6 +272,7 @@ local function expire(now)
 end
 
 local function run_turn(stop)
+  local step, look = 1, turn_at + 1 -- the first may be as long as any; the more were short, the seldomer we look
   while turn_at < turn_count do
     local i = turn_at + 1
     local task, value = turn_task[i], turn_value[i]
@@ -280,7 +281,11 @@ local function run_turn(stop)
       if value == nil then run(task) else run(task, value) end -- a wait whose time is up returns nothing at all
       if gave_way_count > 0 then catch_up() end
     end
-    if i % GLANCE == 0 and monotonic() >= stop then return end
+    if i >= look then
+      if monotonic() >= stop then return end
+      if step < GLANCE then step = step * 2 end
+      look = i + step
+    end
   end
 end
 

@@ -494,3 +494,42 @@ def test_outside_luamtev_print_goes_to_the_error_log(lua: Any, monkeypatch: pyte
     monkeypatch.setattr(state, "host", state.Host())
     assert lua("function main() print('to', 'error') print(arg[1]) os.exit(0) end") == ""
     assert lua.errors() == "to\terror\nnil\n"
+
+
+def test_tasks_that_work_for_long_let_the_loop_turn_between_them(lua: Any) -> None:
+    lua.start(
+        """
+        function main()
+          for i = 1, 64 do
+            mtev.coroutine_spawn(function()
+              mtev.waitfor("go " .. i)
+              mtev.sleep(0)
+              local stop = mtev.time() + 0.003
+              while mtev.time() < stop do end
+              print("worked")
+            end)
+          end
+          print("ready")
+          mtev.waitfor("all")
+          for i = 1, 64 do mtev.notify("go " .. i) end -- ready together now
+          mtev.sleep(0.001)
+          os.exit(0)
+        end
+        """
+    )
+    counts: list[int] = []
+
+    def turn() -> None:
+        counts.append(lua.printed().count("worked"))
+        if counts[-1] < 64:
+            lua.states[0].thread.soon(turn)
+
+    (lua.directory / "all.lua").write_text("return { go = function() mtev.notify('all') end }")
+    while "ready" not in lua.printed():
+        lua.on_thread(lambda: None)
+    lua.on_thread(lambda: lua.states[0].call(str(lua.directory / "all.lua"), "go"))
+    lua.on_thread(turn)
+    assert lua.status() == 0
+    while not counts or counts[-1] < 64:
+        lua.on_thread(lambda: None)
+    assert max(after - before for before, after in zip([0, *counts], counts, strict=False)) <= 3
