@@ -527,8 +527,12 @@ def test_tasks_that_work_for_long_let_the_loop_turn_between_them(lua: Any) -> No
     (lua.directory / "all.lua").write_text("return { go = function() mtev.notify('all') end }")
     while "ready" not in lua.printed():
         lua.on_thread(lambda: None)
-    lua.on_thread(lambda: lua.states[0].call(str(lua.directory / "all.lua"), "go"))
-    lua.on_thread(turn)
+
+    def go() -> None:
+        lua.states[0].call(str(lua.directory / "all.lua"), "go")
+        turn()
+
+    lua.on_thread(go)
     assert lua.status() == 0
     while not counts or counts[-1] < 64:
         lua.on_thread(lambda: None)
