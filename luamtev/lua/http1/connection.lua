@@ -289,7 +289,8 @@ local function begin(conn, method, target, mark, minor, head, payload, now, rout
   kernel.spawn_outside(web.run, context, route.mount, conn.profile.config)
 end
 
--- Serves what is at *bytes* up to *size*, A_VISIT requests at most and for a turn's budget.  Returns the offset of what is not taken.
+-- Serves what is at *bytes* up to *size*, A_VISIT requests at most and for a turn's budget.  Returns the offset of what
+-- is not taken.
 local function serve(conn, bytes, size, now)
   local at = 0
   if routes.is_watched() then

@@ -72,7 +72,7 @@ local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", 
 local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
 
 local lines = new_buffer()
-local entries, entry_count = {}, 0 -- for lines that Python makes: nine values each
+local entries, entry_count = {}, 0 -- for logs that want more than a line: nine values each
 local second, log_date, date_line = 0, "", ""
 local pads = {}
 for thousandths = 0, 999 do pads[thousandths] = ("%03d"):format(thousandths) end
@@ -127,7 +127,7 @@ local function note(conn, context, written)
   count_answer(context.route.slot, elapsed, context.code)
   local state = enabled[ACCESS]
   if state == 0 then return end
-  if direct[ACCESS] == 0 or context.route.path then -- or what is logged is not what came
+  if direct[ACCESS] == 0 then
     local n = entry_count
     entries[n + 1], entries[n + 2], entries[n + 3] = conn.remote, context.verb, context.target
     entries[n + 4], entries[n + 5], entries[n + 6] = context.minor, received, now

@@ -5,8 +5,8 @@
 --   routes.find(known, number, method, path)         -> an answer of theirs; *number* is the connection that asks
 --
 -- An answer is a table: mount, the number of a Lua mount of this state, or false for what is not ours; slot, where its
--- latencies are counted; path, the path in its one form, or false where it came so; acl, what access control says of the
--- path, nil until somebody asks.
+-- latencies are counted; path, the path in its one form; shown, as the log shows it; acl, what access control
+-- says of the path, nil until somebody asks.
 
 local home = ...
 
