@@ -127,7 +127,7 @@ describe("connect", function()
     local socket = mtev.socket("reverse:nobody")
     local rv, err = socket:connect("reverse:nobody")
     assert.equal(-1, rv)
-    assert.matches("nobody", err)
+    assert.equal("Reverse connection unavailable", err)
     socket:close()
   end)
 
