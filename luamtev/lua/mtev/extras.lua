@@ -2,8 +2,9 @@
 
 local home = ...
 
-local check_bytes = home.check_bytes
+local check_bytes, breathe = home.check_bytes, home.kernel.breathe
 local type, tostring, tonumber, error, select, pcall = type, tostring, tonumber, error, select, pcall
+local ipairs = ipairs
 local sub, find, gsub, format, lower = string.sub, string.find, string.gsub, string.format, string.lower
 
 local extras = {}
@@ -60,25 +61,40 @@ function extras.check_host_header_against_certificate(host, subject, san_list)
 end
 
 local function escape(character) return format("%%%02x", character:byte()) end
-local function unescape(digits) return string.char(tonumber(digits, 16)) end
 
-local function url_decode(text) return (gsub(text, "%%(%x%x)", unescape)) end
+-- Two digits in any case -> the byte: a table is looked up without a call.
+local unescaped = {}
+for code = 0, 255 do
+  local small, large = format("%02x", code), format("%02X", code)
+  for _, first in ipairs({ sub(small, 1, 1), sub(large, 1, 1) }) do
+    for _, second in ipairs({ sub(small, 2), sub(large, 2) }) do unescaped[first .. second] = string.char(code) end
+  end
+end
+
+local function url_decode(text)
+  if not find(text, "%", 1, true) then return text end
+  return (gsub(text, "%%(%x%x)", unescaped))
+end
 
 function extras.url_encode(text) return (gsub(check_bytes(text, "url_encode"), "[^-_.~%w]", escape)) end
 
 function extras.url_decode(text) return url_decode(check_bytes(text, "url_decode")) end
 
--- Items of `key=value`; a key alone is true.
+-- Items of `key=value`; a key alone is true.  Of many, others have their turns in between.
 local function decode_items(text, item_pattern, decode)
   local items = {}
   for item in text:gmatch(item_pattern) do
-    local key, value = item:match("^([^=]*)=(.*)$")
-    if key then items[decode(key)] = decode(value) else items[decode(item)] = true end
+    local at = find(item, "=", 1, true)
+    if at then items[decode(sub(item, 1, at - 1))] = decode(sub(item, at + 1)) else items[decode(item)] = true end
+    breathe()
   end
   return items
 end
 
-local function form_decode(text) return url_decode((gsub(text, "%+", " "))) end
+local function form_decode(text)
+  if find(text, "+", 1, true) then text = gsub(text, "%+", " ") end
+  return url_decode(text)
+end
 
 -- The fields of a urlencoded body, or one of them; nil for a body of another type.
 function extras.decode_form(request, key)
