@@ -9,8 +9,6 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import dns.message
 import dns.rrset
 import pytest
 from certificates import Authority
+from stockserver import serving
 
 CHECKS = Path(__file__).parents[1] / "data" / "checks"
 REALM, NONCE, USER, PASSWORD = "here", "0af5", "monitor", "s3cret"
@@ -77,20 +76,6 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@contextmanager
-def site(context: ssl.SSLContext | None = None) -> Iterator[int]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def check(luamtev: Any) -> Any:
     """Runs a function of a check with its settings, in the real program; returns what it found."""
@@ -114,7 +99,7 @@ def check(luamtev: Any) -> Any:
 
 
 def test_a_page_is_checked_through_redirects_and_compression(check: Any) -> None:
-    with site() as port:
+    with serving(Site) as port:
         found = check(
             "check_http", "run", url=f"http://127.0.0.1:{port}/moved", redirects=2, extract="(\\w+)=([\\d.]+)"
         )
@@ -127,7 +112,7 @@ def test_a_page_is_checked_through_redirects_and_compression(check: Any) -> None
 
 
 def test_a_page_behind_digest_authentication_is_checked(check: Any) -> None:
-    with site() as port:
+    with serving(Site) as port:
         secret = {"url": f"http://127.0.0.1:{port}/secret", "user": USER}
         assert check("check_http", "run", password=PASSWORD, **secret)["body"] == "the secret"
         assert check("check_http", "run", password="wrong", **secret)["code"] == 401
@@ -139,7 +124,7 @@ def test_what_tls_says_of_a_page_is_checked(check: Any, tmp_path: Path) -> None:
     files = Authority(tmp_path).issue("localhost", "localhost", days=9)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.certificate, files.key)
-    with site(context) as port:
+    with serving(Site, context) as port:
         found = check("check_http", "run", url=f"https://localhost:{port}/plain")["ssl"]
         assert found["subject"] == "/C=US/O=Test/CN=localhost"
         assert (found["san"], found["bits"], found["method"], found.get("error")) == ("localhost", 256, 771, None)
@@ -214,7 +199,7 @@ def test_a_conversation_in_lines_is_checked(check: Any) -> None:
 
 
 def test_documents_become_metrics(check: Any) -> None:
-    with site() as port:
+    with serving(Site) as port:
         target = {"target": "127.0.0.1", "port": port}
         found = check("check_data", "json", uri="/metrics.json", **target)
         assert found["metrics"] == {"a`b`1": 1, "a`b`2": 2.5, "up": True, "name": "x"}

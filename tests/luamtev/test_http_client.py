@@ -3,14 +3,13 @@
 import gzip
 import http.server
 import ssl
-import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from certificates import Authority
+from stockserver import serving
 
 PIECE = bytes(1_000_000)
 
@@ -57,23 +56,9 @@ class Stock(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@contextmanager
-def serving(context: ssl.SSLContext | None = None) -> Iterator[int]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stock) as server:
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def stock() -> Iterator[int]:
-    with serving() as port:
+    with serving(Stock) as port:
         yield port
 
 
@@ -111,7 +96,7 @@ def test_tls_is_verified_and_told_of(lua: Any, tmp_path: Any) -> None:
     files = authority.issue("localhost", "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.certificate, files.key)
-    with serving(context) as port:
+    with serving(Stock, context) as port:
         text = lua(
             f"""
             function main()
