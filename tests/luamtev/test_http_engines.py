@@ -64,6 +64,7 @@ function handler(rest, config)
 end
 """
 
+REFUSALS = "(?:400|414|417|431|50[15])"
 PATHS = (
     "tell many empty unchanged close chunked zipped dated length more less forbidden flushed half late big file fails"
     " denied silent"
@@ -158,15 +159,20 @@ def answers(port: int, pieces: list[bytes]) -> tuple[bytes, bool]:
 
 
 def comparable(data: bytes) -> bytes:
-    """Without what differs from second to second, and a 100, which a body that has come already does not get."""
+    """Without what differs from second to second, a 100, which a body that has come already does not get, and which
+    fault of several a request is refused for: that goes by how it was torn."""
     data = re.sub(rb"\r\nDate: [^\r]+ GMT\r\n", b"\r\nDate: now\r\n", data)
+    data = re.sub(
+        rb"HTTP/1.1 (?:400|414|417|431|50[15]) [^\r]+(?:\r\n[^\r]+)+\r\n\r\n[A-Z][\w -]+\n$", b"refused", data
+    )
     return data.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
 
 
 def lines(web: Web) -> list[str]:
     """The access log, without times, and without what was understood of a target whose request was not: that goes by
     how it was torn."""
-    text = re.sub(r'" [^"]*" 400 ', '" " 400 ', (web.directory / "access.log").read_text())
+    text = (web.directory / "access.log").read_text()
+    text = re.sub(rf'"[^"]*" {REFUSALS} \d+\|\d+ ', '"" refused ', text)
     return [re.sub(r" \[[^]]+\]| [\d.]+$", "", line) for line in text.splitlines()]
 
 
