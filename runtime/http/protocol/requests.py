@@ -137,10 +137,14 @@ class Requests:
         stream.response = response = Response(request, stream, self._owner)
         try:
             refusal = decode(request, self._http.limits.max_upload)
-            if refusal is None:
-                self._serve(request, response)
-            else:
+            self._held += len(request.payload) - stream.body_bytes  # decoded it may be much more
+            stream.body_bytes = len(request.payload)
+            if refusal is not None:
                 response.error(refusal)
+            elif self._held > self._may_hold:
+                response.error(503)
+            else:
+                self._serve(request, response)
         except Exception:
             log.facility("error/rest").log(f"serving {request!r} failed\n{traceback.format_exc()}")
             response.error(500)

@@ -725,6 +725,26 @@ def test_bodies_that_add_up_to_too_much_are_refused_stream_by_stream() -> None:
     assert client.post(b"again").body == b"again"
 
 
+def test_what_bodies_are_decoded_to_adds_up_as_well() -> None:
+    client = Client(lambda request, response: None, Limits(max_upload=6 << 20))
+    body = gzip.compress(bytes(5 << 20))
+
+    def upload() -> int:
+        number = client.ask("/", ("content-encoding", "gzip"), method="POST", end=False)
+        client.upload(number, body)
+        return number
+
+    numbers = [upload() for _ in range(5)]
+    assert [len(each.payload) for each in client.requests] == [5 << 20] * 4
+    assert client.answers[numbers[4]].status == 503
+    for response in client.responses:
+        response.flush_end()
+    client.exchange()
+    assert [client.answers[each].status for each in numbers] == [200] * 4 + [503]
+    upload()
+    assert len(client.requests) == 5
+
+
 @pytest.mark.parametrize(("length", "body"), [("3", b"ab"), ("3", b"abcd"), ("0", b"a"), ("1", b"")])
 def test_a_body_of_another_length_than_announced_is_never_served(length: str, body: bytes) -> None:
     client = Client()
