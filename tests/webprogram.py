@@ -35,6 +35,7 @@ CONFIGURATION = """\
     <listener type="http_rest_api" address="127.0.0.1" port="{port}" fanout="true">
       <config><document_root>{directory}/files</document_root><key>of the listener</key>{listener}</config>
     </listener>
+    {listeners}
   </listeners>
   <rest>{acl}</rest>
 </cli>
@@ -62,7 +63,14 @@ class Web:
     listener: str = ""
 
     def start(
-        self, source: str, web: str = "", threads: int = 1, eventer: str = "", acl: str = ACL, **modules: str
+        self,
+        source: str,
+        web: str = "",
+        threads: int = 1,
+        eventer: str = "",
+        acl: str = ACL,
+        listeners: str = "",
+        **modules: str,
     ) -> "Web":
         """Write *source* as module ``web``, mounted at ``/`` for GET and POST, and run the program until it serves."""
         web = web or "<mount_get>web:GET:/</mount_get><mount_post>web:POST:/</mount_post>"
@@ -79,6 +87,7 @@ class Web:
                 engine=self.engine,
                 listener=self.listener,
                 acl=acl,
+                listeners=listeners,
             )
         )
         with (self.directory / "errors").open("wb") as errors:
