@@ -62,5 +62,6 @@ function handler(rest)
   local request = http:request()
   local path = request:uri():gsub("^/notes/", "")
   if path:find("/") then return end -- a 404
-  actions[request:method()](http, request, path ~= "" and path or nil)
+  local method = request:method()
+  actions[method == "HEAD" and "GET" or method](http, request, path ~= "" and path or nil) -- HEAD is GET without its body
 end

@@ -62,6 +62,9 @@ def test_the_web_service_keeps_notes(notes: str) -> None:
         for _ in range(20):  # whichever thread answers
             assert requests.get(f"{notes}/notes/{ident}", timeout=10).json() == made.json()
         assert client.get(f"{notes}/notes/").json() == {"notes": {ident: made.json()}}
+        head = client.head(f"{notes}/notes/{ident}")
+        assert (head.status_code, head.content, head.headers["Content-Type"]) == (200, b"", "application/json")
+        assert client.head(f"{notes}/notes/none").status_code == 404
         assert client.post(f"{notes}/notes/", data="{").status_code == 400
         assert client.post(f"{notes}/notes/", data=json.dumps([1])).status_code == 400
         assert client.delete(f"{notes}/notes/{ident}").json() == made.json()

@@ -5,6 +5,7 @@ All those of one turn of a loop at once, at its end: nobody's response waits for
 
 import time
 import traceback
+from functools import partial
 from threading import Lock
 
 from runtime import eventer, hooks, log
@@ -56,8 +57,7 @@ def settle(entries: list[Entry]) -> None:
     write(entries)
     for hook in (RESPONSE_SENT, REQUEST_COMPLETE):
         if hook.exists():
-            for each in entries:
-                _tell(hook, each)
+            eventer.in_slices(entries, partial(_tell, hook))
 
 
 def _settle_gathered(entries: list[Entry]) -> None:

@@ -51,14 +51,12 @@ class Sweeper:
     def sweep(self) -> None:
         """Close what is overdue."""
         now = self.clock()
-        for session in list(self.sessions):
-            session.expire(now)
+        eventer.in_slices(list(self.sessions), lambda session: session.expire(now))
 
     def finish(self) -> None:
         """Have every session end, those to come too, as soon as what it does is done."""
         self.finishing = True
-        for session in list(self.sessions):
-            session.finish()
+        eventer.in_slices(list(self.sessions), lambda session: session.finish())
 
     def _turn(self, *_: object) -> None:
         self.sweep()

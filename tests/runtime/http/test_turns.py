@@ -13,9 +13,12 @@ from certificates import Authority
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
-from runtime import conf, eventer, http, net
+from runtime import conf, eventer, hooks, http, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
+from runtime.http.ledger.entry import of
+from runtime.http.ledger.settle import settle
+from runtime.http.protocol.http1 import Http1
 from runtime.net._tls import Tls
 
 MANY = 30
@@ -142,3 +145,25 @@ def test_websocket_messages_do_not_keep_others_waiting(order: Order, connect: An
     served = list(order.served.queue)
     assert served.index(b"other") <= 2
     assert [each for each in served if each != b"other"] == [b"%d" % number for number in range(MANY)]
+
+
+def test_hooks_that_are_told_of_many_answers_do_not_keep_others_waiting(order: Order, connect: Any) -> None:
+    order.others.set()
+    told: Queue[str] = Queue()
+    sent = hooks.find("http_request_complete")
+    assert sent is not None
+
+    def tell(request: Request, _response: Response) -> int:
+        told.put("told")
+        if told.qsize() == 1:
+            eventer.current().post(told.put, "posted")
+        return hooks.CONTINUE
+
+    sent.register("many", tell)
+    try:
+        entries = [of(Response(Request(), Http1(order.request)), 1.0) for _ in range(MANY)]
+        eventer.choose_owner(0).post(settle, entries)
+        seen = [told.get(timeout=20) for _ in range(MANY + 1)]
+        assert seen.index("posted") <= 2
+    finally:
+        sent.unregister("many")
