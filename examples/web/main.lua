@@ -3,5 +3,5 @@
 module(..., package.seeall)
 
 function main()
-  mtev.log("error", "serving notes on port %s\n", mtev.conf_get_string("//listener/@port"))
+  mtev.log("error", "serving notes on port %s\n", mtev.conf_get_string("(//listener)[1]/@port"))
 end

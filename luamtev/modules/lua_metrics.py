@@ -7,6 +7,12 @@ from luamtev.state import State, states
 from runtime.ops import Family
 
 
+_STATES = {
+    "coroutines": ("readable", "sleep", "ticket", "turn", "waitfor", "writable"),
+    "sockets": ("idle", "readable", "writable"),
+}
+
+
 def families(answer: Any) -> None:
     """Ask every state, and call *answer* with the families; a state that is busy is left out."""
     asking.ask(states(), lambda found: answer(_families(found)), b"figures", timeout=1.0)
@@ -27,8 +33,8 @@ def _families(found: dict[State, Any]) -> list[Family]:
         heap.add(said["memory"], **where)
         visits.add(said["visits"], **where)
         for family, key in ((coroutines, "coroutines"), (sockets, "sockets")):
-            counts = said[key]
-            for what, count in sorted(counts.items()) if isinstance(counts, dict) else ():
+            counts = dict.fromkeys(_STATES[key], 0) | (said[key] or {})
+            for what, count in sorted(counts.items()):
                 family.add(count, **where, state=what)
         if "in_flight" in said:
             in_flight.add(said["in_flight"], server="lua", thread=state.thread.name)

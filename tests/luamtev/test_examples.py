@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -37,9 +38,12 @@ def test_hello_says_it() -> None:
 @pytest.fixture
 def notes() -> Iterator[str]:
     """The address of the running service."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with luamtev("-c", "examples/web/web.conf", "examples/web/main.lua", PORT=str(port)) as program:
+    free = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    port, ops, console = (each.getsockname()[1] for each in free)
+    for each in free:
+        each.close()
+    ports = {"PORT": str(port), "OPS_PORT": str(ops), "CONSOLE_PORT": str(console)}
+    with luamtev("-c", "examples/web/web.conf", "examples/web/main.lua", **ports) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == f"serving notes on port {port}\n"
         for _ in range(100):
@@ -48,6 +52,7 @@ def notes() -> Iterator[str]:
                 break
             except ConnectionError:
                 time.sleep(0.05)
+        assert "<title>ops</title>" in requests.get(f"http://127.0.0.1:{ops}/ops/", timeout=20).text
         yield f"http://127.0.0.1:{port}"
         program.terminate()
         program.communicate(timeout=20)
@@ -73,3 +78,14 @@ def test_the_web_service_keeps_notes(notes: str) -> None:
         assert client.get(f"{notes}/notes/a/b").status_code == 404
         assert client.put(f"{notes}/notes/{ident}").status_code == 405
         assert "<h1>Notes</h1>" in client.get(f"{notes}/").text
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(notes: str) -> None:
+    """Of those that a program without lost lines has."""
+    requests.get(f"{notes}/notes/", timeout=20)
+    served = requests.get(f"{notes}/metrics", timeout=20).text
+    dashboard = json.loads((TOP / "examples" / "ops" / "grafana.json").read_text())
+    wanted = {name for each in dashboard["panels"] for name in re.findall(r"mtev_\w+", json.dumps(each["targets"]))}
+    there = set(re.findall(r"^mtev_\w+", served, re.MULTILINE))
+    assert wanted - there <= {"mtev_log_lines_lost_total"}
+    assert len(wanted) > 12

@@ -254,7 +254,7 @@ async function lua() {
         const key = `${module} ${thread} ${each.address}`;
         const where = each.frames && each.frames.length ? each.frames.filter((f) => f.line).map((f) => `${f.file}:${f.line}`).pop() : "";
         parts.push(make("details", { open: opened.has(key), on: { toggle: (event) => event.target.open ? opened.add(key) : opened.delete(key) } },
-          make("summary", { class: "code" }, `${each.address} ${where || ""} · waits for ${each.awaits} · age ${seconds(each.age)} · CPU ${seconds(each.cpu)}`),
+          make("summary", { class: "code" }, `${each.address} ${where || ""} · awaits: ${each.awaits} · age ${seconds(each.age)} · CPU ${seconds(each.cpu)}`),
           make("div", {}, make("pre", {}, each.stack))));
       }
       if (state.coroutines.length > 200) parts.push(make("p", { class: "none" }, `${state.coroutines.length - 200} younger ones are not shown`));
