@@ -6,7 +6,6 @@ from luamtev import asking
 from luamtev.state import State, states
 from runtime.ops import Family
 
-
 _STATES = {
     "coroutines": ("readable", "sleep", "ticket", "turn", "waitfor", "writable"),
     "sockets": ("idle", "readable", "writable"),
