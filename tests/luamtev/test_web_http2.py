@@ -118,6 +118,8 @@ def test_each_kind_of_answer_is_itself_among_many_that_came_together(serving: We
         for number in asked["fails"]:
             assert client.head(number)[":status"] == "500"
             assert client.body(number)
+        for number in asked["large"]:
+            assert client.body(number) == b"x" * 200_000
         for number in asked["midway"]:
             assert client.until(StreamReset, number)
     assert serving.stop() == 0

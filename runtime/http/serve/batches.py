@@ -1,8 +1,9 @@
 """Handlers that serve several requests in one call: who they are for whom, and how their answers come to the ledger."""
 
 import time
-from typing import Any
+from typing import Any, Final
 
+from runtime import log
 from runtime.http.ledger import settle as _ledger
 from runtime.http.ledger.entry import Entry
 from runtime.http.message.peer import Peer
@@ -12,16 +13,20 @@ from runtime.http.rest import dispatch, generation
 
 from . import guests
 
+_debug: Final = log.facility("debug/rest")
+
 
 class Batches:
     """What :class:`runtime.http.protocol.batches.Batcher` asks for, from the table of rules and the ledger."""
 
     def generation(self) -> int:
-        """It also changes with hooks."""
-        return generation.current()
+        """It also changes with hooks, and when ``debug/rest`` begins or ceases to be told of each request."""
+        return generation.current() << 1 | _debug.enabled
 
     def offer(self, peer: Peer, method: bytes, uri: bytes) -> Offer | None:
-        """None when somebody wants to see requests as objects, too."""
+        """None when somebody wants to see each request, too."""
+        if _debug.enabled:
+            return None
         rule, _ = dispatch.decide(peer, method, uri)
         if rule is None or rule.many is None or guests.is_hooked():
             return None

@@ -19,12 +19,15 @@ from certificates import Authority
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
 from h2client import Client
+from hearing import hear
 
 from runtime import conf, eventer, http, log, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
+from runtime.http.message.peer import Peer
 from runtime.http.protocol.frames import PREFACE
 from runtime.http.serve import sweeper as sweepers
+from runtime.http.serve.batches import batches
 
 ALLOW = b'<app><rest><acl type="allow"/></rest></app>'
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
@@ -361,6 +364,22 @@ def test_shut_windows_hold_files_no_longer_than_the_idle_timeout_whatever_pings_
         client.h2.update_settings({4: 1000})
         client.send()
         assert client.body(client.ask("/hello")) == b"Hello by HTTP/2.0"
+
+
+def test_who_serves_many_is_not_asked_while_each_request_is_to_be_seen() -> None:
+    many = (lambda exchanges, budget: [], 1)
+    http.mount("GET", "/", "^many$", hello, many=many)
+    http.mount("GET", "/", "^own$", hello, many=many, auth=lambda request: True)
+    peer = Peer()
+    offer = batches.offer(peer, b"GET", b"/many?x")
+    assert offer is not None
+    assert (offer.many, offer.mount, offer.path) == (*many, b"/many")
+    assert batches.offer(peer, b"GET", b"/own") is None  # its requests must be asked about
+    assert batches.offer(peer, b"GET", b"/hello") is None
+    before = batches.generation()
+    hear("debug/rest")
+    assert batches.generation() != before
+    assert batches.offer(peer, b"GET", b"/many?x") is None
 
 
 def test_the_access_log_has_a_line_for_each_stream(tmp_path: Path) -> None:
