@@ -7,6 +7,7 @@ or a command line that cannot be used.  Manual: mtev-busted.
 import os
 import platform
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +16,9 @@ from mtev_busted.options import IDLE, LANGUAGES, USAGE, Options, UsageError, mer
 from mtev_busted.plan import DEFAULT_LPATH, OUTPUTS, Plan
 
 EXIT_FAILURE = 2
+FAILED = ".mtev-busted-failed"
+"""The file, in the working directory, that holds the tests which failed: ``file<tab>name``, a line each."""
+
 HELPER = "lua-support/init.lua"
 MAIN = Path(__file__).parent / "lua" / "main.lua"
 
@@ -43,6 +47,13 @@ def _output(options: Options) -> tuple[str, str, bool]:
     if short in SPELLINGS:
         return SPELLINGS[short], "", short == "utfterminal"
     return "", given, False
+
+
+def _one_of(options: Options, name: str, values: tuple[str, ...]) -> str:
+    given: str = options.get(name, "")
+    if given and given not in values:
+        raise UsageError(f"--{name}: one of {', '.join(values)} is expected, got '{given}'")
+    return given
 
 
 def _names(path: str | None) -> list[str]:
@@ -123,6 +134,15 @@ def resolve(options: Options) -> Plan:
         junit="test_detail.xml" if junit is None else junit,
         junit_required=bool(junit),
         hostname=platform.node(),
+        coverage=options.get("coverage", False),
+        coverage_config=options.get("coverage-config-file", ""),
+        failed_file=FAILED,
+        retries=_number(options, "retry", int, 0) or 0,
+        revert=options.get("auto-revert", False),
+        leaks=_one_of(options, "leaks", ("warn", "fail")),
+        slowest=_number(options, "slowest", int, 0) or 0,
+        update_snapshots=options.get("update-snapshots", False),
+        ci=options.get("ci", False),
         workers=_workers(options),
         file_timeout=_number(options, "file-timeout", float, 0.001),
     )
@@ -145,6 +165,16 @@ def _run_here(plan: Plan) -> int:
 
     sys.stdout.flush()
     return luamtev.main([str(MAIN), plan.to_lua()])
+
+
+def only_failed(plan: Plan) -> Plan:
+    """*plan* for the tests that failed the last time, or as it is when none did."""
+    lines = [line.partition("\t") for line in _names(FAILED)]
+    files = {file for file, _, _ in lines}
+    if not files & set(plan.files):
+        return plan
+    known = [name for _, _, name in lines if name]
+    return replace(plan, files=[each for each in plan.files if each in files], names=known or None)
 
 
 def run(plan: Plan) -> int:
@@ -179,9 +209,15 @@ def main(argv: list[str] | None = None) -> int:
             paths = options.get("lpath"), options.get("cpath")
             merge(options, config(path, options.get("run"), *paths), str(path))
         plan = resolve(options)
+        if options.get("only-failed"):
+            plan = only_failed(plan)
     except (UsageError, ConfigError) as mistake:
         sys.stderr.write(f"mtev-busted: {mistake}\n")
         return EXIT_FAILURE
+    if options.get("watch"):
+        from mtev_busted.watch import watch
+
+        return watch(plan, lambda: resolve(options), run)
     return run(plan)
 
 

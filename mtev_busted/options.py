@@ -61,22 +61,25 @@ class UsageError(Exception):
 FLAGS = {
     "list", "keep-going", "dontskip", "suppress-pending", "verbose", "shuffle", "shuffle-files", "shuffle-tests",
     "sort", "sort-files", "sort-tests", "strict", "lazy", "auto-insulate", "recursive", "version", "help",
-    "ignore-lua", "enable-sound", "defer-print",
+    "auto-revert", "update-snapshots", "ci", "only-failed", "watch", "coverage", "ignore-lua",
+    "enable-sound", "defer-print",
 }  # fmt: skip
 LISTS = {
     "file", "helper", "tags", "exclude-tags", "filter", "filter-out", "name", "X", "Xhelper", "Xoutput", "enable-log",
     "disable-log", "statement", "pattern", "exclude-pattern", "directory", "loaders",
 }  # fmt: skip
 VALUES = LISTS | {
-    "output", "timeout", "jobs", "file-timeout", "seed", "repeat", "lpath", "cpath", "config-file", "run",
+    "output", "timeout", "jobs", "file-timeout", "retry", "leaks", "slowest", "coverage-config-file",
+    "seed", "repeat", "lpath", "cpath", "config-file", "run",
     "exclude-names-file", "log-success", "lang", "lua",
 }  # fmt: skip
 SHORT = {
     "file": "file", "i": "helper", "tag": "tags", "t": "tags", "exclude-tag": "exclude-tags", "filter": "filter",
-    "filter-out": "filter-out", "list": "list", "bail": "no-keep-going", "dontskip": "dontskip", "l": "enable-log",
-    "L": "disable-log", "X": "X", "Xhelper": "Xhelper", "o": "output", "v": "verbose", "p": "pattern", "m": "lpath",
-    "f": "config-file", "r": "run", "C": "directory", "e": "statement", "h": "help",
-    "Xoutput": "Xoutput", "k": "keep-going", "j": "jobs", "R": "recursive", "s": "enable-sound",
+    "filter-out": "filter-out", "list": "list", "bail": "no-keep-going", "skip": "no-keep-going",
+    "dontskip": "keep-going", "l": "enable-log", "L": "disable-log", "X": "X", "Xhelper": "Xhelper",
+    "Xoutput": "Xoutput", "o": "output", "v": "verbose", "p": "pattern", "m": "lpath", "f": "config-file", "r": "run",
+    "C": "directory", "e": "statement", "h": "help", "k": "keep-going", "c": "coverage", "j": "jobs", "R": "recursive",
+    "s": "enable-sound",
 }  # fmt: skip
 SPLIT = {"tags", "exclude-tags", "Xhelper", "Xoutput", "loaders"}
 """Lists whose values may hold several, separated by commas."""

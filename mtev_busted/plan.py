@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-OUTPUTS = ("gtest", "plain", "tap", "json", "junit")
+OUTPUTS = ("gtest", "plain", "tap", "tap14", "json", "jsonl", "junit", "github")
 """The values of ``--output``; the name of a file of outputs/ each."""
 
 SYSTEM_LPATH = "/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua"
@@ -49,6 +49,17 @@ class Plan:
     log_success: str = ""  # the file to append the names of passed tests to
     runs: int = 1
     timeout: float | None = None
+    retries: int = 0  # further tries of a test that fails
+    revert: bool = False  # spies and stubs are taken back after each test
+    leaks: str = ""  # "warn" or "fail" about what tests leave behind
+    coverage: bool = False
+    coverage_config: str = ""
+    lcov: str = "lcov.info"
+    cobertura: str = "cobertura.xml"
+    failed_file: str = ""  # where the tests that failed are kept
+    slowest: int = 0  # tests to list at the end
+    update_snapshots: bool = False
+    ci: bool = False  # a missing snapshot is a failure
     tags: Sequence[str] = ()
     exclude_tags: Sequence[str] = ()
     filter: Sequence[str] = ()

@@ -10,7 +10,9 @@ local use = ...
 local busted = use("core")
 local compare = use("luassert/compare")
 local context = use("context")
+local assert = use("luassert/assert")
 local failure = use("failure")
+local leaks = use("leaks")
 local shuffle = use("shuffle")
 local tasks = use("tasks")
 
@@ -152,10 +154,19 @@ local function set_names(test)
   return last
 end
 
+local function tell_end(test, status)
+  finish(test)
+  busted.tell({ "test", "end" }, test, context.parent(test), tostring(status))
+end
+
+-- The body of a test and what it wants done finally; returns the status.
 local function body(test, worker)
-  local status = busted.status()
-  start(test)
-  local told = busted.tell({ "test", "start" }, test, context.parent(test))
+  local status, told = busted.status(), true
+  if test.try == 1 then
+    start(test)
+    told = busted.tell({ "test", "start" }, test, context.parent(test))
+  end
+  test.started = true
   local last = set_names(test)
   if not told then
     status:update("error")
@@ -167,28 +178,76 @@ local function body(test, worker)
   end
   test.env.finally, test.env.pending = nil, nil
   if last[1] then status:update(busted.safe("finally", last[1], test, worker)) end
-  finish(test)
-  busted.tell({ "test", "end" }, test, context.parent(test), tostring(status))
+  return status
+end
+
+-- One try: before_each, the body, after_each.  ended(status) is called after the body.
+local function try(test, blocks, ended)
+  local worker, reached, status = tasks.worker(test), 0, busted.status()
+  local snapshot = M.options.revert and assert:snapshot()
+  for i, block in ipairs(blocks) do
+    reached = i
+    status:update(run_hooks("before_each", block, worker))
+    if not status:success() then break end
+  end
+  if status:success() then
+    status:update(body(test, worker))
+    ended(status)
+  end
+  for i = reached, 1, -1 do status:update(run_hooks("after_each", blocks[i], worker, true)) end
+  leaks.check(test) -- while the coroutine of the test lives: with it end its sockets
+  worker:close()
+  if snapshot then snapshot:revert() end
+  test.env = nil
+  return status
+end
+
+local FLAKY = 2 -- more tries for a test that says it is
+
+local function tries_of(test)
+  if M.options.retries > 0 then return 1 + M.options.retries end
+  return busted.full_name(test):find("#flaky%f[^%w_-]") and 1 + FLAKY or 1
+end
+
+local function failed(status) return status:failure() or status:error() end
+
+-- Tries a test until it passes, *most* times at most.  What went wrong in a try that is not the last is told as such.
+local function retry(test, blocks, most)
+  local status
+  for i = 1, most do
+    test.try, busted.held = i, {}
+    status = try(test, blocks, function() end)
+    local held = busted.held
+    busted.held = nil
+    local again = failed(status) and i < most
+    for _, each in ipairs(held) do
+      each.info.try = i
+      if again then
+        busted.tell({ "retry", each.element.descriptor }, test, context.parent(test), each.info.message, each.info)
+      else
+        busted.report(each.element, each.info)
+      end
+    end
+    if not again then break end
+  end
+  if test.started then tell_end(test, status) end
 end
 
 local function it(test)
   test.leaf = true
   if M.options.list then
-    busted.tell({ "test", "list" }, test, context.parent(test))
+    busted.publish({ "test", "list" }, test, context.parent(test))
     return
   end
   local blocks = ancestors(test)
   if not lazy_setup(blocks) then return end
-  local worker, reached, passed = tasks.worker(test), 0, true
-  for i, block in ipairs(blocks) do
-    reached = i
-    passed = run_hooks("before_each", block, worker):success()
-    if not passed then break end
+  local most = tries_of(test)
+  if most > 1 then
+    retry(test, blocks, most)
+  else
+    test.try = 1
+    try(test, blocks, function(status) tell_end(test, status) end)
   end
-  if passed then body(test, worker) end
-  for i = reached, 1, -1 do run_hooks("after_each", blocks[i], worker, true) end
-  worker:close()
-  test.env = nil
 end
 
 local function pending(test)
@@ -218,7 +277,18 @@ local function randomize(...)
   end
 end
 
--- Makes the kinds of busted known.  options: list, shuffle_tests, sort_tests, seed, run_pending, insulate_files.
+-- timeout(seconds): what every function of a block may take, or the running test from now on.
+local function timeout(seconds)
+  if type(seconds) ~= "number" or not (seconds > 0) then
+    failure.raise("error", "'timeout' needs a number of seconds, got " .. tostring(seconds))
+  end
+  local element = context.get()
+  element.limit = seconds
+  if element.leaf then tasks.limit(seconds) end
+end
+
+-- Makes the kinds of busted known.  options: list, shuffle_tests, sort_tests, seed, run_pending, insulate_files, timeout,
+-- retries, revert.
 function M.register(options)
   M.options = options
   busted.randomseed = options.seed
@@ -239,6 +309,8 @@ function M.register(options)
   busted.alias("setup", options.strict and "strict_setup" or "lazy_setup")
   busted.alias("teardown", options.strict and "strict_teardown" or "lazy_teardown")
   busted.exportApi("randomize", randomize)
+  busted.export("timeout", timeout)
+  busted.limit_of = M.limit_of
   busted.export("randomize", randomize)
 end
 

@@ -24,6 +24,7 @@ local busted = {
   monotime = mtev.time,
   sleep = mtev.sleep,
   skipAll = false,
+  limit_of = function() end, -- the seconds an element may take
 }
 
 local executor_of = {} -- descriptor -> function(element)
@@ -190,8 +191,12 @@ end
 
 -- Running -------------------------------------------------------------------------------------------------------------
 
--- Reports what went wrong with *element*: publishes {kind, descriptor}.
+-- Reports what went wrong with *element*: publishes {kind, descriptor}.  While a test may be tried again, it is held back.
 function busted.report(element, info)
+  if busted.held and element.descriptor ~= "suite" then
+    table.insert(busted.held, { element = element, info = info })
+    return
+  end
   busted.tell({ info.kind, element.descriptor }, element, context.parent(element), info.message, info)
 end
 
@@ -200,7 +205,7 @@ end
 function busted.safe(descriptor, run, element, worker)
   local own = not worker and tasks.worker(element)
   context.push(element)
-  local ok, info = (worker or own):call(run)
+  local ok, info = (worker or own):call(run, busted.limit_of(element))
   context.pop()
   if own then own:close() end
   if ok then return busted.status("success") end

@@ -44,6 +44,8 @@ local function run()
     busted.export(name, value)
   end
   for name, module in pairs(library.modules) do package.loaded[name] = module end
+  use("luassert/eventually")
+  use("luassert/snapshots")
   use("modules")
   use("ffi")
   use("specs")
@@ -69,7 +71,14 @@ local function run()
   if plan.log_success ~= "" then
     busted.subscribe({ "suite", "report" }, function() assert(base.log_successes(plan.log_success)) end)
   end
-  if plan.role == "reporter" then use("reporter").run() else use("suite").run(plan) end
+  base.remember_failed(plan.failed_file)
+  if plan.coverage then use("coverage") end
+  if plan.role == "reporter" then
+    use("reporter").run()
+  else
+    if plan.coverage then use("coverage").start() end
+    use("suite").run(plan)
+  end
   write_junit()
   return (base.wrong() == 0 and not busted.wrecked and not plan.junit_failed) and 0 or 2
 end

@@ -92,6 +92,7 @@ local handlers = {
   t = function(fields) finish_by_id("test", fields) end,
   X = wrong,
   K = function(fields) killed(fields[1], fields[2]) end,
+  C = function(fields) use("coverage").merge(fields[1], fields[2]) end,
   E = function(fields)
     io.stdout:flush()
     io.stderr:write(fields[1])

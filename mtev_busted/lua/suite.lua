@@ -152,9 +152,9 @@ local function prepare(plan)
   M.plan = plan
   check_patterns(plan)
   blocks.register({ list = plan.list, shuffle_tests = plan.shuffle_tests, sort_tests = plan.sort_tests,
-    seed = plan.seed, run_pending = plan.run_pending, timeout = plan.timeout, insulate_files = plan.insulate_files, strict = plan.strict })
+    seed = plan.seed, run_pending = plan.run_pending, timeout = plan.timeout, retries = plan.retries, revert = plan.revert, insulate_files = plan.insulate_files, strict = plan.strict })
   busted.set_filter(accepter(plan))
-  tasks.install(plan.timeout, late)
+  tasks.install(late)
   if plan.bail then
     local function stop() busted.skipAll = true end
     busted.subscribe({ "failure" }, stop)

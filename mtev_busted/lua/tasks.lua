@@ -15,9 +15,9 @@ local running, traceback = coroutine.running, debug.traceback
 
 local COUNT = 10000 -- instructions between two looks at the clock
 
-local limit = nil -- seconds for one function of a spec, or nil
+local limit = nil -- seconds that the running function of a spec has, or nil
 local active = nil -- the worker that runs a function now
-local deadline, hooked, expired = math.huge, false, false
+local deadline, compiling, expired = math.huge, true, false
 local owner_of = setmetatable({}, { __mode = "k" }) -- coroutine -> worker that it descends from
 local last_key = 0
 local late = function() end
@@ -74,37 +74,81 @@ M.catch = catch -- for xpcall
 
 local function timeout_text() return ("timeout: did not end within %g s"):format(limit) end
 
+local line_hook = nil -- called for each line, when lines are counted
+local set_hook
+
 -- Called every COUNT instructions, and once the time is up at each one, so that no pcall in a loop outlives the error.
 -- The kernel's and the runner's own code is left to finish what it does.
-local function strike()
+local function strike(level)
   if not active or not expired and time() < deadline then return end
-  local source = debug.getinfo(2, "S").source
+  local source = debug.getinfo(level + 1, "S").source
   if source:find("^@luamtev/") or failure.is_own(source) then return end
   local err = failure.new("error", timeout_text())
   if not expired then
     expired = true
     active.timed_out = describe(err, traceback("", 2))
-    debug.sethook(strike, "", 1)
+    set_hook(1)
   end
   err.described = active.timed_out
   error(err, 0)
 end
 
-local function start_clock()
-  if not limit then return end
-  deadline, expired = time() + limit, false
-  if not hooked then
-    hooked = true
+local function on_count(event, line)
+  if event == "line" then line_hook(event, line, 3) else strike(2) end
+end
+
+-- Has the clock looked at every *count* instructions, or never; lines are counted in any case.
+function set_hook(count)
+  if not count then
+    debug.sethook(line_hook or nil, line_hook and "l" or nil)
+  else
+    debug.sethook(on_count, line_hook and "l" or "", count)
+  end
+end
+
+-- Has f(event, line) called for each line that Lua runs from now on, without the compiler.
+function M.count_lines(f)
+  line_hook = f
+  compiling = false
+  jit.off()
+  jit.flush()
+  set_hook(nil)
+end
+
+-- The hook is not called in compiled code: who has a limit is interpreted, the others are not.
+local function compile(on)
+  if on == compiling or line_hook then return end
+  compiling = on
+  if on then
+    jit.on()
+  else
     jit.off()
     jit.flush()
   end
-  debug.sethook(strike, "", COUNT)
+end
+
+local function start_clock(seconds)
+  limit = seconds
+  compile(not seconds)
+  if not seconds then return end
+  deadline, expired = time() + seconds, false
+  set_hook(COUNT)
 end
 
 local function stop_clock()
   if not limit then return end
-  deadline, expired = math.huge, false
-  debug.sethook()
+  limit, deadline, expired = nil, math.huge, false
+  set_hook(nil)
+end
+
+-- From now on, the running function of a spec has *seconds*.
+function M.limit(seconds)
+  start_clock(seconds)
+  local worker = active
+  if worker and worker.waiting then
+    worker.waiting = false
+    notify(worker.done_key) -- who waits for the end of the function learns of its limit
+  end
 end
 
 -- Workers -------------------------------------------------------------------------------------------------------------
@@ -156,12 +200,13 @@ local function suspended_too_long(stack)
   return { kind = "error", message = message, file = file, line = tonumber(line), traceback = text }
 end
 
--- Runs f() in the worker's coroutine and waits.  Returns true and its results, or false and what is known of the error.
-function Worker:call(f)
-  local outer = active
+-- Runs f() in the worker's coroutine and waits, *seconds* at most if they are given.  Returns true and its results, or
+-- false and what is known of the error.
+function Worker:call(f, seconds)
+  local outer, outer_limit = active, limit
   active = self
   self.job, self.result, self.failed, self.timed_out = f, false, false, false
-  start_clock()
+  start_clock(seconds)
   if self.parked then
     notify(self.key)
   elseif not self.co then
@@ -181,7 +226,7 @@ function Worker:call(f)
     self.waiting = false
   end
   stop_clock()
-  active = outer
+  active, limit = outer, outer_limit
   local result, wrong = self.result, self.timed_out or self.failed
   self.result = false
   if wrong then
@@ -215,20 +260,24 @@ local function finish(worker, ok, ...)
   if not ok then blame(worker, (...)) end
 end
 
-local function spawned(worker, f, ...)
+local function spawned(worker, told, f, ...)
   owner_of[running()] = worker
+  if told then told(running()) end
   return finish(worker, xpcall(f, catch, ...))
 end
 
 -- In place of mtev.coroutine_spawn: an error in the coroutine fails the test that started it, not the process.
 local function guarded_spawn(f, ...)
   if type(f) ~= "function" then return spawn(f, ...) end
-  return spawn(spawned, owner_of[running() or false] or active, f, ...)
+  return spawn(spawned, owner_of[running() or false] or active, M.on_spawn(), f, ...)
 end
 
--- Takes over mtev.coroutine_spawn.  timeout: seconds or nil; on_late(element, info): a failure after the test ended.
-function M.install(timeout, on_late)
-  limit, late = timeout, on_late
+-- Called when specs start a coroutine; what it gives, if anything, is called with the coroutine.
+M.on_spawn = function() end
+
+-- Takes over mtev.coroutine_spawn.  on_late(element, info): a failure after the test ended.
+function M.install(on_late)
+  late = on_late
   mtev.coroutine_spawn = guarded_spawn
 end
 

@@ -12,6 +12,7 @@ local function serve()
     out:write(wire.pack("!" .. kind, 1, text))
     out:flush()
   end
+  if plan.coverage then use("coverage").start() end
   local session = suite.session(plan)
   if plan.problems[1] then
     tell("P", table.concat(plan.problems, "\n"))
@@ -24,6 +25,9 @@ local function serve()
     tell(".", path)
   end
   session.leave()
+  if plan.coverage then
+    use("coverage").each(function(path, text) out:write(wire.pack("!C", 2, path, text)) end)
+  end
   tell("Z", "")
 end
 

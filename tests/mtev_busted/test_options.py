@@ -58,7 +58,7 @@ def test_bail_stops_at_the_first_failure(busted: Any) -> None:
 
 def test_pending_tests_run_with_dontskip_and_vanish_when_suppressed(busted: Any) -> None:
     source = 'pending("p", function() print("ran") end)\nit("a", function() end)'
-    assert "ran" in busted.spec(source, "-dontskip").out
+    assert "ran" in busted.spec(source, "--dontskip").out
     assert len(busted.spec(source, "--suppress-pending").lines("[ RUN")) == 1
 
 

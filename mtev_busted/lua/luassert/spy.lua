@@ -157,4 +157,27 @@ end
 values("called_with")
 values("returned_with")
 
+-- The n-th call, or return, had these arguments; the last one if *last*.
+local function nth(name, field, last)
+  checks.register({ name }, function(state, arguments)
+    local records = payload(state, name)[field]
+    local n = last and #records or checks.number(arguments[1], name, 1)
+    local expected = matcher.arglist(compare.unpack(arguments, last and 1 or 2))
+    local record = records[n < 0 and #records + 1 + n or n]
+    local passed = record ~= nil and matcher.fits(record, expected)
+    if passed ~= state.mod then
+      for i = 1, arguments.n do arguments[i] = nil end
+      arguments[1], arguments[2], arguments[3], arguments[4] = tostring(n), tostring(#records), record and record.vals,
+        expected
+      arguments.n, arguments.nofmt = 4, { true, true }
+    end
+    return passed
+  end, "nth_" .. field)
+end
+
+nth("nth_called_with", "calls")
+nth("last_called_with", "calls", true)
+nth("nth_returned_with", "returnvals")
+nth("last_returned_with", "returnvals", true)
+
 return setmetatable(spy, { __call = function(_, ...) return spy.new(...) end })

@@ -13,7 +13,7 @@ local wrong_before = 0
 
 local function reset()
   if results then wrong_before = wrong_before + #results.failures + #results.errors end
-  results = { successes = {}, pendings = {}, failures = {}, errors = {}, tests = 0, files = 0, duration = 0 }
+  results = { successes = {}, pendings = {}, failures = {}, errors = {}, retries = {}, leaks = {}, timed = {}, tests = 0, files = 0, duration = 0 }
   M.results = results
 end
 reset()
@@ -73,7 +73,8 @@ local function record(element, message, info)
   info = info or {}
   return { element = element, name = busted.full_name(element), descriptor = element.descriptor, file = file,
     line = line, title = M.title(element), message = message and tostring(message), traceback = info.traceback,
-    late = info.late or false, randomseed = (context.parent(element) or {}).randomseed, at_file = whole(info.file, file), at_line = info.line }
+    late = info.late or false, try = info.try or element.try,
+    randomseed = (context.parent(element) or {}).randomseed, at_file = whole(info.file, file), at_line = info.line }
 end
 
 -- The lines that tell of a failure: message, source line, and the stack if there is one.
@@ -90,7 +91,7 @@ function M.details(entry, with_stack)
   return table.concat(lines, "\n")
 end
 
-local kinds = { failures = "failure", errors = "error", pendings = "pending" }
+local kinds = { failures = "failure", errors = "error", pendings = "pending", retries = "retry", leaks = "leak" }
 
 local function collect(list)
   return function(element, _, message, info)
@@ -110,15 +111,49 @@ function M.start()
   busted.subscribe({ "failure" }, collect("failures"))
   busted.subscribe({ "error" }, collect("errors"))
   busted.subscribe({ "pending" }, collect("pendings"))
+  busted.subscribe({ "retry" }, collect("retries"))
+  busted.subscribe({ "leak" }, collect("leaks"))
   busted.subscribe({ "file", "end" }, function() results.files = results.files + 1 end)
   busted.subscribe({ "suite", "end" }, function(suite) results.duration = suite.duration end)
   busted.subscribe({ "test", "end" }, function(element, _, status)
     results.tests = results.tests + 1
+    results.timed[#results.timed + 1] = element
     if status == "success" then table.insert(results.successes, record(element)) end
   end)
 end
 
 M.record = record
+
+-- The tests that took longest, *n* at most: lines of seconds and titles.
+function M.slowest(n)
+  local tests, lines = { unpack(results.timed) }, {}
+  table.sort(tests, function(a, b) return (a.duration or 0) > (b.duration or 0) end)
+  for i = 1, math.min(n, #tests) do
+    lines[i] = ("%9.3f s  %s"):format(tests[i].duration or 0, M.title(tests[i]))
+  end
+  return lines
+end
+
+-- Keeps the tests that failed in a file, a line each, "file<tab>name", for the next run; what did not run stays.
+function M.remember_failed(path)
+  if path == "" or plan.list then return end
+  busted.subscribe({ "suite", "report" }, function()
+    local failed, ran = {}, {}
+    for _, element in ipairs(results.timed) do ran[(place(element)) .. "\t" .. busted.full_name(element)] = true end
+    for line in io.open(path) and io.lines(path) or function() end do failed[line] = not ran[line] or nil end
+    for _, list in ipairs({ results.failures, results.errors }) do
+      for _, entry in ipairs(list) do failed[(entry.file or "") .. "\t" .. entry.name] = true end
+    end
+    local lines = {}
+    for line in pairs(failed) do lines[#lines + 1] = line end
+    table.sort(lines)
+    if #lines == 0 then return os.remove(path) end
+    local file = io.open(path, "wb") -- where none can be written, the next run does without
+    if not file then return end
+    file:write(table.concat(lines, "\n"), "\n")
+    file:close()
+  end)
+end
 
 -- Appends the names of the tests that passed to a file, a line each.
 function M.log_successes(path)

@@ -55,6 +55,17 @@ end
 
 busted.subscribe({ "failure" }, tell("failure"))
 busted.subscribe({ "error" }, tell("error"))
+local function remark(mark, text)
+  return function(element)
+    local entry = element.entries[#element.entries]
+    write(color.yellow(mark), " ", entry.title, text(entry), "\n", base.details(entry, plan.verbose), "\n")
+    base.flush()
+  end
+end
+
+busted.subscribe({ "retry" }, remark("[  RETRY   ]", function(entry) return (" (try %d)"):format(entry.try) end))
+busted.subscribe({ "leak" }, remark("[   LEAK   ]", function() return "" end))
+
 busted.subscribe({ "pending" }, function(_, _, message)
   if message then write(tostring(message), "\n") end
 end)
@@ -74,6 +85,7 @@ busted.subscribe({ "suite", "report" }, function(suite)
   listed(ends.pending, results.pendings, "test")
   listed(ends.failure, results.failures, "test")
   listed(ends.error, results.errors, "error")
+  if plan.slowest > 0 then write("Slowest:\n", table.concat(base.slowest(plan.slowest), "\n"), "\n") end
   write("\n")
   if #results.pendings > 0 then write(" ", count(#results.pendings, "SKIPPED TEST"):upper(), "\n") end
   if #results.failures > 0 then write(" ", count(#results.failures, "FAILED TEST"):upper(), "\n") end

@@ -32,13 +32,13 @@ local function per_test()
   for i, each in ipairs(ended) do
     local status, details, entry = each.status, {}, base.record(each.element)
     for _, inner in ipairs(each.element.entries or {}) do
-      if severity[inner.kind] > severity[status] then status = inner.kind end
+      if (severity[inner.kind] or 0) > severity[status] then status = inner.kind end
       if inner.message then
         details[#details + 1] = inner.kind == "pending" and inner.message or base.details(inner, true)
       end
     end
     list[i] = { name = entry.name, file = entry.file, line = entry.line, status = status,
-      duration = each.element.duration, details = table.concat(details, "\n") }
+      duration = each.element.duration, tries = each.element.try or 1, details = table.concat(details, "\n") }
   end
   return list
 end
@@ -47,7 +47,8 @@ busted.subscribe({ "suite", "report" }, function(suite)
   local results = base.results
   base.write(json.encode({ successes = shown(results.successes, "success"),
     pendings = shown(results.pendings, "pending"), failures = shown(results.failures, "failure"),
-    errors = shown(results.errors, "error"), duration = suite.duration,
+    errors = shown(results.errors, "error"), retries = shown(results.retries, "retry"),
+    leaks = shown(results.leaks, "leak"), duration = suite.duration,
     results = per_test() }), "\n")
   base.flush()
 end)

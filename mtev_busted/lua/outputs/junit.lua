@@ -19,6 +19,7 @@ local function clean(text)
 end
 
 local function attribute(text) return (clean(text):gsub('[&<>"\n\t\r]', entities)) end
+M.attribute = attribute
 local function content(text) return (clean(text):gsub("[&<>]", entities)) end
 
 local function seconds(value) return ("%.6f"):format(value or 0) end
@@ -60,7 +61,7 @@ local function counts(cases)
   for _, each in ipairs(cases) do
     local worst
     for _, entry in ipairs(each.entries) do
-      if entry.kind == "error" or not worst or worst == "pending" then worst = entry.kind end
+      if n[entry.kind] and (entry.kind == "error" or not worst or worst == "pending") then worst = entry.kind end
     end
     each.worst = worst
     if worst then n[worst] = n[worst] + 1 end
@@ -71,14 +72,19 @@ end
 local function add_case(lines, each)
   local head = ('    <testcase classname="%s" name="%s" time="%s"'):format(attribute(each.class),
     attribute(each.name), seconds(each.duration))
-  if not each.worst then
+  if not each.entries[1] then
     lines[#lines + 1] = head .. "/>"
     return
   end
   lines[#lines + 1] = head .. ">"
   for _, entry in ipairs(each.entries) do
     local message = attribute(entry.message or "")
-    if entry.kind ~= "pending" then
+    if entry.kind == "retry" then
+      lines[#lines + 1] = ('      <flakyFailure message="%s" try="%d">%s</flakyFailure>'):format(message, entry.try,
+        content(base.details(entry, true)))
+    elseif entry.kind == "leak" then
+      lines[#lines + 1] = ("      <system-err>%s</system-err>"):format(content(entry.message))
+    elseif entry.kind ~= "pending" then
       lines[#lines + 1] = ('      <%s message="%s">%s</%s>'):format(entry.kind, message,
         content(base.details(entry, true)), entry.kind)
     else

@@ -60,5 +60,8 @@ busted.subscribe({ "suite", "report" }, function(suite)
   listed(color.yellow("Pending"), results.pendings)
   listed(color.red("Failure"), results.failures, plan.verbose)
   listed(color.magenta("Error"), results.errors, plan.verbose)
+  listed(color.yellow("Retry"), results.retries)
+  listed(color.yellow("Leak"), results.leaks)
+  if plan.slowest > 0 then write("\nSlowest:\n", table.concat(base.slowest(plan.slowest), "\n"), "\n") end
   base.flush()
 end)

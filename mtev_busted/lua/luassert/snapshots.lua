@@ -1,0 +1,79 @@
+-- assert.matches_snapshot(value[, name]): the value is what it was when the snapshot was taken.  Snapshots of a spec are in
+-- __snapshots__/SPEC.snap beside it; one that is missing is taken, and all are with --update-snapshots.
+
+local use, plan = ...
+local busted = use("core")
+local checks = use("luassert/checks")
+local context = use("context")
+local diff = use("luassert/diff")
+local failure = use("failure")
+local format = use("luassert/format")
+local say = use("luassert/say")
+
+local HEAD = "-- Taken by mtev-busted; --update-snapshots takes them again.\nreturn {\n"
+
+say:set("assertion.snapshot.positive", "Expected the value to be that of the snapshot '%s'.\nPassed in:\n%s\nExpected:\n%s")
+say:set("assertion.snapshot.negative", "Expected the value not to be that of the snapshot '%s'.\nPassed in:\n%s")
+say:set("assertion.snapshot.missing", "There is no snapshot '%s', and none are taken here.\nPassed in:\n%s")
+
+local files = {} -- path -> name -> text
+local counts = setmetatable({}, { __mode = "k" }) -- test -> how many it has asked for without a name
+
+local function text_of(value)
+  if type(value) == "string" then return value end
+  if type(value) == "table" then return format.structure(value) end
+  return format.plain(value)
+end
+
+local function load_file(path)
+  if not files[path] then
+    local chunk, message = loadfile(path)
+    if not chunk and not message:find("cannot open", 1, true) then failure.raise("error", message) end
+    files[path] = chunk and setfenv(chunk, {})() or {}
+  end
+  return files[path]
+end
+
+local function save(path, snapshots)
+  mtev.mkdir(path:match("^(.*)/"), tonumber("777", 8))
+  local names, parts = {}, { HEAD }
+  for name in pairs(snapshots) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do parts[#parts + 1] = ("[%q] = %q,\n"):format(name, snapshots[name]) end
+  parts[#parts + 1] = "}\n"
+  local file, message = io.open(path, "wb")
+  if not file then failure.raise("error", "snapshots: " .. message) end
+  file:write(table.concat(parts))
+  file:close()
+end
+
+local function name_of(given)
+  local test = context.get()
+  counts[test] = counts[test] or 0
+  if given ~= nil then return busted.full_name(test) .. ": " .. tostring(given) end
+  counts[test] = counts[test] + 1
+  return busted.full_name(test) .. " " .. counts[test]
+end
+
+checks.register({ "matches_snapshot", "match_snapshot" }, function(state, arguments)
+  checks.count(arguments, "matches_snapshot", 1)
+  local spec = failure.location()
+  local path = (spec:match("^(.*)/") or ".") .. "/__snapshots__/" .. spec:match("([^/]*)%.lua$") .. ".snap"
+  local snapshots, name, text = load_file(path), name_of(arguments[2]), text_of(arguments[1])
+  local taken = snapshots[name]
+  if taken == nil and plan.ci then arguments.message_key = "assertion.snapshot.missing" end
+  if plan.update_snapshots or taken == nil and not plan.ci then
+    if taken ~= text then
+      snapshots[name] = text
+      save(path, snapshots)
+    end
+    return state.mod
+  end
+  local same = taken == text
+  if same ~= state.mod then
+    arguments[1], arguments[2], arguments[3], arguments.n = name, text, taken, 3
+    arguments.nofmt = { true, true, true }
+    arguments.difference = taken and diff.describe(text, taken) or nil
+  end
+  return same
+end, "snapshot")
