@@ -136,6 +136,8 @@ def resolve(options: Options) -> Plan:
         hostname=platform.node(),
         coverage=options.get("coverage", False),
         coverage_config=options.get("coverage-config-file", ""),
+        lcov=options.get("lcov", "lcov.info"),
+        cobertura=options.get("cobertura", "cobertura.xml"),
         failed_file=FAILED,
         retries=_number(options, "retry", int, 0) or 0,
         revert=options.get("auto-revert", False),

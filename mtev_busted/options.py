@@ -11,37 +11,59 @@ USAGE = """\
 usage: mtev-busted [options] [file or directory]...
        (spec/, or the current directory; every *_spec.lua in it)
 
+Which tests
   -file PATH, --file=PATH       a file or directory of specs
-  -i, --helper=HELPER           run this Lua file or module first (lua-support/init.lua always is, if it exists)
+  -p, --pattern=P, --exclude-pattern=P, --no-recursive
+                                which files of a directory are specs
   -tag T, -t, --tags=T,...      only tests with one of these tags (#T in their names)
   -exclude-tag T, --exclude-tags=T,...
                                 no tests with one of these tags
   -filter P, --filter=P         only tests whose full name matches the Lua pattern
   -filter-out P, --filter-out=P no tests whose full name matches
   --name=NAME                   only the test of this full name
-  -list, --list                 show the tests, run none
-  -bail, --no-keep-going        stop at the first failure
-  -dontskip                     run the bodies of pending tests
-  --suppress-pending            leave pending tests out
+  --only-failed                 only those that failed the last time (all if none did)
   --exclude-names-file=FILE     no tests whose full names this file lists, one a line
-  --log-success=FILE            append the names of the tests that passed
-  -e STATEMENT                  run this Lua statement first
+  -list, --list                 show the tests, run none
+
+How they run
+  -j, --jobs=N                  files run in N processes (0: one a processor); files with #serial in them run alone
+  -i, --helper=HELPER           run this Lua file or module first (lua-support/init.lua always is, if it exists)
+  -Xhelper A                    an argument for the helpers; split at commas
   -X K[=V]                      TEST_OPTIONS.K = V (or true)
-  -Xhelper A, -Xoutput A        arguments for the helpers, the output; split at commas
-  -l LOG, -L LOG                enable, disable a log stream
-  -o, --output=FORMAT           gtest (default), plainTerminal, utfTerminal, TAP, json, junit, or a Lua file or module
-                                that is an output handler for busted
-  -v, --verbose                 stacks of failures too, not only of errors
-  --timeout=SECONDS             stop a test, hook or body that takes longer (Lua then runs interpreted)
+  -e STATEMENT                  run this Lua statement first
   --shuffle, --shuffle-files, --shuffle-tests, --seed=N
                                 random order; the same for the same seed
   --sort, --sort-files, --sort-tests
                                 order by name
   --repeat=N                    run everything N times
+  --watch                       run again what changed and what failed, until interrupted
   --strict                      setup and teardown run even in blocks without tests
   --no-auto-insulate            files share globals and loaded modules
-  -p, --pattern=P, --exclude-pattern=P, --no-recursive
-                                which files of a directory are specs
+  --auto-revert                 spies, stubs and formatters are taken back after each test
+  --dontskip                    run the bodies of pending tests
+  --suppress-pending            leave pending tests out
+
+When they fail
+  -bail, -skip, --no-keep-going stop at the first failure
+  --retry=N                     try a failed test N times more (tests with #flaky: twice unless given)
+  --timeout=SECONDS             stop a test, hook or body that takes longer (Lua then runs interpreted)
+  --file-timeout=SECONDS        end the process that runs a file for longer
+  --leaks=warn, --leaks=fail    tell of coroutines, sockets and programs that a test leaves behind
+  --ci                          a snapshot that is missing is a failure
+  --update-snapshots            take all snapshots again
+
+What is reported
+  -o, --output=FORMAT           gtest (default), plainTerminal, utfTerminal, TAP, tap14, json, jsonl, junit, github, or
+                                a Lua file or module that is an output handler for busted
+  -Xoutput A                    an argument for the output handler; split at commas
+  -v, --verbose                 stacks of failures too, not only of errors
+  --slowest=N                   list the N slowest tests
+  --log-success=FILE            append the names of the tests that passed
+  -c, --coverage                write lcov.info, cobertura.xml and a summary of the lines that were run
+  --coverage-config-file=FILE   which files count (.luacov)
+  -l LOG, -L LOG                enable, disable a log stream
+
+Where things are
   -m, --lpath=PATH, --cpath=PATH
                                 put before the Lua path, before that of C modules
   -f, --config-file=FILE, -r, --run=TASK
@@ -69,9 +91,9 @@ LISTS = {
     "disable-log", "statement", "pattern", "exclude-pattern", "directory", "loaders",
 }  # fmt: skip
 VALUES = LISTS | {
-    "output", "timeout", "jobs", "file-timeout", "retry", "leaks", "slowest", "coverage-config-file",
-    "seed", "repeat", "lpath", "cpath", "config-file", "run",
-    "exclude-names-file", "log-success", "lang", "lua",
+    "output", "timeout", "jobs", "file-timeout", "retry", "leaks", "slowest", "coverage-config-file", "lcov",
+    "cobertura", "seed", "repeat", "lpath", "cpath", "config-file", "run", "exclude-names-file", "log-success", "lang",
+    "lua",
 }  # fmt: skip
 SHORT = {
     "file": "file", "i": "helper", "tag": "tags", "t": "tags", "exclude-tag": "exclude-tags", "filter": "filter",

@@ -1,7 +1,8 @@
 """pytest collects ``*_spec.lua``, an item for each test in it, and has mtev-busted run them, a process for each file.
 
 To be enabled by ``-p mtev_busted.pytest_plugin``.  The tests of a file are listed in a process of their own at
-collection, and run together when the first of them is due; ``-k``, ``--lf`` and the like choose as usual.
+collection, and run together when the first of them is due; ``-k``, ``--lf``, ``-x`` and the like choose as usual.  With
+pytest-xdist's ``-n`` the tests of a file stay together: where nothing else is said, files are what is handed out.
 """
 
 import json
@@ -16,6 +17,8 @@ from typing import Any
 import pytest
 
 TIMEOUT_HELP = "seconds after which a test in a *_spec.lua is stopped"
+SNAPSHOTS_HELP = "take snapshots that are missing (the default), take all again, or fail for those that are missing"
+COVERAGE_HELP = "write FILE.lcov and FILE.xml (Cobertura) there, of the Lua lines that each file of specs runs"
 
 
 class SpecFailure(Exception):
@@ -23,8 +26,35 @@ class SpecFailure(Exception):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--spec-timeout``."""
-    parser.addoption("--spec-timeout", type=float, default=None, metavar="SECONDS", help=TIMEOUT_HELP)
+    """Add the options of mtev-busted that pytest has none for."""
+    group = parser.getgroup("mtev-busted", "specs in Lua")
+    group.addoption("--spec-timeout", type=float, default=None, metavar="SECONDS", help=TIMEOUT_HELP)
+    group.addoption("--spec-retry", type=int, default=None, metavar="N", help="try a test that failed N times more")
+    group.addoption("--spec-leaks", choices=("warn", "fail"), default=None, help="tell of what a test leaves behind")
+    group.addoption("--spec-revert", action="store_true", help="take spies and stubs back after each test")
+    group.addoption("--spec-snapshots", choices=("take", "update", "check"), default="take", help=SNAPSHOTS_HELP)
+    group.addoption("--spec-coverage", default=None, metavar="DIRECTORY", help=COVERAGE_HELP)
+    group.addoption("--spec-option", action="append", default=[], metavar="K[=V]", help="TEST_OPTIONS.K = V (or true)")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Have pytest-xdist, if it is used and was not told how, hand out whole files."""
+    if getattr(config.option, "dist", None) == "load" and not hasattr(config, "workerinput"):
+        config.option.dist = "loadfile"
+
+
+def _options(config: pytest.Config) -> list[str]:
+    """What the command line of pytest says to mtev-busted."""
+    options = [f"--X={each}" for each in config.getoption("--spec-option")]
+    for name in ("timeout", "retry", "leaks"):
+        value = config.getoption(f"--spec-{name}")
+        if value is not None:
+            options.append(f"--{name}={value}")
+    if config.getoption("--spec-revert"):
+        options.append("--auto-revert")
+    options += {"take": [], "update": ["--update-snapshots"], "check": ["--ci"]}[config.getoption("--spec-snapshots")]
+    return options
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SpecFile | None":
@@ -80,8 +110,8 @@ class SpecFile(pytest.File):
 
     def _run(self, items: Iterable["SpecItem"]) -> Results:
         names = dict.fromkeys(each.full_name for each in items)
-        timeout = self.config.getoption("--spec-timeout")
-        options = [f"--name={name}" for name in names] + ([f"--timeout={timeout}"] if timeout else [])
+        options = [f"--name={name}" for name in names] + _options(self.config) + self._coverage()
+        options.append("--jobs=1")  # what ran before a crash has its result
         try:
             document = self._document(options)
         except SpecFailure as failure:
@@ -95,6 +125,15 @@ class SpecFile(pytest.File):
             if entry["element"]["descriptor"] not in ("it", "pending")
         )
         return results
+
+    def _coverage(self) -> list[str]:
+        directory = self.config.getoption("--spec-coverage")
+        if not directory:
+            return []
+        target = Path(self.config.rootpath, directory)
+        target.mkdir(parents=True, exist_ok=True)
+        name = self.path.relative_to(self.config.rootpath).as_posix().replace("/", "-").removesuffix(".lua")
+        return ["--coverage", f"--lcov={target / name}.lcov", f"--cobertura={target / name}.xml"]
 
     def _document(self, options: list[str]) -> dict[str, Any]:
         """Run mtev-busted on the file; the JSON it ends with, and under ``output`` what came before."""

@@ -168,7 +168,7 @@ def test_coverage_is_counted_and_written(busted: Any, jobs: tuple[str, ...]) -> 
     busted.write("spec/b_spec.lua", 'local m = require("m") it("b", function() m.f(true) timeout(5) m.f(true) end)')
     run = busted.spec('local m = require("m") require("skipped") it("f", function() m.f(true) end)', "-c", *jobs)
     assert run.status == 0, run.out
-    assert "src/m.lua        7       1   85.7%  6\n" in run.out
+    assert "src/m.lua       7       1   85.7%  6\n" in run.out
     lcov = (busted.directory / "lcov.info").read_text()
     assert "DA:4,3\n" in lcov
     assert "DA:6,0\n" in lcov

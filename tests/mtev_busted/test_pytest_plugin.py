@@ -90,3 +90,61 @@ def test_the_time_limit_can_be_given(busted: Any) -> None:
     done = run_pytest(busted, "--spec-timeout=0.2")
     assert done.returncode == 1
     assert "timeout: did not end within 0.2 s" in done.stdout
+
+
+def test_the_runners_options_are_pytests_too(busted: Any) -> None:
+    busted.write("src/m.lua", "return 1")
+    busted.write(
+        "spec/one_spec.lua",
+        """
+        local n, t = 0, { f = function() return "real" end }
+        require("m")
+        it("tries again", function() n = n + 1 assert.equal(2, n) end)
+        it("stubs", function() stub(t, "f") end)
+        it("has the real one", function() assert.equal("real", t.f()) end)
+        it("leaks", function() mtev.coroutine_spawn(function() mtev.waitfor("never") end) end)
+        it("has options", function() assert.equal("v", TEST_OPTIONS.K) end)
+        it("has a snapshot", function() assert.matches_snapshot("text") end)
+        """,
+    )
+    options = ("--spec-retry=1", "--spec-revert", "--spec-leaks=fail", "--spec-option=K=v", "--spec-coverage=cov")
+    out = run_pytest(busted, *options).stdout
+    for line in ("tries again PASSED", "has the real one PASSED", "leaks FAILED", "has options PASSED"):
+        assert line in out
+    assert "the test left a coroutine that has not ended" in out
+    assert "DA:1,1" in (busted.directory / "cov/spec-one_spec.lcov").read_text()
+    assert (busted.directory / "cov/spec-one_spec.xml").exists()
+    (busted.directory / "spec/__snapshots__/one_spec.snap").unlink()
+    assert "has a snapshot FAILED" in run_pytest(busted, "--spec-snapshots=check").stdout
+
+
+def test_what_ran_before_a_crash_has_its_result(busted: Any) -> None:
+    busted.write(
+        "spec/one_spec.lua",
+        """
+        it("before", function() end)
+        it("crashes", function() require("ffi").cdef("int raise(int);") require("ffi").C.raise(9) end)
+        """,
+    )
+    out = run_pytest(busted).stdout
+    assert "before PASSED" in out
+    assert "crashes FAILED" in out
+    assert "ended by signal 9" in out
+
+
+def test_files_stay_whole_under_xdist(busted: Any) -> None:
+    for name in ("a", "b", "c"):
+        busted.write(
+            f"spec/{name}_spec.lua",
+            f"""
+            local file = assert(io.open("{name}.loaded", "a"))
+            file:write(mtev.getpid(), "\\n")
+            file:close()
+            for i = 1, 5 do it("{name}" .. i, function() end) end
+            """,
+        )
+    done = run_pytest(busted, "-n", "2")
+    assert done.returncode == 0, done.stdout
+    assert "15 passed" in done.stdout
+    for name in ("a", "b", "c"):  # listed by each worker, run by one
+        assert len((busted.directory / f"{name}.loaded").read_text().splitlines()) == 3
