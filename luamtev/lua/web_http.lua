@@ -5,6 +5,7 @@
 local home = ...
 
 local bit = require("bit")
+local read_file = home.load_library("web_file")
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.class
 local extras = mtev.extras
 local whole = checked(border.web_whole)
@@ -293,19 +294,23 @@ function context_methods:header(...)
   return true
 end
 
+local function append(context, text)
+  local n = context.pieces + 1
+  if n == 1 then
+    context.body = text
+  else
+    if n == 2 then context.body = { context.body } end
+    context.body[n] = text
+  end
+  context.pieces = n
+end
+
 -- Appends to the body; false when the response has ended or the client is gone.
 function context_methods:write(...)
   check_count(select("#", ...), 1, 1, "write")
   local text = check_text((...), 1, "write")
   if self.ended then return false end
-  local n = self.pieces + 1
-  if n == 1 then
-    self.body = text
-  else
-    if n == 2 then self.body = { self.body } end
-    self.body[n] = text
-  end
-  self.pieces = n
+  append(self, text)
   return true
 end
 
@@ -337,6 +342,11 @@ function context_methods:write_fd(...)
     end
   end
   if self.ended then return false end
+  local text = fd and read_file(fd, size, offset)
+  if text then
+    append(self, text)
+    return true
+  end
   local done, failure = self.side.send_file(self, gathered(self), fd, size, offset)
   self.body, self.pieces, self.date = "", 0, false -- it is not all here any more
   if done then return true end
