@@ -1,10 +1,11 @@
-"""Dynamically loadable modules: found by the configuration, configured, started.  Manual: Dynamically Loadable Modules.
+"""Dynamically loadable modules: found by the configuration, configured, started.  Manual: Dynamically Loadable
+Modules.
 
-A module has the shape of :class:`Generic`.  ``<generic image="IMAGE" name="NAME"/>``, or ``<module …/>``, is handed to
-the loader that its attribute ``loader`` names.  The loader ``C``, that of modules that name none, finds a Python class:
-under the pair in the table of modules that come with a program (:func:`register`), else as attribute NAME of a file
-IMAGE.py in the directories of ``<modules directory="DIR:DIR">``.  Others are taught to the stack by name, by a program
-(:func:`register_loader`) or by the configuration: ``<loader image="IMAGE" name="NAME"/>`` is found likewise.
+A module has the shape of :class:`Generic`.  ``<generic image="IMAGE" name="NAME"/>``, or ``<module …/>``, is handed
+to the loader that its attribute ``loader`` names.  The loader ``C``, that of modules that name none, finds a Python
+class: under the pair in the table of modules that come with a program (:func:`register`), else as attribute NAME of a
+file IMAGE.py in the directories of ``<modules directory="DIR:DIR">``.  Others are taught to the stack by name, by a
+program (:func:`register_loader`) or by the configuration: ``<loader image="IMAGE" name="NAME"/>`` is found likewise.
 """
 
 import importlib
@@ -27,8 +28,8 @@ class ModuleError(Exception):
 class Generic(Protocol):
     """What the loader asks of a module.
 
-    One that has an attribute ``KEYS``, a :class:`runtime.conf.names.Names`, gets no other keys in its own ``<config>``:
-    an unknown one is an error with its line."""
+    One that has an attribute ``KEYS``, a :class:`runtime.conf.names.Names`, gets no other keys in its own
+    ``<config>``: an unknown one is an error with its line."""
 
     def configure(self, config: Mapping[str, str]) -> None:
         """Take the merged ``<config>``.  Raises ValueError for what it cannot use; the loops do not run yet."""
@@ -63,7 +64,10 @@ GENERICS = ("generic", "module")
 
 DEFAULT_LOADER = "C"
 
-_registered: dict[tuple[str, str], str] = {}
+_registered: dict[tuple[str, str], str] = {
+    (each, each): f"runtime.modules.{each}:{target}"
+    for each, target in {"http_hmac_cookie": "HmacCookie", "http_observer": "HttpObserver"}.items()
+}
 _loaders: dict[str, str] = {}
 _loaded: list[Loaded] = []
 
@@ -74,7 +78,8 @@ def register(image: str, name: str, target: str) -> None:
 
 
 def register_loader(name: str, target: str) -> None:
-    """Have ``loader="NAME"`` stand for an object of the class *target*, ``package.module:Class``: a :class:`Loader`."""
+    """Have ``loader="NAME"`` stand for an object of the class *target*, ``package.module:Class``: a
+    :class:`Loader`."""
     _loaders[name] = target
 
 

@@ -18,6 +18,7 @@ class Request:
     ``peer``, who asks; ``closure``, for whoever serves it."""
 
     __slots__ = (
+        "__weakref__",
         "_headers",
         "_path",
         "auth",

@@ -155,6 +155,11 @@ class Response:
             line = self._headers[key] + line
         self._headers[key] = line
 
+    def header_value(self, name: bytes) -> bytes | None:
+        """The value that the header *name*, in lower case, has so far; None when it is not set."""
+        line = self._headers.get(name)
+        return None if line is None else line.partition(b": ")[2].partition(b"\r\n")[0]
+
     def option(self, option: int) -> None:
         """Set CHUNKED, CLOSE, GZIP or DEFLATE, or several.  Raises ValueError for others."""
         if option & ~(CHUNKED | CLOSE | GZIP | DEFLATE):

@@ -19,6 +19,9 @@ from .table import Auth, Handler, Mountpoint, Router, base_of
 
 AUTH_DENIED = hooks.declare("rest_auth_denied")
 """``callback(request, response)``: may answer a request that access control denied, and returns DONE then."""
+AUTHENTICATE = hooks.declare("http_request_authenticate")
+"""``callback(request)``: a head has been read; may say who asks, in ``request.user`` and ``request.auth``, before
+access control is asked."""
 REQUEST_READ = hooks.declare("http_post_request_read_payload")
 """``callback(request, response)``: a request has been read whole.  DONE: the callback answers; ABORT: it is a 403."""
 HTTP1_REQUEST_READ = hooks.declare("http1_post_request")
@@ -124,12 +127,14 @@ def is_same_for_all() -> bool:
     return _acls.constant is not None
 
 
-def decide(peer: Peer, method: bytes, target: bytes) -> tuple[Mountpoint | None, int]:
+def decide(
+    peer: Peer, method: bytes, target: bytes, user: bytes | None = None, auth: bytes | None = None
+) -> tuple[Mountpoint | None, int]:
     """Who serves *method* on *target*, as sent, for *peer*: a rule, or none and the status that refuses it.
 
-    A rule with an ``auth`` other than :func:`client_cert_auth` wants that asked of the request besides.  A status of 0
-    without a rule: a file below the listener's document_root may be there, or the server itself answers.  The answer
-    holds for as long as :func:`generation.current` stays what it was before the question."""
+    A rule with an ``auth`` other than :func:`client_cert_auth` wants that asked of the request besides.  A status of
+    0 without a rule: a file below the listener's document_root may be there, or the server itself answers.  The
+    answer holds for as long as :func:`generation.current` stays what it was before the question."""
     path = path_of(target)
     if not path:
         return None, 400
@@ -138,19 +143,21 @@ def decide(peer: Peer, method: bytes, target: bytes) -> tuple[Mountpoint | None,
         if path == b"*" and method == b"OPTIONS":
             return None, 0
         if others and method == b"OPTIONS":
-            return (_METHODS, 0) if allows(peer, target) else (None, 403)
+            return (_METHODS, 0) if allows(peer, target, user, auth) else (None, 403)
         if others:
             return None, 405
         if not peer.config.get("document_root"):
             return None, 404
-        return None, 0 if allows(peer, target) else 403
-    if rule.auth is client_cert_auth and not allows(peer, target):
+        return None, 0 if allows(peer, target, user, auth) else 403
+    if rule.auth is client_cert_auth and not allows(peer, target, user, auth):
         return None, 403
     return rule, 0
 
 
 def dispatch(request: Request, response: Response) -> None:
     """Serve *request*: hooks, route, access control, handler.  A handler that fails is a 500."""
+    if AUTHENTICATE.exists() and request.user is None:
+        AUTHENTICATE.invoke(request)
     if _hooked and not _told_before(request, response):
         return
     path = request.path
@@ -198,7 +205,11 @@ def _told_before(request: Request, response: Response) -> bool:
 
 def admit(request: Request) -> int | None:
     """The status to refuse a request with before its body is read, or None."""
-    rule, status = decide(request.peer, request.method, request.uri)
+    if AUTHENTICATE.exists():
+        AUTHENTICATE.invoke(request)
+    rule, status = decide(request.peer, request.method, request.uri, request.user, request.auth)
+    if status == 403 and AUTH_DENIED.exists():
+        return None  # who has an answer of its own to that gives it once the request is whole
     return None if rule is not None or request.uri == b"*" else status or 405
 
 

@@ -14,11 +14,11 @@ from runtime.http.message.peer import Peer
 from runtime.http.message.response import STARTING, Response
 from runtime.http.protocol.http1 import Http1
 from runtime.http.rest import generation
-from runtime.http.rest.dispatch import AUTH_DENIED, BEFORE
+from runtime.http.rest.dispatch import AUTH_DENIED, AUTHENTICATE, BEFORE
 from runtime.net import Connection
 
 _guests: "dict[eventer.LoopThread, Guest]" = {}
-_HOOKS = (*BEFORE, STARTING, AUTH_DENIED, RESPONSE_SENT, REQUEST_COMPLETE, REQUEST_LOG)
+_HOOKS = (AUTHENTICATE, *BEFORE, STARTING, AUTH_DENIED, RESPONSE_SENT, REQUEST_COMPLETE, REQUEST_LOG)
 
 
 class Guest(Protocol):
