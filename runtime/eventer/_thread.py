@@ -72,6 +72,7 @@ class LoopThread:
         self.back: BackQueue | None = None  # made when a job first reports here
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._overdue: deque[Callable[[], object]] = deque()  # due in a turn that had taken its time
+        self._running_soon = False
         self._turn = -1  # in which something was due last
         self._turn_ends = 0.0
         self._recurrent = 0
@@ -152,8 +153,21 @@ class LoopThread:
             self._pace = None
 
     def soon(self, function: Callable[..., object], *args: Any) -> None:
-        """Have ``function(*args)`` run when this loop turns next, guarded.  On this thread only."""
-        self.loop.run_callback(self.guarded, function, *args)
+        """Have ``function(*args)`` run when this loop turns next, guarded.  On this thread only.
+
+        What is asked for by such a function itself comes after everybody else: gevent would run it at once, again and
+        again, before it looks at a descriptor."""
+        if self._running_soon:
+            self.post(function, *args)
+        else:
+            self.loop.run_callback(self._run_soon, function, args)
+
+    def _run_soon(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._running_soon = True
+        try:
+            self.guarded(function, *args)
+        finally:
+            self._running_soon = False
 
     def watch(self, fd: int, events: int, function: Callable[[], object]) -> Any:
         """Have *function* called, guarded, whenever descriptor *fd* is ready: for reading (1), writing (2) or both (3).

@@ -152,3 +152,21 @@ def test_jobs_that_report_let_others_in_between(loops: Pool) -> None:
     seen = [order.get(timeout=20) for _ in range(MANY + 1)]
     assert [each for each in seen if each != "posted"] == list(range(MANY))
     assert seen.index("posted") <= 2
+
+
+def test_what_has_itself_run_soon_again_lets_descriptors_in_between(loops: Pool, arrival: Any) -> None:
+    order: Queue[object] = Queue()
+    thread = loops.threads[0]
+    peer = arrival(lambda: order.put("byte"))
+
+    def again(number: int) -> None:
+        order.put(number)
+        if number == 0:
+            peer.send(b"x")
+        if number + 1 < MANY:
+            thread.soon(again, number + 1)
+
+    thread.post(thread.soon, again, 0)
+    seen = [order.get(timeout=20) for _ in range(MANY + 1)]
+    assert seen.index("byte") <= 3
+    assert [each for each in seen if each != "byte"] == list(range(MANY))

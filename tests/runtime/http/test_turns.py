@@ -75,8 +75,12 @@ def connect(request: pytest.FixtureRequest, order: Order, tmp_path: Path) -> Any
     listener.start()
 
     def connected() -> socket.socket:
-        plain = socket.create_connection(("127.0.0.1", listener.port), timeout=20)
-        return plain if context is None else context.wrap_socket(plain, server_hostname="localhost")
+        sock = socket.create_connection(("127.0.0.1", listener.port), timeout=20)
+        if context is not None:
+            sock = context.wrap_socket(sock, server_hostname="localhost")
+        sock.sendall(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert sock.recv(65536).endswith(b"Not Found\n")  # so the loop has it
+        return sock
 
     return connected
 
