@@ -17,9 +17,12 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
 def base64_library() -> str | None:
     """The path of the shared library inside the pybase64 package, which Lua calls without crossing into Python.
 
-    None where the package came without compiled code."""
-    spec = find_spec("pybase64")
-    for folder in (spec and spec.submodule_search_locations) or ():
-        for file in sorted(Path(folder).glob("_pybase64*.so")):
-            return str(file)
+    None where the package came without compiled code, or may not be read by the user that the process became."""
+    try:
+        spec = find_spec("pybase64")
+        for folder in (spec and spec.submodule_search_locations) or ():
+            for file in sorted(Path(folder).glob("_pybase64*.so")):
+                return str(file)
+    except OSError:
+        pass
     return None
