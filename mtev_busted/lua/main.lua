@@ -51,6 +51,7 @@ local function run()
   use("specs")
   use("children")
   use("services")
+  use("arguments")
   os.exit = function(status)
     use("failure").raise("error", "os.exit(" .. tostring(status) .. ") in a spec would end the run")
   end

@@ -285,3 +285,27 @@ def test_what_a_test_finds_only_in_its_body(busted: Any) -> None:
         """
     )
     assert run.status == 0, run.out
+
+
+def test_a_helper_reads_its_arguments(busted: Any) -> None:
+    busted.write(
+        "helper.lua",
+        """
+        cli_option("port", { help = "where", value = "N", default = "80" })
+        cli_option("quiet", { help = "say less" })
+        cli_option("host", { value = "NAME", default = "here" })
+        given = parsecli()
+        """,
+    )
+    run = busted.spec(
+        'it("t", function() assert.same({ port = "81", quiet = true, host = "here" }, given) end)',
+        "-i",
+        "helper.lua",
+        "-Xhelper",
+        "-port,81,-quiet",
+    )
+    assert run.status == 0, run.out
+    run = busted.run("-i", "helper.lua", "-Xhelper=-nosuch")
+    assert run.status == 2
+    assert "unknown argument: -nosuch" in run.out
+    assert "-port N\twhere" in run.err
