@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from luamtev.bridge import LuaError
-from runtime import log
+from runtime import eventer, log
 
 if TYPE_CHECKING:
     from luamtev.state import State
@@ -154,11 +154,15 @@ class Exchanges:
             self._tell_all()
 
     def _tell_all(self) -> None:
+        mine = eventer.Slice()
         while self._untold and not self._state.busy:
             event = self._untold.popleft()
             self._state.tell_socket(*event)
             if event[2] == b"cleanup":
                 self.sockets.pop(event[0], None)
+            if self._untold and mine.is_over():
+                self._state.thread.soon(self._tell_all)
+                break
 
 
 def config_id(peer: "Peer") -> int:
