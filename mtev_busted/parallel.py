@@ -25,6 +25,9 @@ DONE = MARK + b"!"
 GRACE = 2.0
 """Seconds a test may be silent beyond twice its limit before its worker counts as hung."""
 
+GATHER = 0.002
+"""Seconds in which what workers write is left to come together: a test writes at once, for its process may die."""
+
 SERIAL = b"#serial"
 EXIT_FAILURE = 2
 
@@ -162,6 +165,7 @@ class Parallel:
                 for key, _ in self.selector.select(self._until_next_limit()):
                     worker, read = key.data
                     read(worker)
+                time.sleep(GATHER)
                 self._kill_hung()
                 self._assign()
             self._tell_all()

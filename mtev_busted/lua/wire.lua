@@ -8,17 +8,18 @@ M.MARK = "\1\2" -- before an event; no zero byte, which lines() does not read
 local escapes = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\31"] = "\\s" }
 local unescapes = { ["\\\\"] = "\\", ["\\n"] = "\n", ["\\s"] = "\31" }
 
-local function escaped(value)
-  if value == nil then return "" end
-  local text = tostring(value)
-  if text:find("[\n\\\31]") then text = text:gsub("[\n\\\31]", escapes) end
-  return text
-end
-
--- An event of a kind (a letter) and its fields, nil as nothing; *n* is their number.
-function M.pack(kind, n, ...)
-  local fields = { ... }
-  for i = 1, n do fields[i] = escaped(fields[i]) end
+-- An event of a kind (a letter) and a list of *n* fields, nil as nothing.
+function M.pack(kind, n, fields)
+  for i = 1, n do
+    local value = fields[i]
+    if value == nil then
+      fields[i] = ""
+    elseif type(value) == "string" then
+      if value:find("[\n\\\31]") then fields[i] = value:gsub("[\n\\\31]", escapes) end
+    else
+      fields[i] = tostring(value)
+    end
+  end
   return M.MARK .. kind .. table.concat(fields, "\31", 1, n) .. "\n"
 end
 

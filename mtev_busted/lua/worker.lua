@@ -9,7 +9,7 @@ local function serve()
   local commands = assert(io.open("/dev/fd/" .. plan.commands, "r"))
   local out = io.stdout
   local function tell(kind, text)
-    out:write(wire.pack("!" .. kind, 1, text))
+    out:write(wire.pack("!" .. kind, 1, { text }))
     out:flush()
   end
   if plan.coverage then use("coverage").start() end
@@ -26,7 +26,7 @@ local function serve()
   end
   session.leave()
   if plan.coverage then
-    use("coverage").each(function(path, text) out:write(wire.pack("!C", 2, path, text)) end)
+    use("coverage").each(function(path, text) out:write(wire.pack("!C", 2, { path, text })) end)
   end
   tell("Z", "")
 end

@@ -6,37 +6,38 @@ local wire = use("wire")
 local blocks = use("blocks")
 
 local out = io.stdout
-local ids, last_id = setmetatable({}, { __mode = "k" }), 0
-
-local function send(kind, n, ...)
-  out:write(wire.pack(kind, n, ...))
-end
+local ids, last_id = {}, 0 -- element of the running file -> its number
 
 local function id_of(element)
-  if not ids[element] then
-    last_id = last_id + 1
-    ids[element] = last_id
+  local id = ids[element]
+  if not id then
+    id = last_id + 1
+    ids[element], last_id = id, id
   end
-  return ids[element]
+  return id
 end
 
 local function place(element)
   local trace = element.trace or {}
-  return trace.source and trace.source:match("^@(.*)") or trace.short_src, trace.currentline
+  return trace.source and trace.source:sub(1, 1) == "@" and trace.source:sub(2) or trace.short_src, trace.currentline
 end
+
+-- A name that may be an empty text, or none.
+local function given(name) return name and "=" .. name end
 
 local function start_of(kind)
   return function(element, parent)
     local file, line = place(element)
-    send(kind, 7, id_of(element), element.name and "=" .. element.name, element.descriptor, file, line,
-      (parent or {}).randomseed, kind == "T" and blocks.limit_of(element) or nil)
+    out:write(wire.pack(kind, 7, { id_of(element), given(element.name), element.descriptor, file, line,
+      parent and parent.randomseed or nil, kind == "T" and blocks.limit_of(element) or nil }))
     out:flush() -- whatever happens now, the reporter knows where
   end
 end
 
 local function end_of(kind)
   return function(element, _, status)
-    send(kind, 4, id_of(element), element.duration, kind == "t" and status or nil, element.try)
+    out:write(wire.pack(kind, 4, { id_of(element), element.duration, kind == "t" and status or nil, element.try }))
+    if kind == "f" then ids = {} end
   end
 end
 
@@ -44,9 +45,9 @@ local function wrong(kind)
   return function(element, parent, message, info)
     local file, line = place(element)
     info = info or {}
-    send("X", 14, kind, id_of(element), element.name and "=" .. element.name, element.descriptor, file, line,
+    out:write(wire.pack("X", 14, { kind, id_of(element), given(element.name), element.descriptor, file, line,
       (parent or {}).randomseed, message and "=" .. tostring(message), info.traceback, info.file, info.line,
-      info.late and "late" or nil, element.load_error and "load" or nil, info.try)
+      info.late and "late" or nil, element.load_error and "load" or nil, info.try }))
   end
 end
 
