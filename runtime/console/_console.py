@@ -25,7 +25,8 @@ class Console:
     """A console.  All methods belong on its loop thread, ``home``, but for what :meth:`later` returns.
 
     Attributes: ``out``, called with each text printed; ``ended``, called once when it is over; ``idle``, called
-    whenever all that was entered is done; ``name``, of the log stream that prints here; ``levels``; ``facts``, for
+    whenever all that was entered is done; ``clogged``, whether nobody takes what is printed, so that commands wait and
+    lines of logs are lost; ``name``, of the log stream that prints here; ``levels``; ``facts``, for
     commands to keep things in; ``is_open``; ``interactive``, whether a person sees prompts; ``columns``."""
 
     def __init__(
@@ -47,6 +48,7 @@ class Console:
         self.facts: dict[str, Any] = {}
         self.ended: Callable[[], object] = lambda: None
         self.idle: Callable[[], object] = lambda: None
+        self.clogged: Callable[[], bool] = lambda: False
         self.on_interrupt: Callable[[], object] | None = None
         self._work: deque[str | list[str]] = deque()
         self._awaited = 0  # which answer is awaited; 0: none
@@ -160,13 +162,22 @@ class Console:
         if self._running:
             return
         self._running = True
+        mine = eventer.Slice()
         try:
-            while self._work and not self._awaited and self.is_open:
+            while self._work and not self._awaited and self.is_open and not self.clogged():
                 self._guarded(self._run, self._work.popleft())
+                if self._work and mine.is_over():
+                    self.home.post(self._advance)
+                    break
         finally:
             self._running = False
-        if self.is_open and not self._awaited:
+        if self.is_open and not self._awaited and not self._work:
             self.idle()
+
+    def go_on(self) -> None:
+        """What was printed has been taken: :attr:`clogged` says no again."""
+        if self._work:
+            self._advance()
 
     def _run(self, work: str | list[str]) -> None:
         if isinstance(work, list):

@@ -26,6 +26,7 @@ class Remote:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._owner = eventer.current()
         self._output = bytearray()
         self._input_ended = False
         self._closed = False
@@ -40,6 +41,7 @@ class Remote:
         )
         self._terminal.console.ended = self._end
         self._terminal.rested = self._rested
+        self._terminal.console.clogged = lambda: len(self._output) >= HIGH_WATER
         self._last_cr = False
         self._quiet = int(config.get("idle_timeout") or 0) / 1000
         self._idle_timer: Event | None = None
@@ -131,7 +133,10 @@ class Remote:
                 return
             if not sent:
                 break
+            clogged = len(self._output) >= HIGH_WATER
             del self._output[:sent]
+            if clogged and len(self._output) < HIGH_WATER:
+                self._owner.post(self._terminal.console.go_on)
         if not self._output and not self._terminal.console.is_open:
             self._drop()
 

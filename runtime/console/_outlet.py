@@ -84,7 +84,11 @@ class Outlet(LogType):
             console = self._console
             if console is None:
                 return
-            for line in lines:
+            for at, line in enumerate(lines):
+                if console.clogged():
+                    self._lost += lost + len(lines) - at
+                    self.write_errors += len(lines) - at
+                    return
                 console.log_line(line)
             if lost:
                 console.log_line(b"(%d lines of logs lost: this console does not follow)\n" % lost)

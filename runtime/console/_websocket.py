@@ -32,6 +32,7 @@ class RemoteConsole:
         name = f"console/ws/[{self._number}]"
         self.console = Console(top(), name, self._print, log_format="json", log_out=self._log)
         self.console.interactive = False
+        self.console.clogged = lambda: ws.backlog >= HIGH_WATER
 
     def close(self) -> None:
         """The connection is gone."""
@@ -69,12 +70,11 @@ class RemoteConsole:
         self._say({"cmdid": "0", "text": text})
 
     def _log(self, line: bytes) -> None:
-        if self._ws.backlog < HIGH_WATER:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = {"message": line.decode("utf-8", "replace")}
-            self._say({"id": 0, "log": entry})
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = {"message": line.decode("utf-8", "replace")}
+        self._say({"id": 0, "log": entry})
 
     def _say(self, document: dict[str, Any]) -> None:
         self._ws.send(http.TEXT, json.dumps(document).encode())

@@ -25,7 +25,7 @@ def reverse(console: Console, words: list[str]) -> None:
 
 
 def _is_used() -> bool:
-    return "runtime.net.reverse" in sys.modules  # anybody ever connected
+    return bool(_tunnels())
 
 
 def _tunnels() -> "list[Tunnel]":
