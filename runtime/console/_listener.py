@@ -82,7 +82,9 @@ class Remote:
         return not self._input_ended and len(self._output) < HIGH_WATER and self._terminal.console.is_open
 
     def _mask(self) -> int:
-        return (READ if self._may_read() else 0) | (WRITE if self._output else 0) | EXCEPTION
+        """What to wait for: nothing, when all is read and a command is under way; the end would be news for ever."""
+        wanted = (READ if self._may_read() else 0) | (WRITE if self._output else 0)
+        return wanted | EXCEPTION if wanted else 0
 
     def _read(self) -> None:
         try:
@@ -146,9 +148,16 @@ class Remote:
             self._terminal.console.close()
 
     def _rearm(self) -> None:
-        event = self._connection.event
-        if not self._closed and event is not None and event.active:
-            eventer.update(event, self._mask())
+        event, wanted = self._connection.event, self._mask()
+        if self._closed or event is None:
+            return
+        if event.active and wanted:
+            eventer.update(event, wanted)
+        elif event.active:
+            eventer.remove(event)
+        elif wanted:
+            event.mask = wanted
+            eventer.add(event)
 
     def _end(self) -> None:
         """The console is over: what it said is still sent."""

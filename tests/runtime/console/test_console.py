@@ -162,6 +162,25 @@ def test_a_line_of_a_megabyte_binary_and_half_closed_sockets_harm_nobody_else(sh
     assert "mtev_console" in other.ask("show eventer debug sockets")
 
 
+def cpu(program: Program) -> float:
+    fields = Path(f"/proc/{program.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_half_closed_client_waits_for_its_answer_and_costs_nothing_meanwhile(program: Program) -> None:
+    console(program)
+    before = cpu(program)
+    with socket.create_connection(("127.0.0.1", program.plain), 20) as half:
+        half.sendall(b"lua_general\rmtev.sleep(2) return 'after all'\r")
+        half.shutdown(socket.SHUT_WR)
+        half.settimeout(30)
+        got = b""
+        while data := half.recv(1 << 16):
+            got += data
+    assert b"\r\nafter all\n" in got
+    assert cpu(program) - before < 1.0
+
+
 def test_a_client_that_does_not_read_is_not_read_from_and_loses_lines_of_logs(program: Program) -> None:
     other = console(program)
     other.ask("log enable demo")
