@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint types contracts pytest specs soak bench clean
+.PHONY: run test lint types contracts pytest specs soak bench dist clean
 
 run: $(READY)
 	$(BIN)/luamtev examples/hello.lua
@@ -33,10 +33,16 @@ soak: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
-clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+dist: $(READY)
+	$(BIN)/python -m build --no-isolation
 
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# A Python too old is told at once, in words every Python understands, not by pip's search for packages that fit it.
 $(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("luamtev needs Python 3.11 or later: $(PYTHON) is %d.%d; make PYTHON=python3.12 takes another" % sys.version_info[:2])'
+	@echo "setting up $(VENV): packages are fetched once, which takes a minute or two"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@
+	$(BIN)/pip install --disable-pip-version-check --editable '.[dev]'
+	@touch $@
