@@ -66,7 +66,11 @@ DEFAULT_LOADER = "C"
 
 _registered: dict[tuple[str, str], str] = {
     (each, each): f"runtime.modules.{each}:{target}"
-    for each, target in {"http_hmac_cookie": "HmacCookie", "http_observer": "HttpObserver"}.items()
+    for each, target in {
+        "fq": "Fq",
+        "http_hmac_cookie": "HmacCookie",
+        "http_observer": "HttpObserver",
+    }.items()
 }
 _loaders: dict[str, str] = {}
 _loaded: list[Loaded] = []

@@ -5,10 +5,10 @@ Each file has ``install(registry)``.
 
 from runtime.console._grammar import Registry
 
-from . import configure, general, log, mtev, process, reverse, show
+from . import configure, fq, general, log, mtev, process, reverse, show
 
 
 def install(registry: Registry) -> None:
     """Enter them all."""
-    for each in (general, show, reverse, log, mtev, configure, process):
+    for each in (general, show, reverse, fq, log, mtev, configure, process):
         each.install(registry)

@@ -1,0 +1,26 @@
+"""Publishing from Lua to the brokers that modules are connected with."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from luamtev.bridge import LuaError
+
+if TYPE_CHECKING:
+    from luamtev.state import State
+
+
+def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+    """What ``mtev/messages.lua`` builds on."""
+    return {"fq_send": _fq_send}
+
+
+def _fq_send(exchange: bytes, route: bytes, payload: bytes, connection: float) -> int:
+    """How many connections took a message."""
+    module = sys.modules.get("runtime.modules.fq")
+    if module is None:
+        raise LuaError("mtev.fq.send: the module fq is not loaded")
+    try:
+        return int(module.send_data(exchange, route, payload, int(connection)))
+    except ValueError as mistake:
+        raise LuaError(f"mtev.fq.send: {mistake}") from None

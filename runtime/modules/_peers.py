@@ -1,0 +1,80 @@
+"""What modules that talk to peers have in common: settings as they are written, and what waits while nobody listens."""
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from threading import Lock
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def number(config: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """The whole number *name* of *config*.  Raises ValueError naming it when it is none between *least* and *most*."""
+    text = config.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or not least <= int(text) <= most:
+        raise ValueError(f"{name}: expected a number from {least} to {most}, got {text!r}")
+    return int(text)
+
+
+class Backoff:
+    """How long to wait before the next try: *least* seconds, twice as long each time, up to *most*."""
+
+    def __init__(self, least: float, most: float) -> None:
+        self.least = least
+        self.most = most
+        self._next = least
+
+    def next(self) -> float:
+        """Seconds, for now."""
+        now, self._next = self._next, min(self.most, self._next * 2)
+        return now
+
+    def reset(self) -> None:
+        """It worked."""
+        self._next = self.least
+
+
+class Backlog(Generic[T]):
+    """What is to be sent and was not yet, up to *limit* bytes.  From any thread.
+
+    ``dropped`` counts what came when there was no room."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bytes = 0
+        self.dropped = 0
+        self._kept: deque[tuple[T, int]] = deque()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def put(self, one: T, size: int) -> bool:
+        """Append *one*; False, and it is dropped, when *size* bytes more are too many.  One alone always has room."""
+        with self._lock:
+            if self.bytes and self.bytes + size > self.limit:
+                self.dropped += 1
+                return False
+            self.bytes += size
+            self._kept.append((one, size))
+        return True
+
+    def peek(self, size: int) -> list[T]:
+        """The oldest, *size* bytes or one at the least; they stay until :meth:`sent`."""
+        found: list[T] = []
+        with self._lock:
+            for one, length in self._kept:
+                found.append(one)
+                size -= length
+                if size <= 0:
+                    break
+        return found
+
+    def sent(self, count: int) -> None:
+        """The oldest *count* are gone."""
+        with self._lock:
+            for _ in range(count):
+                self.bytes -= self._kept.popleft()[1]

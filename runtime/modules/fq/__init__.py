@@ -1,0 +1,158 @@
+"""The module fq: publishes to fq brokers, and has what they deliver handled by a hook.  Manual: fq.
+
+Each ``<mq type="fq">`` below ``<network>`` is a connection, numbered from 0.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from runtime import eventer, hooks, lifecycle, log, stats
+from runtime.conf import names
+from runtime.eventer import LoopThread
+
+from .._mq import brokers
+from .._peers import number
+from . import wire
+from .client import Client, Settings
+from .wire import Message
+
+HANDLE_MESSAGE = hooks.declare("mtev_fq_handle_message_dyn")
+"""``callback(client, id, message, payload)`` for each message delivered, on a thread of the fanout: *client* and
+*message* are objects, *id* the number of the connection, *payload* bytes.  It may not block."""
+
+BACKLOG: Final = 16 << 20
+"""Bytes that wait while a broker is away, unless configured."""
+
+PATIENCE: Final = 2.0
+"""Seconds that messages have to go out when the process ends."""
+
+_KNOWN = ("host", "port", "user", "pass", "exchange", "program", "backlog")
+
+_clients: list[Client] = []
+
+
+class Fq:
+    """The module."""
+
+    KEYS = names.names("poll_limit", "fanout_pool", "fanout")
+
+    def configure(self, config: Mapping[str, str]) -> None:
+        """Take keys and the brokers of the configuration.  Raises ValueError naming what cannot be used."""
+        self.poll_limit = number(config, "poll_limit", 10_000, 0, 10**9)
+        self.pool = config.get("fanout_pool", "default")
+        self.fanout = number(config, "fanout", 1, -(10**9), 10**9)
+        self.settings = [_settings(each) for each in brokers("fq", _KNOWN)]
+        pool = eventer.pool(self.pool)
+        if pool is None:
+            raise ValueError(f"fanout_pool: there is no pool {self.pool!r}")
+        from ._log import FqLog
+
+        log.register_type("fq", FqLog)
+
+    def init(self) -> None:
+        """Connect."""
+        if not self.settings:
+            log.facility("error/fq").log('there is no <mq type="fq"> in the configuration, so fq does nothing\n')
+            return
+        pool = eventer.pool(self.pool)
+        assert pool is not None
+        wide = pool.concurrency if self.fanout <= 0 else min(self.fanout, pool.concurrency)
+        poller = Poller([eventer.choose_owner_pool(pool, each) for each in range(wide)], self.poll_limit)
+        _clients[:] = [
+            Client(settings, each, eventer.choose_owner_pool(pool, each % wide), poller.deliver, wide)
+            for each, settings in enumerate(self.settings)
+        ]
+        for each in _clients:
+            each.start()
+        lifecycle.on_stop(_drain)
+
+
+class Poller:
+    """Has messages handled by the hook on *threads* in turn, *limit* in one go at most."""
+
+    def __init__(self, threads: list[LoopThread], limit: int) -> None:
+        self._threads = threads
+        self._limit = limit or 1
+        self._turn = 0
+
+    def deliver(self, client: Client, messages: list[Message], done: Callable[[], object]) -> None:
+        """On the client's thread: have *messages* handled, and *done* called then."""
+        if len(self._threads) == 1:
+            self._handle(client, messages, 0, done)
+            return
+        self._turn += 1
+        self._threads[self._turn % len(self._threads)].post(self._handle, client, messages, 0, done)
+
+    def _handle(self, client: Client, messages: list[Message], at: int, done: Callable[[], object]) -> None:
+        thread = eventer.current()
+        mine = eventer.Slice()
+        end = min(len(messages), at + self._limit)
+        while at < end:
+            if HANDLE_MESSAGE.exists():
+                message = messages[at]
+                thread.guarded(HANDLE_MESSAGE.invoke, client, client.number, message, message.payload)
+            at += 1
+            if mine.is_over():
+                break
+        if at < len(messages) and thread.post(self._handle, client, messages, at, done):
+            return
+        done()
+
+
+def clients() -> list[Client]:
+    """The connections, in order."""
+    return list(_clients)
+
+
+def send(message: Message, connection: int = -1) -> int:
+    """Publish *message*; as :func:`send_data`.  Manual: ``mtev_fq_send``."""
+    return send_data(message.exchange, message.route, message.payload, connection, message.id)
+
+
+def send_data(
+    exchange: bytes, route: bytes, payload: bytes, connection: int = -1, message_id: bytes = wire.NO_ID
+) -> int:
+    """Publish *payload* to connection number *connection*, or -1: to all.  From any thread; never waits.
+
+    Returns how many connections took it: what finds a full backlog is dropped and counted, what is for a connection
+    that does not exist is ignored.  Raises ValueError naming what is too long.  Manual: ``mtev_fq_send_data``."""
+    wanted = _clients if connection == -1 else _clients[connection : connection + 1] if connection >= 0 else []
+    return sum(each.publish(exchange, route, payload, message_id) for each in wanted)
+
+
+def _drain() -> None:
+    """The process ends: what was published is sent first, to brokers that are there."""
+    end = time.monotonic() + PATIENCE
+    for each in _clients:
+        each.drain(end - time.monotonic())
+
+
+def _readings() -> Iterator[stats.Reading]:
+    for each in _clients:
+        tags = (("connection", str(each.number)),)
+        yield stats.Reading("fq.connects", tags, each.connects)
+        yield stats.Reading("fq.received", tags, each.received)
+        yield stats.Reading("fq.sent", tags, each.sent)
+        yield stats.Reading("fq.dropped", tags, each.backlog.dropped)
+
+
+stats.source(_readings)
+
+
+def _settings(broker: Mapping[str, str]) -> Settings:
+    exchange, program = broker.get("exchange"), broker.get("program")
+    found = Settings(
+        host=broker.get("host", "localhost"),
+        port=number(broker, "port", 8765, 1, 65535),
+        user=broker.get("user", "guest").encode(),
+        password=broker.get("pass", "guest").encode(),
+        exchange=None if exchange is None else exchange.encode(),
+        program=None if program is None else program.encode(),
+        backlog=number(broker, "backlog", BACKLOG, 0, 1 << 40),
+    )
+    if len(found.user) > wire.SHORT:
+        raise ValueError(f"user: expected at most {wire.SHORT} bytes")
+    if len(found.exchange or b"") > wire.SHORT:
+        raise ValueError(f"exchange: expected at most {wire.SHORT} bytes")
+    return found

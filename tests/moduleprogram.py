@@ -1,0 +1,143 @@
+"""The real program with a module and what it talks to, for tests that send Lua to it: ``run`` has a text run in its
+only Lua state."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+CONFIGURATION = """\
+<cli>
+  <eventer><config><concurrency>{threads}</concurrency></config></eventer>
+  <logs>
+    <console_output><outlet name="stderr"/><log name="error"/><log name="notice"/></console_output>
+    {logs}
+  </logs>
+  <modules>
+    {modules}
+    <generic image="lua_mtev" name="lua_general">
+      <config><directory>{directory}/?.lua;{{package.path}}</directory><lua_module>main</lua_module>
+        <lua_function>main</lua_function></config>
+    </generic>
+    <generic image="lua_mtev" name="lua_web">
+      <config><directory>{directory}/?.lua;{{package.path}}</directory><mount_web>web:POST:/</mount_web></config>
+    </generic>
+  </modules>
+  <listeners>
+    <listener type="http_rest_api" address="127.0.0.1" port="{port}"/>
+    <listener type="mtev_console" address="127.0.0.1" port="{console}"/>
+  </listeners>
+  <rest><acl><rule type="allow"/></acl></rest>
+  {more}
+</cli>
+"""
+
+WEB = """\
+module(..., package.seeall)
+heard = {}
+function handler(rest)
+  local http = rest:http()
+  local chunk, wrong = loadstring(http:request():payload())
+  local fine, answer = false, wrong
+  if chunk then fine, answer = pcall(chunk) end
+  http:status(fine and 200 or 500, "OK")
+  http:write(tostring(answer))
+  http:flush_end()
+end
+"""
+
+PATIENCE = 60.0
+
+
+class Program:
+    """The program in *directory*, with *modules* and *more* in its configuration."""
+
+    def __init__(self, directory: Path, modules: str, more: str = "", logs: str = "", threads: int = 1) -> None:
+        self.directory = directory
+        self.port, self.console = _free(), _free()
+        (directory / "web.lua").write_text(WEB)
+        (directory / "main.lua").write_text("module(..., package.seeall)\nfunction main() end\n")
+        text = CONFIGURATION.format(
+            directory=directory,
+            port=self.port,
+            console=self.console,
+            modules=modules,
+            more=more,
+            logs=logs,
+            threads=threads,
+        )
+        (directory / "module.conf").write_text(text)
+
+    def __enter__(self) -> "Program":
+        with (self.directory / "errors").open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "luamtev", "-c", "module.conf", "main.lua"],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+            )
+        self.wait(self._listens)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it as an operator does."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def _listens(self) -> bool:
+        assert self.process.poll() is None, self.errors()
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+        except ConnectionError:
+            return False
+        return True
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Wait for what the program brings about."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, self.errors()
+            time.sleep(0.05)
+
+    def errors(self) -> str:
+        return (self.directory / "errors").read_text()
+
+    def run(self, lua: str) -> str:
+        """What the Lua text *lua* returns."""
+        request = Request(f"http://127.0.0.1:{self.port}/run", lua.encode(), method="POST")
+        try:
+            with urlopen(request, timeout=PATIENCE) as answer:
+                return str(answer.read().decode())
+        except HTTPError as refused:
+            with refused:
+                raise AssertionError(refused.read().decode()) from None
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as refused:
+            with refused:
+                return refused.code, refused.read().decode()
+
+    def metric(self, name: str) -> float:
+        """The sum of what ``/metrics`` has of *name*."""
+        lines = self.get("/metrics")[1].splitlines()
+        return sum(float(each.rpartition(" ")[2]) for each in lines if each.split("{")[0].split(" ")[0] == name)
+
+
+def _free() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        return int(made.getsockname()[1])
