@@ -183,7 +183,7 @@ def run(plan: Plan) -> int:
     """Run *plan*, in this process or in those it asks for; the exit status."""
     if plan.workers is None or plan.list:
         return _run_here(plan)
-    from luamtev import cli as _loaded_before_the_forks  # noqa: F401
+    from luamtev import program as _loaded_before_the_forks  # noqa: F401
     from mtev_busted.parallel import Parallel
 
     def ordered(seed: int) -> list[str]:

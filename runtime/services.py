@@ -59,6 +59,8 @@ def _listen(configuration: Conf) -> None:
             net.start()
         except net.NetError as mistake:
             raise ConfError(str(mistake)) from None
+        for each in net.listeners():
+            log.error.log(f"listening on {each} ({each.type})\n")
 
     def drain() -> None:
         net.stop_accepting()

@@ -92,6 +92,18 @@ def update(section: Section, configuration: Conf | None = None) -> int:
     return found
 
 
+def mistakes(configuration: Conf) -> Iterator[ConfError]:
+    """What is wrong with the clusters that *configuration* declares; nothing is bound."""
+    for section in _sections(configuration):
+        lacking = _spec.missing(configuration, section)
+        try:
+            if lacking is not None:
+                raise configuration.error(f"<cluster> has no {lacking}", section)
+            _spec.read(configuration, section)
+        except ConfError as mistake:
+            yield mistake
+
+
 def by_name(name: str) -> Cluster | None:
     """The cluster *name*, or None.  Manual: ``mtev_cluster_by_name``."""
     post = _posts.get(name)

@@ -4,11 +4,14 @@ All declarations are read before the first is put into effect, so their order do
 type mean is the type's to know.
 """
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runtime import log
 
 from ._conf import Conf, Section
+from ._errors import ConfError
 from ._values import parse_boolean
 
 _LOGS = "/*/logs//log|/*/include/logs//log"
@@ -79,6 +82,23 @@ def configure(c: Conf, *, later: bool = False) -> None:
                 log.stream_find(each.name).add_outlet(log.stream_find(outlet.name), outlet.filter)
             except log.LogError as mistake:
                 raise c.error(str(mistake), outlet.section) from None
+
+
+def mistakes(c: Conf) -> Iterator[ConfError]:
+    """What is wrong with the logs that *c* declares; nothing is opened."""
+    for section in c.get_sections(_LOGS):
+        if c.env_off(section):
+            continue
+        try:
+            found = _read(c, section)
+        except ConfError as mistake:
+            yield mistake
+            continue
+        if found.type in ("file", "jlog") and found.path:
+            place = found.path if os.path.exists(found.path) else os.path.dirname(found.path) or "."  # noqa: PTH110, PTH120
+            if not os.access(place, os.W_OK):
+                why = "is not writable" if os.path.exists(place) else "does not exist"  # noqa: PTH110
+                yield c.error(f"<log> path {found.path}: {place} {why}", section)
 
 
 def _read(c: Conf, section: Section) -> _Declaration:

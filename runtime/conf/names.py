@@ -6,7 +6,7 @@ and key/value sets of no fixed names.  Manual: Configuration.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -14,6 +14,7 @@ from lxml import etree
 from runtime import log
 
 from ._conf import Conf, Section
+from ._errors import ConfError
 
 COMMON = frozenset(("require_env", "id", "inherit", "backingstore"))
 """Attributes that any element may have."""
@@ -92,29 +93,40 @@ def check(c: Conf) -> None:
 
     Raises :exc:`ConfError` with file and line for the first unknown name, with the nearest right one.  What is known
     and means nothing here is told in ``notice``, once each."""
+    for mistake in mistakes(c):
+        raise mistake
+
+
+def mistakes(c: Conf) -> Iterator[ConfError]:
+    """What :func:`check` would raise, all of it."""
     told: set[str] = set()
     for top in {each.top for each in _kinds.values()}:
         kinds = {each.tag: each for each in _kinds.values() if each.top == top}
         for section in c.get_sections(f"/*/{top}|/*/include/{top}"):
-            _check_below(c, section, kinds, told)
+            yield from _check_below(c, section, kinds, told)
     for include in c.get_sections("//include"):
         if set(include.attrib) & {"file", "snippet", "ro"}:
-            _check_include(c, include, told)
+            yield from _check_include(c, include)
 
 
 def check_keys(c: Conf, section: Section, known: Names, told: set[str], name: str = "config") -> None:
     """Hold the keys that stand in the ``<config>`` of *section*, not those of its ancestors, against *known*.
 
     Raises :exc:`ConfError` as :func:`check`."""
+    for mistake in _check_keys(c, section, known, told, name):
+        raise mistake
+
+
+def _check_keys(c: Conf, section: Section, known: Names, told: set[str], name: str) -> Iterator[ConfError]:
     for child in _elements(c, section):
         if child.tag == name:
             for key in _elements(c, child):
-                _judge(c, key, str(key.tag), known, f"<{section.tag}> <{name}>: there is no key", told)
+                yield from _judge(c, key, str(key.tag), known, f"<{section.tag}> <{name}>: there is no key", told)
 
 
-def _check_below(c: Conf, top: Section, kinds: Mapping[str, _Kind], told: set[str]) -> None:
+def _check_below(c: Conf, top: Section, kinds: Mapping[str, _Kind], told: set[str]) -> Iterator[ConfError]:
     tags = names(*kinds)
-    _check_group(c, top, kinds)
+    yield from _check_group(c, top, kinds)
     for each in top.iterdescendants(etree.Element):
         tag = str(each.tag)
         if _is_data(each, top) or c.env_off(each):
@@ -124,14 +136,18 @@ def _check_below(c: Conf, top: Section, kinds: Mapping[str, _Kind], told: set[st
             if inside is not None and next(each.iterancestors(inside), None) is None:
                 around = each.getparent()
                 if around is None or around is top or c.is_include(around):
-                    raise c.error(f"<{tag}> means nothing outside of <{inside}>", each)
-                raise c.error(f"<{top.tag}>: there is no <{around.tag}> with a <{tag}>, expected <{inside}>", around)
-            _check_one(c, each, kinds[tag], told)
+                    yield c.error(f"<{tag}> means nothing outside of <{inside}>", each)
+                else:
+                    yield c.error(
+                        f"<{top.tag}>: there is no <{around.tag}> with a <{tag}>, expected <{inside}>", around
+                    )
+                continue
+            yield from _check_one(c, each, kinds[tag], told)
         elif not c.is_include(each):
             holds = any(True for _ in each.iterdescendants(*kinds))
-            _check_group(c, each, kinds)
+            yield from _check_group(c, each, kinds)
             if not holds and not _is_child(each, kinds) and _looks_like_one(each, kinds):
-                raise c.error(f"<{top.tag}>: there is no <{tag}>, expected <{tags.nearest(tag)}>", each)
+                yield c.error(f"<{top.tag}>: there is no <{tag}>, expected <{tags.nearest(tag)}>", each)
 
 
 def _is_data(element: Section, top: Section) -> bool:
@@ -160,7 +176,7 @@ def _looks_like_one(element: Section, kinds: Mapping[str, _Kind]) -> bool:
     return len(element) == 0 and bool(marks & set(map(str, element.attrib)))
 
 
-def _check_group(c: Conf, element: Section, kinds: Mapping[str, _Kind]) -> None:
+def _check_group(c: Conf, element: Section, kinds: Mapping[str, _Kind]) -> Iterator[ConfError]:
     """What an element around others hands down is theirs, so a name that is almost one of theirs is meant to be it."""
     for name in map(str, element.attrib):
         known = [kind.attributes for kind in kinds.values() if kind.attributes is not None]
@@ -168,29 +184,30 @@ def _check_group(c: Conf, element: Section, kinds: Mapping[str, _Kind]) -> None:
             continue
         near = next(filter(None, (each.near(name) for each in known)), None)
         if near is not None and not name.startswith("{"):
-            raise c.error(f"<{element.tag}> {name}: there is no such attribute, expected {near}", element)
+            yield c.error(f"<{element.tag}> {name}: there is no such attribute, expected {near}", element)
 
 
-def _check_one(c: Conf, element: Section, kind: _Kind, told: set[str]) -> None:
+def _check_one(c: Conf, element: Section, kind: _Kind, told: set[str]) -> Iterator[ConfError]:
     if kind.attributes is not None:
         for name in map(str, element.attrib):
             if name not in COMMON and not name.startswith("{"):
-                _judge(c, element, name, kind.attributes, f"<{element.tag}>: there is no attribute", told)
+                complaint = f"<{element.tag}>: there is no attribute"
+                yield from _judge(c, element, name, kind.attributes, complaint, told)
     for child in _elements(c, element):
         tag = str(child.tag)
         if kind.children is not None:
-            _judge(c, child, tag, kind.children, f"<{element.tag}>: there is no element", told)
+            yield from _judge(c, child, tag, kind.children, f"<{element.tag}>: there is no element", told)
         if tag in kind.keys:
-            check_keys(c, element, kind.keys[tag], told, tag)
+            yield from _check_keys(c, element, kind.keys[tag], told, tag)
 
 
-def _check_include(c: Conf, include: Section, told: set[str]) -> None:
+def _check_include(c: Conf, include: Section) -> Iterator[ConfError]:
     inherited = {name for kind in _kinds.values() if kind.attributes is not None for name in kind.attributes.used}
     known = names("file", "snippet", "ro", *inherited)
     for name in map(str, include.attrib):
         if name not in COMMON and not name.startswith("{") and not known.knows(name):
             expected = names("file", "snippet", "ro").nearest(name)
-            raise c.error(f"<include>: there is no attribute {name}, expected {expected}", include)
+            yield c.error(f"<include>: there is no attribute {name}, expected {expected}", include)
 
 
 def _elements(c: Conf, element: Section) -> list[Section]:
@@ -204,9 +221,10 @@ def _elements(c: Conf, element: Section) -> list[Section]:
     return found
 
 
-def _judge(c: Conf, element: Section, name: str, known: Names, complaint: str, told: set[str]) -> None:
+def _judge(c: Conf, element: Section, name: str, known: Names, complaint: str, told: set[str]) -> Iterator[ConfError]:
     if not known.knows(name):
-        raise c.error(f"{complaint} {name}, expected {known.nearest(name)}", element)
+        yield c.error(f"{complaint} {name}, expected {known.nearest(name)}", element)
+        return
     why = known.unused.get(name)
     if why is not None:
         line = f"{complaint.partition(':')[0]} {name}: {why}\n"

@@ -12,13 +12,13 @@ import importlib
 import importlib.util
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from runtime import log
-from runtime.conf import Conf, Section, names
+from runtime.conf import Conf, ConfError, Section, names
 
 
 class ModuleError(Exception):
@@ -104,6 +104,24 @@ def load(configuration: Conf) -> list[Loaded]:
     _loaded[:] = loaded
     configuration.hold_reloads_against(_check_reloaded)
     return [each for each in loaded if each.type == "generic"]
+
+
+def mistakes(configuration: Conf) -> Iterator[Exception]:
+    """What is wrong with the modules that *configuration* declares, each loaded and configured, none started."""
+    root = configuration.root_name
+    tops = configuration.get_sections(f"/{root}/modules|/{root}/include/modules")
+    known: dict[str, Loader] = {}
+    for tags in (("loader",), GENERICS):
+        for section in _active(configuration, tops, tags):
+            try:
+                each = _load(configuration, section, known)
+            except ConfError as mistake:
+                yield mistake
+            except ModuleError as mistake:
+                yield configuration.error(str(mistake), section)
+            else:
+                if each.type == "loader":
+                    known[each.name] = each.module
 
 
 def _active(configuration: Conf, tops: list[Section], tags: tuple[str, ...]) -> list[Section]:

@@ -1,9 +1,10 @@
 """Listeners as configured: every ``<listener>`` below ``<listeners>``.  Manual: Listeners."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from runtime import eventer, log
-from runtime.conf import Conf, Section, parse_boolean, parse_integer
+from runtime.conf import Conf, ConfError, Section, parse_boolean, parse_integer
 
 from ._errors import NetError
 from ._listener import BACKLOG, Listener, open_listener
@@ -17,9 +18,8 @@ def listen(c: Conf) -> list[Listener]:
     Attributes come from the listener or its nearest ancestor that has them, ``<config>`` and ``<sslconfig>`` merge from
     the ancestors down.  Raises :exc:`runtime.conf.ConfError` with file and line for what cannot be opened; those opened
     before are closed again.  Manual: Listeners."""
-    root = c.root_name
     opened: list[Listener] = []
-    for section in c.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener"):
+    for section in _sections(c):
         if c.env_off(section):
             if _debug.enabled:
                 where = f"{c.inherited(section, 'address') or '*'}:{c.inherited(section, 'port') or ''}"
@@ -34,6 +34,23 @@ def listen(c: Conf) -> list[Listener]:
                 raise c.error(f"<listener>: {mistake}", section) from None
             raise
     return opened
+
+
+def mistakes(c: Conf) -> Iterator[ConfError]:
+    """What is wrong with the listeners that *c* declares, each opened and closed again."""
+    for section in _sections(c):
+        if not c.env_off(section):
+            try:
+                _open(c, section).close()
+            except NetError as mistake:
+                yield c.error(f"<listener>: {mistake}", section)
+            except ConfError as mistake:
+                yield mistake
+
+
+def _sections(c: Conf) -> list[Section]:
+    root = c.root_name
+    return c.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener")
 
 
 def _open(c: Conf, section: Section) -> Listener:

@@ -3,7 +3,9 @@
 import os
 import pwd
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -188,11 +190,111 @@ def test_a_failure_nobody_caught_is_a_tragedy(luamtev: Program, name: str) -> No
     assert done.stderr.endswith(b"Unrecoverable run-time error. Terminating.\n")
 
 
-def test_a_missing_file_is_a_tragedy_that_names_it(luamtev: Program) -> None:
-    done = luamtev("no/such.lua")
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [("no/such.lua", b"No such file or directory"), ("such.lua", b"No such file"), (".", b"Is a dir")],
+)
+def test_a_file_that_cannot_be_read_is_named_in_one_line(luamtev: Program, script: str, why: bytes) -> None:
+    done = luamtev(script)
     assert done.returncode == 255
-    assert b"no/such.lua" in done.stderr
-    assert b"Unrecoverable run-time error. Terminating.\n" in done.stderr
+    assert done.stderr.startswith(b"luamtev: %b cannot be read: %b" % (script.encode(), why))
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_version_and_help_and_their_long_forms(luamtev: Program) -> None:
+    version = luamtev("--version")
+    assert version.returncode == 0 and re.fullmatch(rb"luamtev \d+\.\d+\S*\n", version.stdout)
+    assert luamtev("-V").stdout == version.stdout
+    assert luamtev("--help").stdout == luamtev("-h").stdout
+    for option in (b"--check", b"--version", b"--stop", b"--lua-path PATH"):
+        assert option in luamtev("--help").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_are_made_of_the_same_table(luamtev: Program, shell: str) -> None:
+    done = luamtev("--completion", shell)
+    assert done.returncode == 0 and b"lua-path" in done.stdout and b"check" in done.stdout
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=done.stdout, check=True, timeout=60)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not here")
+def test_bash_completes_options(luamtev: Program) -> None:
+    script = luamtev("--completion", "bash").stdout.decode()
+    script += "COMP_WORDS=(luamtev --ch)\nCOMP_CWORD=1\n_luamtev\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"
+    done = subprocess.run(["bash"], input=script, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["--check"]
+
+
+def test_the_manual_page_has_every_option(luamtev: Program) -> None:
+    page = luamtev("--man").stdout.decode().replace("\\-", "-")
+    assert page.startswith(".TH LUAMTEV 1")
+    for option in ("--conf", "--check", "--lua-cpath", "-V"):
+        assert f"\\fB{option}\\fR" in page
+
+
+CHECKED = """\
+<cli lockfile="{lock}">
+  <logs>
+    <console_output><outlet name="stderr"/><log name="error"/></console_output>
+    <log name="x" type="file" path="/nowhere/x.log"/>
+    <log name="y" type="file" path="y.log" typ="z"/>
+  </logs>
+  <modules>
+    <generic image="lua_mtev" name="lua_general"><config><lua_module>main</lua_module></config></generic>
+    <generic image="lua_mtev" name="lua_web"><config><mount_a>web:GTE</mount_a></config></generic>
+    <generic image="nosuch" name="nosuch"/>
+  </modules>
+  <listeners>
+    <listener type="http_rest_api" address="127.0.0.1" port="{taken}"/>
+    <listener type="http_rest_api" address="127.0.0.1" port="0" ssl="on"><sslconfig>
+      <certificate_file>/nowhere.crt</certificate_file></sslconfig></listener>
+  </listeners>
+  <rest><acl><rule type="alow"/></acl></rest>
+</cli>
+"""
+
+
+def test_check_names_every_mistake_with_its_line(luamtev: Program, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        text = CHECKED.format(taken=taken.getsockname()[1], lock=tmp_path / "lock")
+        (tmp_path / "c.xml").write_text(text)
+        done = luamtev("-c", "c.xml", "-l", "nosuchlog", "--check", "main.lua", source="function main() end")
+    said = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (2, b"")
+    for line, what in (
+        (4, "/nowhere does not exist"),
+        (5, "there is no attribute typ, expected type"),
+        (9, "lua_web"),
+        (10, "nosuch"),
+        (13, "ddress already in use"),
+        (14, "/nowhere.crt"),
+        (17, "alow"),
+    ):
+        assert re.search(rf"^luamtev: c\.xml:{line}: .*{re.escape(what)}", said, re.MULTILINE), (line, said)
+    assert "-l nosuchlog" in said and len(said.splitlines()) == 8
+    assert not (tmp_path / "lock").exists()
+
+
+def test_check_finds_nothing_wrong_and_starts_nothing(luamtev: Program, tmp_path: Path) -> None:
+    text = CHECKED.format(taken=0, lock=tmp_path / "lock").replace('typ="z"', "").replace("/nowhere/x.log", "x.log")
+    text = re.sub(r"<generic image=\"nosuch.*?/>|<generic.*lua_web.*\n|<listener[^>]*ssl=(?s:.*?)</listener>", "", text)
+    (tmp_path / "c.xml").write_text(text.replace("alow", "allow"))
+    done = luamtev("-c", "c.xml", "-t", "main.lua", source="error('it ran')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"c.xml: nothing wrong\n", b"")
+    assert not (tmp_path / "x.log").exists()
+
+
+def test_a_configuration_may_name_the_file_and_says_what_it_overrules(luamtev: Program, tmp_path: Path) -> None:
+    (tmp_path / "named.lua").write_text("module(..., package.seeall) function main() print('named') os.exit(4) end")
+    generated = luamtev("-T", "named.lua").stdout
+    (tmp_path / "c.xml").write_bytes(generated)
+    done = luamtev("-n", "2", "-c", "c.xml")
+    assert (done.returncode, done.stdout) == (4, b"named\n")
+    assert done.stderr == b"luamtev: -n means nothing with -c: concurrency in c.xml holds\n"
+    (tmp_path / "c.xml").write_bytes(re.sub(rb"<lua_module>.*</lua_module>", b"", generated))
+    done = luamtev("-c", "c.xml")
+    assert done.returncode == 2 and re.match(rb"luamtev: c\.xml:\d+: no file given, and lua_general has", done.stderr)
 
 
 def test_a_traceback_names_the_functions_on_the_way(luamtev: Program) -> None:
@@ -231,10 +333,10 @@ def test_without_tragedy_terminates_an_error_is_logged_and_the_process_goes_on(
     assert b"Unrecoverable" not in done.stderr
 
 
-def test_no_file_is_usage_on_stderr_and_status_2(luamtev: Program) -> None:
+def test_no_file_is_said_in_one_line_with_status_2(luamtev: Program) -> None:
     done = luamtev()
     assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.startswith(b"usage: luamtev")
+    assert done.stderr == b"luamtev: no file given; luamtev --help lists the options\n"
 
 
 def test_help_is_usage_on_stdout_and_status_0(luamtev: Program) -> None:
@@ -246,8 +348,12 @@ def test_help_is_usage_on_stdout_and_status_0(luamtev: Program) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["-x"], "option -x not recognized"),
-        (["-n"], "option -n requires argument"),
+        (["-x"], "there is no option -x"),
+        (["--nosuch"], "there is no option --nosuch"),
+        (["-n"], "-n needs a NUMBER"),
+        (["--conf"], "--conf needs a FILE"),
+        (["--check=yes", "f.lua"], "--check takes no value"),
+        (["--completion", "csh"], "--completion: 'csh' is none of bash, zsh, fish"),
         (["-n", "0", "f.lua"], "-n: '0'"),
         (["-n", "many", "f.lua"], "-n: 'many'"),
     ],
@@ -255,7 +361,7 @@ def test_help_is_usage_on_stdout_and_status_0(luamtev: Program) -> None:
 def test_a_bad_command_line_is_named_with_status_2(luamtev: Program, arguments: list[str], named: str) -> None:
     done = luamtev(*arguments)
     assert done.returncode == 2
-    assert named.encode() in done.stderr
+    assert named.encode() in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_t_prints_the_generated_configuration(luamtev: Program, tmp_path: Path) -> None:
