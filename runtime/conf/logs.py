@@ -86,14 +86,17 @@ def configure(c: Conf, *, later: bool = False) -> None:
 
 def mistakes(c: Conf) -> Iterator[ConfError]:
     """What is wrong with the logs that *c* declares; nothing is opened."""
-    for section in c.get_sections(_LOGS):
-        if c.env_off(section):
-            continue
+    sections = [each for each in c.get_sections(_LOGS) if not c.env_off(each)]
+    names = {c.inherited(each, "name") for each in sections}
+    for section in sections:
         try:
             found = _read(c, section)
         except ConfError as mistake:
             yield mistake
             continue
+        for outlet in found.outlets:
+            if outlet.name not in names and not log.stream_exists(outlet.name):
+                yield c.error(f"log '{found.name}': outlet '{outlet.name}' is no log", outlet.section)
         if found.type in ("file", "jlog") and found.path:
             place = found.path if os.path.exists(found.path) else os.path.dirname(found.path) or "."  # noqa: PTH110, PTH120
             if not os.access(place, os.W_OK):

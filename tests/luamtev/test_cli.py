@@ -241,7 +241,7 @@ CHECKED = """\
     <log name="y" type="file" path="y.log" typ="z"/>
   </logs>
   <modules>
-    <generic image="lua_mtev" name="lua_general"><config><lua_module>main</lua_module></config></generic>
+    <generic image="lua_mtev" name="lua_general"><config><lua_function>main</lua_function></config></generic>
     <generic image="lua_mtev" name="lua_web"><config><mount_a>web:GTE</mount_a></config></generic>
     <generic image="nosuch" name="nosuch"/>
   </modules>
