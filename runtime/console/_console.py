@@ -27,7 +27,7 @@ class Console:
     Attributes: ``out``, called with each text printed; ``ended``, called once when it is over; ``idle``, called
     whenever all that was entered is done; ``clogged``, whether nobody takes what is printed, so that commands wait and
     lines of logs are lost; ``name``, of the log stream that prints here; ``levels``; ``facts``, for
-    commands to keep things in; ``is_open``; ``interactive``, whether a person sees prompts; ``columns``."""
+    commands to keep things in; ``is_open``; ``columns``."""
 
     def __init__(
         self,
@@ -43,7 +43,6 @@ class Console:
         self.name = name
         self.out = out
         self.is_open = True
-        self.interactive = True
         self.columns = 80
         self.facts: dict[str, Any] = {}
         self.ended: Callable[[], object] = lambda: None
@@ -234,7 +233,6 @@ def dispatch(console: Console, level: Level, words: list[str]) -> None:
             console.print(choices(found[0].level) + "incomplete command.\n")
     else:
         assert found[0].function is not None
-        console.facts["path"] = level
         found[0].function(console, rest)
 
 

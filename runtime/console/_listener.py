@@ -18,8 +18,6 @@ READ_SIZE = 16 << 10
 HIGH_WATER = 256 << 10
 """Bytes not taken by a client from which on nothing is read from it, and lines of logs are lost."""
 
-KEYS = ("line_protocol", "history_file", "idle_timeout")
-
 
 class Remote:
     """The console of one connection."""

@@ -81,7 +81,6 @@ class _Piped:
 
     def start(self) -> None:
         console = self._console = Console(top(), NAME, lambda text: _write(text.encode("utf-8", "surrogateescape")))
-        console.interactive = False
         console.idle = console.ended = self._taken.release
         threading.Thread(target=self._read, name="console/stdin", daemon=True).start()
 

@@ -31,7 +31,6 @@ class RemoteConsole:
         _numbers.add(self._number)
         name = f"console/ws/[{self._number}]"
         self.console = Console(top(), name, self._print, log_format="json", log_out=self._log)
-        self.console.interactive = False
         self.console.clogged = lambda: ws.backlog >= HIGH_WATER
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from runtime import eventer, log
 from runtime.http import GZIP, Request, Response
 
 from ._answer import answer
+from ._profile import thread_cpu
 
 _TYPES = {
     "index.html": "text/html; charset=utf-8",
@@ -101,16 +102,9 @@ def _row(thread: eventer.LoopThread, lag: float) -> dict[str, Any]:
         "tid": thread.tid,
         "lag": lag,
         "turns": thread.loop.iteration,
-        "cpu": _cpu(thread.ident),
+        "cpu": thread_cpu(thread.ident),
         "events": len(thread.events),
     }
-
-
-def _cpu(ident: int) -> float | None:
-    try:
-        return time.clock_gettime(time.pthread_getcpuclockid(ident))
-    except (AttributeError, OSError):
-        return None
 
 
 def logs(request: Request, response: Response) -> None:

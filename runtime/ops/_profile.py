@@ -113,7 +113,7 @@ def sample(seconds: float, interval: float = INTERVAL) -> dict[Stack, int]:
         for ident, frame in sys._current_frames().items():
             if ident == me:
                 continue
-            now = _cpu(ident)
+            now = thread_cpu(ident)
             worked = now is None or now > used.get(ident, now)
             used[ident] = now or 0.0
             if worked:
@@ -121,7 +121,7 @@ def sample(seconds: float, interval: float = INTERVAL) -> dict[Stack, int]:
     return dict(found)
 
 
-def _cpu(ident: int) -> float | None:
+def thread_cpu(ident: int) -> float | None:
     """CPU seconds of a thread; None where nobody knows."""
     try:
         return time.clock_gettime(time.pthread_getcpuclockid(ident))

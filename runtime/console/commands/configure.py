@@ -17,6 +17,9 @@ LONGEST = 60
 
 _terminal = Level(name="terminal")
 
+COMPLETED = 200
+"""Elements that completion looks at, at most."""
+
 _parameters: dict[str, tuple[Callable[[str], bool], str]] = {}
 
 
@@ -31,8 +34,10 @@ def install(registry: Registry) -> None:
     registry.add("configure reload", reload, about="read the configuration's files again")
     furnish(_terminal)
     _terminal.inside = _prompt
-    _terminal.add(Command("ls", ls, about="ls [XPATH]: settings and sections"))
-    _terminal.add(Command("cd", cd, about="cd XPATH: go to a section; .. is the one above, / the first"))
+    _terminal.add(Command("ls", ls, complete=paths, about="ls [XPATH]: settings and sections"))
+    _terminal.add(
+        Command("cd", cd, complete=paths, about="cd XPATH: go to a section; .. is the one above, / the first")
+    )
     _terminal.add(Command("section", section, about="section NAME: go to a section below, which is made if need be"))
     _terminal.add(Command("exit", leave, about="leave the configuration"))
     _terminal.add(Command("write", level=write))
@@ -131,6 +136,27 @@ def _xpath(current: Conf, console: Console, path: str = "") -> str:
     if not path:
         return (root + here).rstrip("/")
     return f"{root}{here}/{path}"
+
+
+def paths(console: Console, words: list[str]) -> list[str]:
+    """What an XPath that is begun may go on with: elements below what it leads to; in the terminal from its place."""
+    begun = words[-1] if words else ""
+    base, slash, _ = begun.rpartition("/")
+    if len(words) > 2 or not begun or any(each in begun for each in "'\"|("):
+        return []
+    current = conf.current()
+    with current.lock:
+        if console.level is _terminal:
+            above = _elements(current, _xpath(current, console, base or slash))
+        elif base:
+            above = _elements(current, base)
+        else:
+            return [f"/{current.root_name}/"] if slash else []
+        found: list[str] = []
+        for element in above[:COMPLETED]:
+            for child in list(element.iterchildren("*"))[:COMPLETED]:
+                found.append(f"{base}{slash}{_name(child)}{'/' if len(child) else ''}")
+    return found
 
 
 def _elements(current: Conf, path: str) -> list[Section]:

@@ -12,6 +12,7 @@ from runtime import conf, eventer, log
 from runtime.console._console import Console
 from runtime.console._grammar import Registry
 
+from . import configure
 from . import log as logs
 
 LINES = 23
@@ -21,7 +22,9 @@ CONF_USAGE = "show conf [-x] <xpath expression>\n"
 def install(registry: Registry) -> None:
     """Enter them."""
     registry.add("show version", version, about="what runs here")
-    registry.add("show conf", configuration, about="show conf [-x] XPATH: what matches, with -x as XML")
+    registry.add(
+        "show conf", configuration, complete=configure.paths, about="show conf [-x] XPATH: what matches, with -x as XML"
+    )
     registry.add("show log", log_lines, complete=logs.names, about=f"show log NAME [{LINES}]: the last of a memory log")
     registry.add("show rest", rest, about="what is mounted")
     registry.add("show memory jemalloc", jemalloc, about="show memory jemalloc [OPTIONS]: statistics of the allocator")

@@ -129,7 +129,9 @@ def test_keys_are_understood_ctrl_c_drops_the_line(shared: Program) -> None:
     assert client.until(b"# ") == b"log details de^C\r\nexample1# "
     client.send(b"\x03\x10")
     assert client.until(b"show version") == b"show version"
-    client.send(b"\x15show log int\t1\r")
+    client.send(b"\x15show conf /ex\tsho\ttil\t\r")
+    assert client.until(b"example1# ").endswith(b"== 1: /example1/shop/till ==\nclosed\nexample1# ")
+    client.send(b"show log int\t1\r")
     assert b"show log internal 1\r\n" in client.until(b"example1# ")
 
 
