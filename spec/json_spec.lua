@@ -193,6 +193,20 @@ describe("mtev.tojson", function()
     assert.same({ 1 }, json:document())
   end)
 
+  it("an empty table is an object if it says so", function()
+    local object = setmetatable({}, { __jsontype = "object" })
+    assert.equal('{ "a": { } }', text_of({ a = object }))
+    assert.equal("[ ]", text_of(setmetatable({}, { __jsontype = "array" })))
+    object.x = 1
+    assert.equal('{ "x": 1 }', text_of(object))
+  end)
+
+  it("whole numbers survive the way there and back", function()
+    for _, number in ipairs({ 0, -1, 2 ^ 52 - 1, 1e300, -2 ^ 70 }) do
+      assert.equal(number, tonumber(mtev.parsejson(text_of({ number })):document()[1]))
+    end
+  end)
+
   it("refuses what cannot be written, and works on", function()
     local inside = {}
     inside.self = inside

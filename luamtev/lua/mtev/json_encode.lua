@@ -121,6 +121,10 @@ end
 local function array_length(t)
   local most, count = 0, 0
   local key = next(t)
+  if key == nil then
+    local meta = getmetatable(t)
+    return type(meta) == "table" and meta.__jsontype == "object" and -1 or 0
+  end
   while key ~= nil do
     if type(key) ~= "number" or key < 1 or key >= 2 ^ 53 then return -1 end
     if key > most then most = key end
