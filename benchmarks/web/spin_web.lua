@@ -4,7 +4,7 @@ module(..., package.seeall)
 function handler(rest)
   local http = rest:http()
   local sum = 0
-  for i = 1, 50000 do sum = (sum + i) % 65521 end
+  for i = 1, 7000 do sum = (sum + i) % 65521 end
   http:header("Content-Type", "text/plain")
   http:write(tostring(sum))
   http:flush_end()
