@@ -17,6 +17,7 @@ from luamtev.state import Options, State, StateError, prepare
 from runtime import eventer, http
 from runtime.conf import parse_boolean
 from runtime.http import Mountpoint, Request, Response
+from runtime.http.message.owner import Owner
 from runtime.log import stream_find
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class LuaWeb:
             if each.pool is not None and eventer.pool(each.pool) is None:
                 raise ValueError(f"loop_assign_{each.name}: there is no loop '{each.pool}'")
         prepare()
-        self._states: dict[eventer.LoopThread, Exchanges] = {}
+        self._states: dict[Owner, Exchanges] = {}
         self._rules: list[tuple[Mountpoint, int, str | None]] = []
         for index, each in enumerate(self.mounts, 1):
             try:

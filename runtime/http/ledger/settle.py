@@ -9,6 +9,7 @@ from functools import partial
 from threading import Lock
 
 from runtime import eventer, hooks, log
+from runtime.http.message.owner import Owner
 from runtime.http.message.response import Response
 from runtime.http.rest.table import Mountpoint, answers
 
@@ -22,7 +23,7 @@ REQUEST_COMPLETE = hooks.declare("http_request_complete")
 REQUEST_LOG = hooks.declare("http_request_log")
 """``callback(request, response)``: the access log is about to be written; anything but CONTINUE keeps it from that."""
 
-_entries: dict[eventer.LoopThread, list[Entry]] = {}
+_entries: dict[Owner, list[Entry]] = {}
 _taking = Lock()
 
 
@@ -31,7 +32,7 @@ def completed(response: Response) -> None:
     gather(response.owner, [of(response, time.time())])
 
 
-def gather(owner: eventer.LoopThread | None, new: list[Entry]) -> None:
+def gather(owner: Owner | None, new: list[Entry]) -> None:
     """Settle *new* entries at the end of this turn of *owner*, with all others; at once where nobody has a loop."""
     if owner is None:
         settle(new)

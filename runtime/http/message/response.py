@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from runtime import eventer, hooks, log
+from runtime import hooks, log
 
 from . import encoding as _encoding
+from .owner import Owner
 from .request import Request
 from .status import date_line
 from .status import reason as usual_reason
@@ -104,7 +105,7 @@ class Response:
         "written",
     )
 
-    def __init__(self, request: Request, sink: Sink, owner: eventer.LoopThread | None = None) -> None:
+    def __init__(self, request: Request, sink: Sink, owner: Owner | None = None) -> None:
         self.request = request
         self.owner = owner
         self.code = 200

@@ -13,9 +13,10 @@ from time import perf_counter
 
 import httptools
 
-from runtime import eventer, log
+from runtime import log
 from runtime.http.message.body import decode
 from runtime.http.message.limits import HIGH_WATER, Limits
+from runtime.http.message.owner import Owner
 from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import CLOSE, Response
@@ -52,7 +53,7 @@ class Http1(Framing):
         on_complete: Callable[[Response], object] | None = None,
         peer: Peer = NOBODY,
         carrier: Carrier | None = None,
-        owner: eventer.LoopThread | None = None,
+        owner: Owner | None = None,
         budget: float = inf,
     ) -> None:
         """Args: *serve* gets each request and its response; *admit* sees a request whose body is still to come and

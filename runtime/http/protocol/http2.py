@@ -14,8 +14,9 @@ from math import inf
 from time import perf_counter
 from typing import Any, Final
 
-from runtime import eventer, log
+from runtime import log
 from runtime.http.message.limits import HIGH_WATER, Limits
+from runtime.http.message.owner import Owner
 from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.response import CLOSE, Response
 
@@ -49,7 +50,7 @@ class Http2:
         on_complete: Callable[[Response], object] | None = None,
         peer: Peer = NOBODY,
         carrier: Carrier | None = None,
-        owner: eventer.LoopThread | None = None,
+        owner: Owner | None = None,
         budget: float = inf,
         batcher: Batcher | None = None,
     ) -> None:

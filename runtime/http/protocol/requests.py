@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime import log
 from runtime.http.message.body import decode
+from runtime.http.message.owner import Owner
 from runtime.http.message.response import Response
 
 from . import frames
@@ -16,8 +17,6 @@ from .heads import request_of, size_of
 from .stream import Stream
 
 if TYPE_CHECKING:
-    from runtime import eventer
-
     from .http2 import Http2
 
 LEAST_HELD = 16 << 20
@@ -30,7 +29,7 @@ class Requests:
 
     __slots__ = ("_admit", "_held", "_http", "_may_hold", "_owner", "_serve", "uploads")
 
-    def __init__(self, http: "Http2", serve: Serve, admit: Admit | None, owner: "eventer.LoopThread | None") -> None:
+    def __init__(self, http: "Http2", serve: Serve, admit: Admit | None, owner: Owner | None) -> None:
         self.uploads: dict[int, Stream] = {}
         self._http = http
         self._serve = serve

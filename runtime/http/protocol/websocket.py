@@ -16,8 +16,9 @@ from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, Opcode, RsvBits
 from wsproto.utilities import LocalProtocolError
 
-from runtime import eventer, log
+from runtime import log
 from runtime.http.message.limits import HIGH_WATER
+from runtime.http.message.owner import Owner
 from runtime.http.message.request import Request
 
 from .conversation import IDLE, Carrier
@@ -77,7 +78,7 @@ class WebSocket:
         handler: Any,
         protocol: str | None,
         before: Http1,
-        owner: eventer.LoopThread | None,
+        owner: Owner | None,
     ) -> None:
         """Args: *before*, the protocol up to now, whose output is taken over."""
         self.request = request
