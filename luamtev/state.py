@@ -491,7 +491,9 @@ def _libraries() -> dict[str, bytes]:
     """The Lua half by name: `kernel`, `mtev/log` and so on."""
     top = resources.files("luamtev") / "lua"
     files = [(each.name, each) for each in top.iterdir()]
-    files += [(f"{room}/{each.name}", each) for room in ("mtev", "http1") for each in (top / room).iterdir()]
+    files += [
+        (f"{room}/{each.name}", each) for room in ("mtev", "http1", "ffi_mtev") for each in (top / room).iterdir()
+    ]
     return {name.removesuffix(".lua"): file.read_bytes() for name, file in files if name.endswith(".lua")}
 
 

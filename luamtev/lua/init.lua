@@ -40,6 +40,16 @@ for _, family in ipairs({ "object", "timeval", "coroutines", "log", "conf", "sha
 end
 
 package.loaded.mtev, package.loaded["mtev.lua_init"] = mtev, mtev
+
+-- The C functions of the server are Lua here.
+local load_shared, libmtev = ffi.load, nil
+function ffi.load(name, ...)
+  if type(name) ~= "string" or name:gsub("^lib", ""):gsub("%.so[.%d]*$", "") ~= "mtev" then
+    return load_shared(name, ...)
+  end
+  libmtev = libmtev or load_library("ffi_mtev/init", home)
+  return libmtev
+end
 package.loaded["mtev.hooks.http"] = load_library("mtev/hooks_http", home)
 
 -- `require` -------------------------------------------------------------------------------------------------------

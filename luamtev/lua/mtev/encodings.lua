@@ -48,10 +48,9 @@ do
   end
 end
 
-local function encode_here(text)
-  local n = #text
-  local p, size = cast(bytes_type, text), 4 * math.floor((n + 2) / 3)
-  local out = buffer(size)
+-- Writes the letters of the n bytes at p to out, which has room for them; returns how many.
+local function encode_into(p, n, out)
+  local size = 4 * math.floor((n + 2) / 3)
   local o = cast(pairs_type, out)
   local whole, at = n - n % 3, 0
   for i = 0, whole - 3, 3 do
@@ -66,7 +65,12 @@ local function encode_here(text)
     out[size - 1] = 61
     if whole + 1 == n then out[size - 2] = 61 end
   end
-  return ffi_string(out, size)
+  return size
+end
+
+local function encode_here(text)
+  local out = buffer(4 * math.floor((#text + 2) / 3))
+  return ffi_string(out, encode_into(cast(bytes_type, text), #text, out))
 end
 
 -- The tables hold a letter's six bits in their place within a group; BAD has a bit no group has.
@@ -81,19 +85,31 @@ for i = 0, 255 do
   third[i], fourth[i] = bad and BAD or lshift(value, 6), bad and BAD or value
 end
 
+-- Writes what the letters at p stand for to out, group by group, up to the first of the n letters that is none or the
+-- last whole group; returns how many were read.  Three bytes are written for four letters.
+local function decode_groups(p, n, out)
+  local at = 0
+  for i = 0, n - n % 4 - 4, 4 do
+    local group = bor(first[p[i]], second[p[i + 1]], third[p[i + 2]], fourth[p[i + 3]])
+    if group >= BAD then return i end
+    out[at], out[at + 1], out[at + 2] = rshift(group, 16), rshift(group, 8), group
+    at = at + 3
+  end
+  return n - n % 4
+end
+
+-- For ffi.load("mtev").
+home.base64 = { encode_into = encode_into, decode_groups = decode_groups, values = decode64, alphabet = alphabet }
+
 -- nil for what is no base 64.
 local function decode_here(text)
   local p, n = cast(bytes_type, text), #text
   while n > 0 and p[n - 1] == 61 and #text - n < 2 do n = n - 1 end
   if n % 4 == 1 or n < #text and #text % 4 ~= 0 then return nil end
   local out = buffer(n)
-  local whole, at = n - n % 4, 0
-  for i = 0, whole - 4, 4 do
-    local group = bor(first[p[i]], second[p[i + 1]], third[p[i + 2]], fourth[p[i + 3]])
-    if group >= BAD then return nil end
-    out[at], out[at + 1], out[at + 2] = rshift(group, 16), rshift(group, 8), group
-    at = at + 3
-  end
+  local whole = decode_groups(p, n, out)
+  if whole < n - n % 4 then return nil end
+  local at = whole / 4 * 3
   if whole < n then
     local group = bor(first[p[whole]], second[p[whole + 1]])
     if n - whole == 3 then group = bor(group, third[p[whole + 2]]) end
