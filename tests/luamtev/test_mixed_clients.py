@@ -65,6 +65,8 @@ def serving(web: Web) -> int:
             <key_file>{issued.key}</key_file></sslconfig>
           </listener>""",
     )
+    came = ended(begin(web, tls_port, "http1", 1000, 1.0), 1.0)  # so that all there is has been opened
+    assert came["wrong"] == []
     return tls_port
 
 
