@@ -158,7 +158,13 @@ def _workers(options: Options) -> int | None:
     count: int | None = _number(options, "jobs", int, 0)
     if count is None and options.get("file-timeout"):
         return 1
-    return len(os.sched_getaffinity(0)) if count == 0 else count
+    return _processors() if count == 0 else count
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _run_here(plan: Plan) -> int:
