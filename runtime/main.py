@@ -110,6 +110,11 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None, watche
     if crash.wanted():
         eventer.prepare_threads(crash.prepare_thread)
     eventer.init(configuration)
+    if configuration.get_section("//zipkin") is not None:
+        from runtime import zipkin  # few programs are traced
+
+        zipkin.configure(configuration)
+        zipkin.settle()
     loaded = modules.load(configuration)
     logs.settle(configuration)
     services.open_listeners(configuration)

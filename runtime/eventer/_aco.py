@@ -8,6 +8,7 @@ switch ever happens below somebody else's frame.  What gevent offers works in an
 
 import itertools
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from errno import ETIME
 from typing import Any
 
@@ -25,10 +26,14 @@ _tickets = itertools.count(1)
 class Aco(greenlet):
     """A greenlet that runs ``function(*args)`` on a loop thread.  Made by :func:`aco_start`.
 
+    It has the variables of :mod:`contextvars` as they were where it was started.
     Attributes: ``function``, ``args``, ``thread``."""
 
-    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], thread: LoopThread) -> None:
+    def __init__(
+        self, function: Callable[..., Any], args: tuple[Any, ...], thread: LoopThread, context: Context
+    ) -> None:
         super().__init__(parent=thread.hub)
+        self.gr_context = context
         self.function = function
         self.args = args
         self.thread = thread
@@ -93,17 +98,19 @@ def aco_start(function: Callable[..., Any], *args: Any, owner: LoopThread | None
     Raises :exc:`EventerError` when that loop has stopped.  Manual: ``eventer_aco_start``."""
     thread = owner or (current() if is_loop_thread() else choose_owner(0))
     if is_loop_thread() and thread is current():
-        return _start(function, args, thread, now=False)
-    if not thread.post(_start, function, args, thread):
+        return _start(function, args, thread, copy_context(), now=False)
+    if not thread.post(_start, function, args, thread, copy_context()):
         raise EventerError(f"{thread.name} has stopped and takes no aco")
     return None
 
 
-def _start(function: Callable[..., Any], args: tuple[Any, ...], thread: LoopThread, now: bool = True) -> Aco:
+def _start(
+    function: Callable[..., Any], args: tuple[Any, ...], thread: LoopThread, context: Context, now: bool = True
+) -> Aco:
     if not thread.has_acos:
         thread.has_acos = True
         thread.at_stop(lambda: _end_all(thread))
-    aco = Aco(function, args, thread)
+    aco = Aco(function, args, thread, context)
     thread.acos.add(aco)
     if now:
         aco.switch()

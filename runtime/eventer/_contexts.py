@@ -25,6 +25,9 @@ class ContextOps:
     def cleanup(self, event: Event, mask: int) -> None:
         """It ran."""
 
+    def returned(self, event: Event, mask: int, following: int | None) -> None:
+        """It ran, after :meth:`cleanup`, and returned *following*; None for one that failed, too."""
+
 
 _kinds: tuple[ContextOps, ...] = ()
 _names: list[str] = []
@@ -76,8 +79,11 @@ def _running(event: Event, mask: int, now: float) -> int | None:
     kinds = _kinds
     for ops in kinds:
         ops.prepare(event, mask, now)
+    following = None
     try:
-        return event.callback(event, mask, event.closure, now)
+        following = event.callback(event, mask, event.closure, now)
+        return following
     finally:
         for ops in reversed(kinds):
             ops.cleanup(event, mask)
+            ops.returned(event, mask, following)

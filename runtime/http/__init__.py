@@ -28,6 +28,7 @@ from .rest.dispatch import (
     is_same_for_all,
     mount,
     router,
+    surround,
     unmount,
 )
 from .rest.files import serve_file, simple_file_handler
@@ -88,6 +89,7 @@ __all__ = [
     "settle",
     "settle_all",
     "simple_file_handler",
+    "surround",
     "unmount",
     "websocket",
     "write_entries",

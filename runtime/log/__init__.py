@@ -33,7 +33,7 @@ from ._registry import (
     stream_find,
     streams,
 )
-from ._stream import LogStream
+from ._stream import LogStream, watch_lines
 from ._table import direct_address, enabled_address
 from ._types import LogType, register_type
 
@@ -78,6 +78,7 @@ __all__ = [
     "stream_exists",
     "stream_find",
     "streams",
+    "watch_lines",
 ]
 
 

@@ -38,6 +38,7 @@ _HOOKS: Final = (line_hook, plain_hook, flatbuffer_hook)
 _FORMAT_HOOKS: Final = {"plain": plain_hook, "flatbuffer": flatbuffer_hook}
 
 _asynchronous = False
+_watching: Callable[[bytes], object] | None = None
 
 # How a line gets out, the usual way: a plain line through the type's write, with the flags of every stream on the way.
 _Plain = tuple[Callable[[int, bytes], None], int]
@@ -136,6 +137,8 @@ class LogStream:
     ) -> None:
         if message.__class__ is not bytes:
             message = as_bytes(message)
+        if _watching is not None:
+            _watching(message)
         if self._wants_place and not file:
             file, line = _place()
         if when is None:
@@ -488,6 +491,12 @@ class LogStream:
 
 
 _count_lock = threading.Lock()
+
+
+def watch_lines(function: Callable[[bytes], object] | None) -> None:
+    """Have *function* called with each line that is logged to an enabled stream, where it is logged; None: nobody."""
+    global _watching
+    _watching = function
 
 
 def _all_changed() -> None:

@@ -156,10 +156,7 @@ def zipkin(console: Console, words: list[str]) -> None:
             return
         wanted.append(value)
     was = _percentages("Was:")
-    new, parented, debug = wanted
-    sampling.new = sampling.new if new is None else new
-    sampling.parented = sampling.parented if parented is None else parented
-    sampling.debug = sampling.debug if debug is None else debug
+    sampling.change(*wanted)
     console.print(ZIPKIN_HEAD + was + _percentages("Set to:"))
 
 

@@ -15,7 +15,8 @@ class Request:
     Attributes: ``method``; ``uri``, path and query as sent; ``protocol``, ``HTTP/1.1`` or ``HTTP/1.0``; ``fields``, the
     headers in order with lower-case names; ``trailers``, likewise; ``payload``, the whole body; ``received``, epoch
     seconds; ``captures``, what the route's expression caught; ``user``, who authenticated, or None, and ``auth``, how;
-    ``peer``, who asks; ``closure``, for whoever serves it."""
+    ``peer``, who asks; ``closure``, for whoever serves it; ``span``, that of its trace, False where it has none, None
+    before anybody asked."""
 
     __slots__ = (
         "__weakref__",
@@ -32,6 +33,7 @@ class Request:
         "protocol",
         "received",
         "route",
+        "span",
         "trailers",
         "uri",
         "user",
@@ -52,6 +54,7 @@ class Request:
         self.peer = peer
         self.closure: Any = None
         self.route: Any = None
+        self.span: Any = None
         self._headers: dict[bytes, bytes] | None = None
         self._path: bytes | None = None
 

@@ -4,6 +4,7 @@ Handlers may be mounted at any time, from any thread.
 """
 
 import traceback
+from collections.abc import Callable
 from typing import Any, Final
 
 from runtime import conf, eventer, hooks, log
@@ -32,6 +33,9 @@ GET_HANDLER = hooks.declare("mtev_rest_get_handler")
 BEFORE = (HTTP1_REQUEST_READ, REQUEST_READ, GET_HANDLER)
 """Hooks that see a request before it is routed."""
 _hooked: tuple[hooks.Hook, ...] = ()  # those of them that somebody is registered for
+
+Around = Callable[[Callable[[Request, Response], None], Request, Response], None]
+_around: Around | None = None
 
 _errors: Final = log.facility("error/rest")
 _debug: Final = log.facility("debug/rest")
@@ -154,8 +158,22 @@ def decide(
     return rule, 0
 
 
+def surround(around: Around | None) -> None:
+    """Have ``around(serve, request, response)`` called for each request, which calls serve; None: nobody."""
+    global _around
+    _around = around
+    generation.advance()
+
+
 def dispatch(request: Request, response: Response) -> None:
     """Serve *request*: hooks, route, access control, handler.  A handler that fails is a 500."""
+    if _around is None:
+        _dispatch(request, response)
+    else:
+        _around(_dispatch, request, response)
+
+
+def _dispatch(request: Request, response: Response) -> None:
     if AUTHENTICATE.exists() and request.user is None:
         AUTHENTICATE.invoke(request)
     if _hooked and not _told_before(request, response):

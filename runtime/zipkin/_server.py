@@ -1,0 +1,193 @@
+"""Spans of the HTTP server: one a request, from its head to the end of its response.
+
+While nothing is traced nobody looks at requests: the hooks are registered once spans can come of it, see
+:func:`settle`.  Manual: Zipkin."""
+
+import socket
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from runtime import conf, hooks, http, lifecycle, sampling
+from runtime.conf import names
+from runtime.http import Request, Response
+from runtime.http.ledger.settle import REQUEST_COMPLETE
+from runtime.http.message.response import STARTING
+
+from . import _active
+from ._headers import incoming, number
+from ._span import PUBLISH, PUBLISH_SPAN, Span, default_service_name, set_sampling, span_new
+
+NAME: Final = "zipkin"
+
+_wanted = False
+_on = False
+
+
+def configure(c: conf.Conf) -> None:
+    """Take what ``<zipkin>`` says.  Raises :exc:`runtime.conf.ConfError` with file and line.
+
+    ``<zipkin trace_event="0"><probability new="0.0" parented="1.0" debug="1.0"/></zipkin>``"""
+    global _wanted
+    _wanted = False
+    default_service_name(c.root_name)
+    for section in c.get_sections("//zipkin"):
+        _wanted = True
+        for name in map(str, section.attrib):
+            if name != "trace_event" and name not in names.COMMON:
+                raise c.error(f"zipkin: unknown attribute {name}, expected trace_event", section)
+        level = c.inherited(section, "trace_event")
+        if level is not None:
+            if not level.isdecimal():
+                raise c.error(f"zipkin: trace_event is 0, 1 or 2, not '{level}'", section)
+            _active.event_trace_level(int(level))
+    found = {"new": 0.0, "parented": 1.0, "debug": 1.0}
+    for section in c.get_sections("//zipkin//probability"):
+        for name in found:
+            text = section.get(name)
+            if text is not None:
+                found[name] = _probability(c, section, name, text)
+    if _wanted:
+        set_sampling(**{f"{name}_traces": value for name, value in found.items()})
+
+
+def _probability(c: conf.Conf, section: conf.Section, name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise c.error(f"zipkin: probability {name} is a number from 0 to 1, not '{text}'", section)
+    return value
+
+
+def settle() -> None:
+    """Look at requests from now on, or do not: whether spans can come of it has changed."""
+    global _on
+    possible = sampling.new > 0 or sampling.parented > 0 or sampling.debug > 0
+    on = possible and (_wanted or PUBLISH.exists() or PUBLISH_SPAN.exists())
+    if on == _on:
+        return
+    _on = on
+    if on:
+        _active.eventer_init()
+        http.surround(_serve)
+        STARTING.register(NAME, _starting)
+        REQUEST_COMPLETE.register(NAME, _complete)
+    else:
+        http.surround(None)
+        STARTING.unregister(NAME)
+        REQUEST_COMPLETE.unregister(NAME)
+
+
+def is_on() -> bool:
+    """Whether requests are looked at."""
+    return _on
+
+
+def span_of(request: Request) -> Span | None:
+    """The span of *request*, made when it is first asked for; None where it is not traced."""
+    span = request.span
+    if span is None:
+        span = _begin(request)
+        request.span = span or False
+    return span or None
+
+
+def _begin(request: Request) -> Span | None:
+    headers = request.headers
+    told = incoming(headers)
+    if told.unsampled:
+        return None
+    uri = _text(request.uri)
+    span = span_new(told.trace_id, told.parent_id, told.span_id, uri, told.debug)
+    if span is None:
+        return None
+    span.kind = "server"
+    span.trace_high = told.trace_high
+    host, port = request.peer.local
+    span.set_default_endpoint(span.endpoint.service_name, host if _is_ipv4(host) else _primary(), int(port or 0))
+    if request.received:
+        span.timestamp = min(span.timestamp, int(request.received * 1e6))
+    span.level = number(headers.get(b"x-mtev-trace-event")) or _active.default_level()
+    span.logs = number(headers.get(b"x-mtev-trace-logs")) == 1
+    span.annotate("sr", span.timestamp)
+    span.bannotate_str("http.uri", uri)
+    span.bannotate_str("http.method", _text(request.method))
+    span.bannotate_str("http.hostname", headers.get(b"host", b""))
+    return span
+
+
+def _serve(serve: Callable[[Request, Response], None], request: Request, response: Response) -> None:
+    span = span_of(request)
+    if span is None:
+        serve(request, response)
+        return
+    with _active.within(span):
+        span.annotate("sr_done")
+        serve(request, response)
+
+
+def _starting(request: Request, _response: Response) -> int:
+    refused = request.span is None  # before it was read whole
+    span = span_of(request)
+    if span is not None:
+        if refused:
+            span.annotate("sr_done")
+        span.annotate("ss")
+    return hooks.CONTINUE
+
+
+def _complete(request: Request, response: Response) -> int:
+    span = request.span
+    if span:
+        with _active.within(span):
+            _finish(span, request, response)
+    return hooks.CONTINUE
+
+
+def _finish(span: Span, request: Request, response: Response) -> None:
+    route = request.route
+    if route is not None:
+        span.rename(f"{_text(route.base)}({_text(route.expression)})")
+    span.bannotate_i32("http.status_code", response.code)
+    received = len(request.payload) or number(request.headers.get(b"content-length"))
+    if received > 0:
+        span.bannotate_i64("http.bytes_in", received)
+    span.bannotate_i64("http.bytes_out", response.written)
+    span.annotate("ss_done")
+    span.publish()
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "surrogateescape")
+
+
+@lru_cache(256)
+def _is_ipv4(host: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET, host)
+    except OSError:
+        return False
+    return True
+
+
+@lru_cache(1)
+def _primary() -> str:
+    """The IPv4 address by which this host would reach others."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "0.0.0.0"
+
+
+def _reconfigure(c: conf.Conf) -> None:
+    configure(c)
+    settle()
+
+
+sampling.on_change(settle)
+PUBLISH.changed = PUBLISH_SPAN.changed = settle
+lifecycle.on_reload(_reconfigure)
