@@ -36,6 +36,7 @@ from luamtev.api import (
     reverse,
     shared,
     sockets,
+    stopping,
     system,
     text,
     timezone,
@@ -72,6 +73,7 @@ FAMILIES = (
     reverse,
     shared,
     sockets,
+    stopping,
     system,
     text,
     timezone,
@@ -483,6 +485,7 @@ end
 def prepare() -> None:
     """Read what every state and its report is made of, while the process may still read it."""
     prepare_report()
+    stopping.prepare()
     _libraries()
 
 

@@ -12,6 +12,7 @@ _at_reload: list[Callable[[Any], object]] = []
 _at_stop: list[Callable[[], object]] = []
 _at_exit: list[Callable[[], object]] = []
 _terminate: Callable[[int], object] = os._exit
+_stopping = False
 
 
 def set_terminate(function: Callable[[int], object]) -> None:
@@ -28,8 +29,9 @@ def terminate(status: int) -> None:
 def on_start(function: Callable[[], object]) -> None:
     """Have *function* called on the main thread once the loops run and the modules have begun, first registered first.
 
-    What it raises ends the start."""
-    _at_start.append(function)
+    What it raises ends the start.  Registering again changes nothing."""
+    if function not in _at_start:
+        _at_start.append(function)
 
 
 def on_reload(function: Callable[[Any], object]) -> None:
@@ -40,8 +42,9 @@ def on_reload(function: Callable[[Any], object]) -> None:
 def on_stop(function: Callable[[], object]) -> None:
     """Have *function* called on the main thread when the process is told to end, last registered first.
 
-    The loops still turn then, and it may wait."""
-    _at_stop.append(function)
+    The loops still turn then, and it may wait.  Registering again changes nothing."""
+    if function not in _at_stop:
+        _at_stop.append(function)
 
 
 def on_exit(function: Callable[[], object]) -> None:
@@ -54,6 +57,8 @@ def on_exit(function: Callable[[], object]) -> None:
 
 def start() -> None:
     """The loops run."""
+    global _stopping
+    _stopping = False
     for function in list(_at_start):
         function()
 
@@ -64,8 +69,15 @@ def reload(configuration: Any) -> None:
         function(configuration)
 
 
+def is_stopping() -> bool:
+    """Whether the process was told to end, by a signal.  From any thread."""
+    return _stopping
+
+
 def stop() -> None:
     """The process is to end; forgets what was registered for starts, reloads and stops."""
+    global _stopping
+    _stopping = True
     _at_start.clear()
     _at_reload.clear()
     while _at_stop:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Answer = tuple[bytes | float | bool | None, ...]
 
-CONCURRENCY = {"resolver": 8, "keys": 2}
+CONCURRENCY = {"resolver": 8, "keys": 2, "files": 4}
 """The queues, and how many of their jobs run at the same time."""
 
 

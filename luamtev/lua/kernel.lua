@@ -157,10 +157,17 @@ local function describe(err)
   return ok and text or "error object is a " .. type(err) .. " value"
 end
 
-local leaving = function() end -- told of tasks that end
+local function nobody() end
+local leaving = nobody -- told of tasks that end
 
 -- Has f(task) called, which must not raise, whenever a task ends: returns, fails, or is cancelled.
-function kernel.on_leaving(f) leaving = f end
+function kernel.on_leaving(f)
+  local before = leaving
+  leaving = before == nobody and f or function(task)
+    before(task)
+    f(task)
+  end
+end
 
 local function ended(task, previous, outside, ok, what)
   current, depth, confined = previous, depth - 1, outside

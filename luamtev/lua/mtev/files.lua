@@ -1,11 +1,12 @@
 -- Files, directories and lock files.  What takes numbers and text goes straight to the system through ffi; what fills a
 -- struct whose layout differs from system to system (stat, readdir) is asked of Python.
 --
--- Every call returns when the system does: a slow disk, or a pipe opened without O_NONBLOCK, holds up the event loop.
+-- Every call returns when the system does: a slow disk, or a pipe opened without O_NONBLOCK, holds up the event loop.  Those
+-- of whole files suspend instead: a thread of the job queue `files` does the work.
 
 local home = ...
 
-local border, checked, forget = home.border, home.checked, home.reactor.forget
+local border, kernel, checked, forget = home.border, home.kernel, home.checked, home.reactor.forget
 local ffi = require("ffi")
 local bit = require("bit")
 local C, last_errno = ffi.C, ffi.errno
@@ -31,6 +32,7 @@ local int = ffi.typeof("int")
 local resolved = ffi.new("char[4096]") -- PATH_MAX is at most that on any system
 local ENOENT, EINTR, EEXIST = 2, 4, 17 -- the same on every system
 local ANYONE, NO_PROGRAM, PERMISSIONS = 511, 438, 4095 -- octal 777, 666, 7777; of a new file the umask takes away
+local LARGEST_FILE = 2 ^ 30 -- bytes that are read unless more are asked for
 local CLOEXEC = home.settings.constants.O_CLOEXEC or 0
 
 -- Arguments; these raise at the caller of the function that calls them --------------------------------------------------
@@ -62,6 +64,12 @@ local function check_mode(value, name, position, default)
   if value == nil and default then return default end
   if not is_integer(value, 0) then bad(name, position, "file mode", shown(value)) end
   return bit.band(value, PERMISSIONS)
+end
+
+local function check_limit(value, name)
+  if value == nil then return LARGEST_FILE end
+  if not is_integer(value, 0) then bad(name, 2, "number of bytes", shown(value)) end
+  return value
 end
 
 local function check_fd(value, name)
@@ -142,6 +150,33 @@ function mtev.stat(file)
   if file == nil then return nil end
   return described(status(type(file) == "number" and check_fd(file, "stat") or check_path(file, "stat")))
 end
+
+-- Whole files, which suspend; where the caller cannot, as while a module is loaded, everything waits.
+
+local read, read_later = checked(border.file_read), checked(border.file_read_later)
+local put, put_later = checked(border.file_put), checked(border.file_put_later)
+
+local function work(at_once, later, ...)
+  if not pcall(kernel.parkable) then return at_once(...) end
+  local ticket = kernel.ticket()
+  later(ticket, ...)
+  return kernel.await(ticket)
+end
+
+-- All that is in a file; nil, errno, text when it cannot be read, EFBIG where it has more than *limit* bytes.
+function mtev.readfile(path, limit)
+  path, limit = check_path(path, "readfile"), check_limit(limit, "readfile")
+  return work(read, read_later, path, limit)
+end
+
+local function written(path, data, mode, name, flags)
+  return work(put, put_later, check_path(path, name), check_data(data, name),
+    check_mode(mode, name, 3, NO_PROGRAM), flags)
+end
+
+function mtev.writefile(path, data, mode) return written(path, data, mode, "writefile", "replace") end
+
+function mtev.appendfile(path, data, mode) return written(path, data, mode, "appendfile", "append") end
 
 -- Directories -----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,135 @@
+"""mtev.stopping: coroutines hear that the process is to end, and end what they do."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from webprogram import Web
+
+Program = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(source: str, *arguments: str, before: str = "") -> "subprocess.Popen[str]":
+        (tmp_path / "main.lua").write_text(source)
+        run = f"{before}\nimport sys\nfrom luamtev.cli import main\nsys.exit(main(sys.argv[1:]))"
+        process = subprocess.Popen(
+            [sys.executable, "-c", run, *arguments, "main.lua"],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        return process
+
+    yield start
+    for each in started:
+        each.kill()
+        each.communicate()
+
+
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+WAITS = """
+function main()
+  mtev.coroutine_spawn(function()
+    mtev.coroutine_spawn(function() mtev.sleep(0) print("up") end)
+    print("told", mtev.stopping(%s), mtev.stopping(), mtev.stopping(1))
+    mtev.sleep(0.05)
+    print("written", mtev.writefile("farewell", "goodbye"))
+  end)
+end
+"""
+
+
+@pytest.mark.parametrize("timeout", ["math.huge", "100"])
+def test_who_waits_is_told_and_comes_to_its_end(program: Program, tmp_path: Path, timeout: str) -> None:
+    status, out, _ = ended(program(WAITS % timeout))
+    assert (status, out) == (0, "told\ttrue\ttrue\ttrue\nwritten\ttrue\n")
+    assert (tmp_path / "farewell").read_text() == "goodbye"
+
+
+def test_who_waited_before_is_let_end_too(program: Program) -> None:
+    source = """
+    function main()
+      mtev.coroutine_spawn(function()
+        print(mtev.stopping(0) or mtev.stopping(0.01) or "up")
+        while not mtev.stopping() do mtev.sleep(0.01) end
+        mtev.sleep(0.05)
+        print("over")
+      end)
+    end
+    """
+    assert ended(program(source))[:2] == (0, "over\n")
+
+
+def test_who_failed_or_was_cancelled_keeps_nobody(
+    program: Program, luamtev: Callable[..., Any], tmp_path: Path
+) -> None:
+    source = """
+    function main()
+      mtev.enable_log("error", false)
+      local co
+      mtev.coroutine_spawn(function() co = coroutine.running() mtev.stopping(100) end)
+      mtev.coroutine_spawn(function() mtev.stopping(0.01) error("on purpose") end)
+      mtev.cancel_coro(co)
+      mtev.sleep(0.1)
+      print("up")
+    end
+    """
+    generated = luamtev("-T", "main.lua", source=source).stdout
+    (tmp_path / "calm.conf").write_bytes(generated.replace(b"<tragedy_terminates>true", b"<tragedy_terminates>false"))
+    process = program(source, "-c", "calm.conf", before="from luamtev.api import stopping; stopping.PATIENCE = 1000")
+    assert ended(process)[0] == 0
+
+
+def test_patience_ends(program: Program) -> None:
+    source = 'function main() print("up") mtev.stopping(100) mtev.sleep(1000) end'
+    status, _, err = ended(program(source, before="from luamtev.api import stopping; stopping.PATIENCE = 0.1"))
+    assert status == 0
+    assert "1 coroutines that heard of it go on; ending without them" in err
+
+
+def test_a_handler_that_waits_answers_before_the_end(web: Web) -> None:
+    source = """
+    module(..., package.seeall)
+    function handler(rest)
+      local http = rest:http()
+      http:write("waiting ")
+      http:flush()
+      http:write(tostring(mtev.stopping(100)))
+      http:flush_end()
+    end
+    """
+    web.start(source)
+    with socket.create_connection(("127.0.0.1", web.port), 20) as client:
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        seen = b""
+        while b"waiting " not in seen:
+            seen += client.recv(4096)
+        assert web.process is not None
+        web.process.send_signal(signal.SIGTERM)
+        while piece := client.recv(4096):
+            seen += piece
+    assert seen.endswith(b"waiting true")
+
+
+def test_a_timeout_is_a_number(luamtev: Callable[..., Any]) -> None:
+    done = luamtev("main.lua", source='function main() print(pcall(mtev.stopping, "soon")) os.exit(0) end')
+    assert b"bad argument to 'stopping' (number of seconds expected, got soon)" in done.stdout
