@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def functions(_state: "State") -> dict[str, Callable[..., Any]]:
     """What ``mtev/messages.lua`` builds on."""
-    return {"fq_send": _fq_send}
+    return {"amqp_send": _amqp_send, "fq_send": _fq_send}
 
 
 def _fq_send(exchange: bytes, route: bytes, payload: bytes, connection: float) -> int:
@@ -24,3 +24,14 @@ def _fq_send(exchange: bytes, route: bytes, payload: bytes, connection: float) -
         return int(module.send_data(exchange, route, payload, int(connection)))
     except ValueError as mistake:
         raise LuaError(f"mtev.fq.send: {mistake}") from None
+
+
+def _amqp_send(exchange: bytes, route: bytes, payload: bytes, connection: float, mandatory: bool) -> int:
+    """The same."""
+    module = sys.modules.get("runtime.modules.amqp")
+    if module is None:
+        raise LuaError("mtev.amqp.send: the module amqp is not loaded")
+    try:
+        return int(module.send_data(exchange.decode(), route.decode(), payload, int(connection), mandatory))
+    except ValueError as mistake:
+        raise LuaError(f"mtev.amqp.send: {mistake}") from None

@@ -67,6 +67,7 @@ DEFAULT_LOADER = "C"
 _registered: dict[tuple[str, str], str] = {
     (each, each): f"runtime.modules.{each}:{target}"
     for each, target in {
+        "amqp": "Amqp",
         "fq": "Fq",
         "http_hmac_cookie": "HmacCookie",
         "http_observer": "HttpObserver",

@@ -1,9 +1,12 @@
-"""The ``<network><mq type="TYPE">`` elements of the configuration.  Manual: amqp, fq."""
+"""Brokers of messages: the ``<network><mq type="TYPE">`` elements of the configuration, and who handles what is
+delivered.  Manual: amqp, fq."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
-from runtime import conf
+from runtime import conf, eventer, hooks
 from runtime.conf import names
+from runtime.eventer import LoopThread
 
 
 def brokers(kind: str, known: Collection[str]) -> list[dict[str, str]]:
@@ -24,3 +27,37 @@ def brokers(kind: str, known: Collection[str]) -> list[dict[str, str]]:
             settings[tag] = configuration.get_string("self::node()", child) or ""
         found.append(settings)
     return found
+
+
+class Poller:
+    """Has messages handled by a *hook* on *threads* in turn, *limit* in one go at most."""
+
+    def __init__(self, hook: hooks.Hook, threads: list[LoopThread], limit: int) -> None:
+        self._hook = hook
+        self._threads = threads
+        self._limit = limit or 1
+        self._turn = 0
+
+    def deliver(self, client: Any, messages: Sequence[Any], done: Callable[[], object]) -> None:
+        """On a loop thread: have each of *messages* handled, as hook(client, client.number, message, message.payload),
+        and *done* called then."""
+        if len(self._threads) == 1:
+            self._handle(client, messages, 0, done)
+            return
+        self._turn += 1
+        self._threads[self._turn % len(self._threads)].post(self._handle, client, messages, 0, done)
+
+    def _handle(self, client: Any, messages: Sequence[Any], at: int, done: Callable[[], object]) -> None:
+        thread = eventer.current()
+        mine = eventer.Slice()
+        end = min(len(messages), at + self._limit)
+        while at < end:
+            if self._hook.exists():
+                message = messages[at]
+                thread.guarded(self._hook.invoke, client, client.number, message, message.payload)
+            at += 1
+            if mine.is_over():
+                break
+        if at < len(messages) and thread.post(self._handle, client, messages, at, done):
+            return
+        done()

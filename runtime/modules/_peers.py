@@ -2,7 +2,8 @@
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -72,6 +73,20 @@ class Backlog(Generic[T]):
                 if size <= 0:
                     break
         return found
+
+    def after(self, start: int, count: int) -> list[T]:
+        """Up to *count* of those behind the oldest *start*; they stay until :meth:`sent`."""
+        with self._lock:
+            return [one for one, _ in islice(self._kept, start, start + count)]
+
+    def remove(self, hopeless: Callable[[T], bool]) -> int:
+        """Take out those that are *hopeless*; how many."""
+        with self._lock:
+            kept = [each for each in self._kept if not hopeless(each[0])]
+            count = len(self._kept) - len(kept)
+            self._kept = deque(kept)
+            self.bytes = sum(size for _, size in kept)
+        return count
 
     def sent(self, count: int) -> None:
         """The oldest *count* are gone."""

@@ -1,9 +1,9 @@
--- mtev.fq: messages to the brokers that the module of that name is connected with.
+-- mtev.fq and mtev.amqp: messages to the brokers that the modules of that name are connected with.
 
 local home = ...
 
 local border, checked = home.border, home.checked
-local fq_send = checked(border.fq_send)
+local fq_send, amqp_send = checked(border.fq_send), checked(border.amqp_send)
 local type, error = type, error
 
 local function check(name, exchange, route, payload, id)
@@ -21,3 +21,12 @@ mtev.fq = {
   end,
 }
 package.loaded["mtev.fq"] = mtev.fq
+
+mtev.amqp = {
+  -- The same.  A mandatory message that no queue gets is counted as returned.
+  send = function(exchange, route, payload, id, mandatory)
+    check("amqp.send(exchange, route, payload[, id[, mandatory]])", exchange, route, payload, id)
+    return (amqp_send(exchange, route, payload, id or -1, mandatory and true or false))
+  end,
+}
+package.loaded["mtev.amqp"] = mtev.amqp

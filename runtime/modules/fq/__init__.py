@@ -4,14 +4,13 @@ Each ``<mq type="fq">`` below ``<network>`` is a connection, numbered from 0.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from runtime import eventer, hooks, lifecycle, log, stats
 from runtime.conf import names
-from runtime.eventer import LoopThread
 
-from .._mq import brokers
+from .._mq import Poller, brokers
 from .._peers import number
 from . import wire
 from .client import Client, Settings
@@ -58,7 +57,8 @@ class Fq:
         pool = eventer.pool(self.pool)
         assert pool is not None
         wide = pool.concurrency if self.fanout <= 0 else min(self.fanout, pool.concurrency)
-        poller = Poller([eventer.choose_owner_pool(pool, each) for each in range(wide)], self.poll_limit)
+        threads = [eventer.choose_owner_pool(pool, each) for each in range(wide)]
+        poller = Poller(HANDLE_MESSAGE, threads, self.poll_limit)
         _clients[:] = [
             Client(settings, each, eventer.choose_owner_pool(pool, each % wide), poller.deliver, wide)
             for each, settings in enumerate(self.settings)
@@ -66,38 +66,6 @@ class Fq:
         for each in _clients:
             each.start()
         lifecycle.on_stop(_drain)
-
-
-class Poller:
-    """Has messages handled by the hook on *threads* in turn, *limit* in one go at most."""
-
-    def __init__(self, threads: list[LoopThread], limit: int) -> None:
-        self._threads = threads
-        self._limit = limit or 1
-        self._turn = 0
-
-    def deliver(self, client: Client, messages: list[Message], done: Callable[[], object]) -> None:
-        """On the client's thread: have *messages* handled, and *done* called then."""
-        if len(self._threads) == 1:
-            self._handle(client, messages, 0, done)
-            return
-        self._turn += 1
-        self._threads[self._turn % len(self._threads)].post(self._handle, client, messages, 0, done)
-
-    def _handle(self, client: Client, messages: list[Message], at: int, done: Callable[[], object]) -> None:
-        thread = eventer.current()
-        mine = eventer.Slice()
-        end = min(len(messages), at + self._limit)
-        while at < end:
-            if HANDLE_MESSAGE.exists():
-                message = messages[at]
-                thread.guarded(HANDLE_MESSAGE.invoke, client, client.number, message, message.payload)
-            at += 1
-            if mine.is_over():
-                break
-        if at < len(messages) and thread.post(self._handle, client, messages, at, done):
-            return
-        done()
 
 
 def clients() -> list[Client]:

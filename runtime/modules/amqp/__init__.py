@@ -1,0 +1,121 @@
+"""The module amqp: publishes to AMQP brokers, and has what they deliver handled by a hook.  Manual: amqp.
+
+Each ``<mq type="amqp">`` below ``<network>`` is a connection, numbered from 0.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from runtime import eventer, hooks, lifecycle, log, stats
+from runtime.conf import names
+
+from .._mq import Poller, brokers
+from .._peers import number
+from .client import Client, Message, Outgoing, Settings
+
+HANDLE_MESSAGE = hooks.declare("mtev_amqp_handle_message_dyn")
+"""``callback(client, id, message, payload)`` for each message delivered, on the first thread of the default pool:
+*client* and *message* are objects, *id* the number of the connection, *payload* bytes.  It may not block."""
+
+HANDLE_CONNECTION = hooks.declare("mtev_amqp_handle_connection_dyn")
+"""``callback(client, id, connected)`` whenever a connection comes up or goes, on that thread."""
+
+SHORT: Final = 255
+"""Bytes of an exchange or a route at most."""
+PATIENCE: Final = 2.0
+"""Seconds that messages have to go out when the process ends."""
+
+_KNOWN = (
+    "host", "port", "vhost", "user", "pass", "framesize", "exchange", "bindingkey", "routingkey", "queuename",
+    "backlog",
+)  # fmt: skip
+
+_clients: list[Client] = []
+
+
+class Amqp:
+    """The module."""
+
+    KEYS = names.names("poll_limit")
+
+    def configure(self, config: Mapping[str, str]) -> None:
+        """Take keys and the brokers of the configuration.  Raises ValueError naming what cannot be used."""
+        self.poll_limit = number(config, "poll_limit", 10_000, 0, 10**9)
+        self.settings = [_settings(each) for each in brokers("amqp", _KNOWN)]
+
+    def init(self) -> None:
+        """Connect."""
+        if not self.settings:
+            why = 'there is no <mq type="amqp"> in the configuration, so amqp does nothing\n'
+            log.facility("error/amqp").log(why)
+            return
+        loop = eventer.choose_owner(0)
+        poller = Poller(HANDLE_MESSAGE, [loop], self.poll_limit)
+        _clients[:] = [Client(settings, each, loop, poller, _connected) for each, settings in enumerate(self.settings)]
+        for each in _clients:
+            each.start()
+        lifecycle.on_stop(_stop)
+
+
+def send(message: Outgoing, connection: int = -1) -> int:
+    """Publish *message*; as :func:`send_data`.  Manual: ``mtev_amqp_send``."""
+    return send_data(message.exchange, message.route, message.payload, connection, message.mandatory)
+
+
+def send_data(exchange: str, route: str, payload: bytes, connection: int = -1, mandatory: bool = False) -> int:
+    """Publish *payload* to connection number *connection*, or -1: to all.  From any thread; never waits.
+
+    Returns how many connections took it: what finds a full backlog is dropped and counted, what is for a connection
+    that does not exist is ignored.  Raises ValueError naming what is too long.  Manual: ``mtev_amqp_send_data``."""
+    for which, text in (("exchange", exchange), ("route", route)):
+        if len(text.encode("utf-8", "surrogateescape")) > SHORT:
+            raise ValueError(f"{which}: expected at most {SHORT} bytes")
+    message = Outgoing(exchange, route, payload, mandatory)
+    wanted = _clients if connection == -1 else _clients[connection : connection + 1] if connection >= 0 else []
+    return sum(each.publish(message) for each in wanted)
+
+
+def _connected(client: Client, up: bool) -> None:
+    HANDLE_CONNECTION.invoke(client, client.number, up)
+
+
+def _stop() -> None:
+    """The process ends: what was published is sent first, to brokers that are there."""
+    end = time.monotonic() + PATIENCE
+    while any(each.up and each.backlog.bytes for each in _clients) and time.monotonic() < end:
+        time.sleep(0.01)
+    for each in _clients:
+        each.stop()
+
+
+def _readings() -> Iterator[stats.Reading]:
+    for each in _clients:
+        tags = (("connection", str(each.number)),)
+        yield stats.Reading("amqp.connects", tags, each.connects)
+        yield stats.Reading("amqp.received", tags, each.received)
+        yield stats.Reading("amqp.sent", tags, each.sent)
+        yield stats.Reading("amqp.refused", tags, each.refused)
+        yield stats.Reading("amqp.returned", tags, each.returned)
+        yield stats.Reading("amqp.dropped", tags, each.backlog.dropped)
+
+
+stats.source(_readings)
+
+
+def _settings(broker: Mapping[str, str]) -> Settings:
+    return Settings(
+        host=broker.get("host", "localhost"),
+        port=number(broker, "port", 5672, 1, 65535),
+        vhost=broker.get("vhost", "/"),
+        user=broker.get("user", "guest"),
+        password=broker.get("pass", "guest"),
+        frame_size=number(broker, "framesize", 131072, 4096, 131072),
+        exchange=broker.get("exchange", "amq.direct"),
+        binding=broker.get("bindingkey", broker.get("routingkey")),
+        queue=broker.get("queuename", ""),
+        backlog=number(broker, "backlog", 16 << 20, 0, 1 << 40),
+    )
+
+
+__all__ = ["HANDLE_CONNECTION", "HANDLE_MESSAGE", "Amqp", "Client", "Message", "Outgoing", "send", "send_data"]
