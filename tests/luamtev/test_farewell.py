@@ -100,7 +100,13 @@ def test_who_failed_or_was_cancelled_keeps_nobody(
 
 
 def test_patience_ends(program: Program) -> None:
-    source = 'function main() print("up") mtev.stopping(100) mtev.sleep(1000) end'
+    source = """
+    function main()
+      mtev.coroutine_spawn(function() mtev.sleep(0) print("up") end) -- once the other waits
+      mtev.stopping(100)
+      mtev.sleep(1000)
+    end
+    """
     status, _, err = ended(program(source, before="from luamtev.api import stopping; stopping.PATIENCE = 0.1"))
     assert status == 0
     assert "1 coroutines that heard of it go on; ending without them" in err
