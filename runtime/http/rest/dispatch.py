@@ -173,6 +173,11 @@ def dispatch(request: Request, response: Response) -> None:
         _around(_dispatch, request, response)
 
 
+def is_surrounded() -> bool:
+    """Whether somebody is called around each request."""
+    return _around is not None
+
+
 def _dispatch(request: Request, response: Response) -> None:
     if AUTHENTICATE.exists() and request.user is None:
         AUTHENTICATE.invoke(request)
