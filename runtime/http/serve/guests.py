@@ -14,7 +14,7 @@ from runtime.http.message.peer import Peer
 from runtime.http.message.response import STARTING, Response
 from runtime.http.protocol.http1 import Http1
 from runtime.http.rest import generation
-from runtime.http.rest.dispatch import AUTH_DENIED, AUTHENTICATE, BEFORE
+from runtime.http.rest.dispatch import AUTH_DENIED, AUTHENTICATE, BEFORE, is_surrounded
 from runtime.net import Connection
 
 _guests: "dict[eventer.LoopThread, Guest]" = {}
@@ -62,7 +62,7 @@ def everywhere() -> list[tuple[eventer.LoopThread, Guest]]:
 
 def is_hooked() -> bool:
     """Whether somebody wants to see requests and responses as objects, which a guest does not make."""
-    return any(hook.exists() for hook in _HOOKS)
+    return is_surrounded() or any(hook.exists() for hook in _HOOKS)
 
 
 for _hook in _HOOKS:

@@ -226,4 +226,10 @@ def test_answers_are_old_once_rules_access_control_or_hooks_change() -> None:
         assert is_new()
         hook.unregister("one")
         assert is_new()
+    http.surround(lambda serve, request, response: serve(request, response))
+    assert is_new()
+    assert http.is_hooked(), "who serves elsewhere has no request to go around"
+    http.surround(None)
+    assert is_new()
+    assert not http.is_hooked()
     assert not is_new()
