@@ -5,7 +5,7 @@
 -- resumes it with values; a deadline that passes resumes it with none.  There is no other way to wait.
 --
 --   ready queue   tasks to be resumed at the next turn, in order (sleep(0), expired deadlines, ready descriptors)
---   deadline heap a binary heap over two plain arrays; a task knows its place in it, so leaving early is O(log n)
+--   deadline heap a binary heap over plain arrays; a task knows its place in it, so leaving early is O(log n)
 --   waiters       waitfor's registry, with `mailboxes` for what was sent before anyone waited
 --   tickets       registry of work under way outside Lua; whoever does that work calls wake(ticket, ...)
 --
@@ -13,7 +13,7 @@
 -- The kernel never blocks and knows nothing of descriptors: the reactor joins in through kernel.poll.
 --
 -- A task is a table of four fields and no more (LuaJIT sizes it for four): co, the coroutine; pos, its place in the
--- deadline heap or 0; hold and key, the registry entry it waits in or false; and, in its array part, when it was spawned.
+-- deadline heap, or minus the time it was spawned at; hold and key, the registry entry it waits in or false.
 
 local border, settings = ...
 
@@ -54,7 +54,7 @@ local ready_task, ready_value, ready_count = {}, {}, 0 -- the next turn
 local turn_task, turn_value, turn_at, turn_count = {}, {}, 0, 0 -- the turn under way
 local gave_way, gave_way_count = {}, 0 -- continuations of tasks that nest too deep, innermost first
 local resumable, resumable_count = {}, 0 -- the same while they are being resumed, last first
-local heap_at, heap_task, heap_count = {}, {}, 0
+local heap_at, heap_task, heap_born, heap_count = {}, {}, {}, 0
 local slice_end, breaths = 0, 0 -- the end is false where nobody has looked at the clock yet
 local visits = 0
 local answering = false -- the coroutine of a function for whose result somebody outside waits
@@ -87,19 +87,19 @@ end
 
 -- Deadlines ---------------------------------------------------------------------------------------------------------
 
-local function sift_up(i, at, task)
+local function sift_up(i, at, task, born)
   while i > 1 do
     local parent = floor(i / 2)
     local parent_at = heap_at[parent]
     if parent_at <= at then break end
     local moved = heap_task[parent]
-    heap_at[i], heap_task[i], moved.pos = parent_at, moved, i
+    heap_at[i], heap_task[i], heap_born[i], moved.pos = parent_at, moved, heap_born[parent], i
     i = parent
   end
-  heap_at[i], heap_task[i], task.pos = at, task, i
+  heap_at[i], heap_task[i], heap_born[i], task.pos = at, task, born, i
 end
 
-local function sift_down(i, at, task)
+local function sift_down(i, at, task, born)
   while true do
     local child = i * 2
     if child > heap_count then break end
@@ -107,26 +107,26 @@ local function sift_down(i, at, task)
     local child_at = heap_at[child]
     if child_at >= at then break end
     local moved = heap_task[child]
-    heap_at[i], heap_task[i], moved.pos = child_at, moved, i
+    heap_at[i], heap_task[i], heap_born[i], moved.pos = child_at, moved, heap_born[child], i
     i = child
   end
-  heap_at[i], heap_task[i], task.pos = at, task, i
+  heap_at[i], heap_task[i], heap_born[i], task.pos = at, task, born, i
 end
 
 local function arm(task, at)
   heap_count = heap_count + 1
-  return sift_up(heap_count, at, task)
+  return sift_up(heap_count, at, task, task.pos)
 end
 
 local function disarm(task)
   local i, last = task.pos, heap_count
-  local at, moved = heap_at[last], heap_task[last]
-  heap_at[last], heap_task[last] = nil, nil
+  local at, moved, born = heap_at[last], heap_task[last], heap_born[last]
+  task.pos = heap_born[i]
+  heap_at[last], heap_task[last], heap_born[last] = nil, nil, nil
   heap_count = last - 1
-  task.pos = 0
   if i == last then return end
-  if i > 1 and heap_at[floor(i / 2)] > at then return sift_up(i, at, moved) end
-  return sift_down(i, at, moved)
+  if i > 1 and heap_at[floor(i / 2)] > at then return sift_up(i, at, moved, born) end
+  return sift_down(i, at, moved, born)
 end
 
 -- Running -----------------------------------------------------------------------------------------------------------
@@ -429,16 +429,16 @@ function kernel.spawn(f, ...)
     error("mtev.coroutine_spawn(func, ...): bad arguments", 2)
   end
   local co = create(f)
-  local task = { looked_at, co = co, pos = 0, hold = false, key = false }
+  local task = { co = co, pos = -looked_at, hold = false, key = false }
   tasks[co] = task
   switch(task, ...)
 end
 
 -- The same for whoever is called by no task, and often: a call with a fixed number of values can be compiled around.
 function kernel.spawn_outside(f, first, second, third)
-  if current then return kernel.spawn(f, first, second, third) end
+  if current or measuring then return kernel.spawn(f, first, second, third) end
   local co = create(f)
-  local task = { co = co, pos = 0, hold = false, key = false }
+  local task = { co = co, pos = -looked_at, hold = false, key = false }
   tasks[co] = task
   if begin_visit then begin_visit() end
   local outside = confined
@@ -476,7 +476,8 @@ function kernel.ages(task)
   local now = monotonic()
   if not spent then spent = setmetatable({}, { __mode = "k" }) end
   spent_until = now + 60
-  return now - task[1], spent[task.co] or 0
+  local born = task.pos > 0 and heap_born[task.pos] or task.pos
+  return now + born, spent[task.co] or 0
 end
 
 -- Where a coroutine is in its user's code, as file:line; nil where it is in none.
