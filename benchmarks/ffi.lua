@@ -34,15 +34,17 @@ local function base64()
   end))))
 end
 
--- As many look-ups of addresses, in any order, in a tree of routes and in a table of the same keys.
+-- As many look-ups of addresses, in any order, in a tree of routes and in a table of the same keys: numbers, or the
+-- texts of addresses that no number holds.
 local function routes(count, name, least, most)
   local tree, address, mask = ffi.new("void *[1]"), ffi.new("uint32_t[4]"), ffi.new("unsigned char[1]")
-  local keys, plain = ffi.new("uint32_t[?]", count), {}
+  local keys, plain, names = ffi.new("uint32_t[?]", count), {}, {}
   local add, find = libmtev["mtev_btrie_add_route_" .. name], libmtev["mtev_btrie_find_bpm_route_" .. name]
   for i = 0, count - 1 do
     local key = math.random(0, 2 ^ 32 - 1)
-    keys[i], plain[key] = key, i + 1
-    address[0] = key
+    keys[i], address[0] = key, key
+    names[i] = name == "ipv4" and key or ffi.string(address, 16)
+    plain[names[i]] = i + 1
     add(tree, address, math.random(least, most), ffi.cast("void *", i + 1))
   end
   local found, sum = 0, 0
@@ -58,7 +60,7 @@ local function routes(count, name, least, most)
   print(("%6d keys of a table      %8.1f ns"):format(count, median(timed(LOOKUPS, 1e9, function()
     local i = 0
     for _ = 1, LOOKUPS do
-      sum = sum + plain[keys[i]]
+      sum = sum + plain[names[i]]
       i = (i + 7919) % count
     end
   end))))

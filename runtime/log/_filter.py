@@ -14,12 +14,19 @@ import operator
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ._base import LogError
-from ._line import Line
 
-Predicate = Callable[[Line], bool]
+
+class Fields(Protocol):
+    """What a filter is held against: a line of a log."""
+
+    def field(self, name: str) -> object:
+        """The value of a field, None where there is none."""
+
+
+Predicate = Callable[[Fields], bool]
 
 _ESCAPE: Final = re.compile(r"\\([0-7]{1,3}|.)", re.DOTALL)
 _ESCAPES: Final = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
@@ -57,7 +64,7 @@ class Filter:
         self.text = text
         self._passes = _Parser(text).whole()
 
-    def __call__(self, line: Line) -> bool:
+    def __call__(self, line: Fields) -> bool:
         return self._passes(line)
 
     def __eq__(self, other: object) -> bool:
@@ -170,7 +177,7 @@ def _text(value: object) -> str:
 
 
 def _as_text(field: str, compare: Callable[[Any, Any], bool], text: str) -> Predicate:
-    def passes(line: Line) -> bool:
+    def passes(line: Fields) -> bool:
         value = line.field(field)
         return value is not None and compare(_text(value), text)
 
@@ -178,7 +185,7 @@ def _as_text(field: str, compare: Callable[[Any, Any], bool], text: str) -> Pred
 
 
 def _numerically(field: str, compare: Callable[[Any, Any], bool], number: float) -> Predicate:
-    def passes(line: Line) -> bool:
+    def passes(line: Fields) -> bool:
         value = line.field(field)
         if value is None:
             return False
@@ -191,7 +198,7 @@ def _numerically(field: str, compare: Callable[[Any, Any], bool], number: float)
 
 
 def _matching(field: str, pattern: "re.Pattern[str]", wanted: bool) -> Predicate:
-    def passes(line: Line) -> bool:
+    def passes(line: Fields) -> bool:
         value = line.field(field)
         return value is not None and (pattern.search(_text(value)) is not None) is wanted
 

@@ -244,11 +244,10 @@ local function find_ipv4(trie, words) return walk(trie.ways, WAYS * ROOT, words[
 local function find_ipv6(trie, words)
   local ways = trie.ways
   local at = walk(ways, WAYS * ROOT, words[0])
-  for i = 1, 3 do
-    if ways[at] == at then return at end -- a route
-    at = walk(ways, at, words[i])
-  end
-  return at
+  if ways[at] == at then return at end -- a route
+  at = walk(ways, at, words[1])
+  if ways[at] == at then return at end
+  return walk(ways, walk(ways, at, words[2]), words[3])
 end
 
 -- What the caller frees his data with may be a callback into Lua, which compiled code must not reach.

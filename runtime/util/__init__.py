@@ -1,0 +1,1 @@
+"""What the manual's C reference calls utilities, for Python: one module each, imported by whoever needs it."""
