@@ -37,14 +37,14 @@ class Arguments:
     given: tuple[str, ...] = ()
 
 
-_OTHERWISE = ("check", "print-conf", "status", "stop", "completion", "man", "version", "help")
+_OTHERWISE = ("check", "print-conf", "status", "stop", "completion", "editor", "man", "version", "help")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line *argv* (the process's own by default); returns the exit status, if the process lives on."""
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
-        if arguments.action in ("help", "version", "completion", "man"):
+        if arguments.action in ("help", "version", "completion", "editor", "man"):
             sys.stdout.write(_said(arguments))
             return 0
         if not arguments.script and arguments.conf is None and arguments.action != "print-conf":
@@ -65,6 +65,13 @@ def _said(arguments: Arguments) -> str:
             return options.completion(arguments.shell)
         except ValueError as unknown:
             raise UsageError(f"--completion: {unknown}") from None
+    if arguments.action == "editor":
+        from luamtev import editor
+
+        try:
+            return editor.write() + "\n"
+        except (OSError, ValueError) as failure:
+            raise UsageError(f"--editor: {failure}") from None
     return options.man(version()) if arguments.action == "man" else f"luamtev {version()}\n"
 
 

@@ -31,6 +31,7 @@ OPTIONS = (
     Option("", "status", "", "say whether the server of the configuration's lock file runs: 0 if it does, 1 if not"),
     Option("", "stop", "", "have it end, and wait until it has"),
     Option("", "completion", "SHELL", "print what makes bash, zsh or fish complete these options"),
+    Option("", "editor", "", "write .luarc.json here, by which editors with LuaLS know the API"),
     Option("", "man", "", "print the manual page, for man -l -"),
     Option("V", "version", "", "print the version"),
     Option("h", "help", "", "print this help"),
