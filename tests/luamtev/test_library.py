@@ -22,7 +22,7 @@ local function methods(class, object)
   local meta = getmetatable(object)
   if type(meta) ~= "table" then return end
   for name, value in pairs(type(meta.__index) == "table" and meta.__index or {}) do
-    if type(name) == "string" and type(value) == "function" and name:sub(1, 1) ~= "_" then print(class .. "." .. name) end
+    if type(value) == "function" and name:sub(1, 1) ~= "_" then print(class .. "." .. name) end
   end
 end
 """
