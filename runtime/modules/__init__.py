@@ -71,6 +71,9 @@ _registered: dict[tuple[str, str], str] = {
         "fq": "Fq",
         "http_hmac_cookie": "HmacCookie",
         "http_observer": "HttpObserver",
+        "zipkin_fq": "ZipkinFq",
+        "zipkin_jaeger": "ZipkinJaeger",
+        "zipkin_otlp": "ZipkinOtlp",
     }.items()
 }
 _loaders: dict[str, str] = {}

@@ -1,0 +1,185 @@
+"""Spans as OpenTelemetry's protocol has them, in JSON and in protobuf.
+
+https://opentelemetry.io/docs/specs/otlp/ (1.x), opentelemetry/proto/trace/v1/trace.proto.  Of protobuf only what a
+message of these fields needs is here: varints, 64 bits, and lengths."""
+
+import base64
+import json
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from runtime import zipkin
+from runtime.zipkin import Span
+
+Value = bool | int | float | str | bytes
+Attributes = list[tuple[str, Value]]
+
+KINDS: Final = {"internal": 1, "server": 2, "client": 3}
+ERROR: Final = 2
+SCOPE: Final = "libmtev"
+_SAMPLED: Final = 1
+
+_NAMES: Final = {
+    "http.method": "http.request.method",
+    "http.status_code": "http.response.status_code",
+    "http.hostname": "server.address",
+    "http.bytes_in": "http.request.body.size",
+    "http.bytes_out": "http.response.size",
+}
+
+
+def attributes(span: Span) -> Attributes:
+    """What is known of *span*, under the names of OpenTelemetry's conventions where those have some."""
+    found: Attributes = []
+    for each in span.binary:
+        value: Value = each.value
+        if each.type == zipkin.STRING and isinstance(value, bytes):
+            value = _text(value)
+        if each.key == "http.uri" and isinstance(value, str):
+            path, question, query = value.partition("?")
+            found.append(("url.path", path))
+            if question:
+                found.append(("url.query", query))
+        elif each.key != "span.kind":
+            found.append((_NAMES.get(each.key, each.key), value))
+    return found
+
+
+def failed(span: Span) -> bool:
+    """Whether *span* ended in an error: a server's of 500 and above, a client's of 400 and above."""
+    codes = [each.value for each in span.binary if each.key == "http.status_code" and isinstance(each.value, int)]
+    return bool(codes) and codes[-1] >= (500 if span.kind == "server" else 400)
+
+
+# JSON
+
+
+def to_json(spans: Sequence[Span], resource: Attributes) -> bytes:
+    """A request to export *spans*, in JSON."""
+    document = {
+        "resourceSpans": [
+            {
+                "resource": {"attributes": _pairs(resource)},
+                "scopeSpans": [{"scope": {"name": SCOPE}, "spans": [_span(each) for each in spans]}],
+            }
+        ]
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _span(span: Span) -> Mapping[str, Any]:
+    made: dict[str, Any] = {
+        "traceId": _trace_id(span).hex(),
+        "spanId": f"{span.id:016x}",
+        "flags": _SAMPLED,
+        "name": span.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+        "kind": KINDS[span.kind],
+        "startTimeUnixNano": str(span.timestamp * 1000),
+        "endTimeUnixNano": str((span.timestamp + span.duration) * 1000),
+        "attributes": _pairs(attributes(span)),
+        "events": [
+            {"timeUnixNano": str(each.timestamp * 1000), "name": _text(each.value)} for each in span.annotations
+        ],
+        "status": {"code": ERROR} if failed(span) else {},
+    }
+    if span.parent_id is not None:
+        made["parentSpanId"] = f"{span.parent_id:016x}"
+    return made
+
+
+def _pairs(pairs: Attributes) -> list[dict[str, Any]]:
+    return [{"key": key, "value": _value(value)} for key, value in pairs]
+
+
+def _value(value: Value) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": value if value - value == 0 else _NOT_FINITE[repr(value)]}
+    if isinstance(value, bytes):
+        return {"bytesValue": base64.b64encode(value).decode()}
+    return {"stringValue": value}
+
+
+_NOT_FINITE: Final = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
+
+
+# Protobuf
+
+
+def to_protobuf(spans: Sequence[Span], resource: Attributes) -> bytes:
+    """The same in protobuf."""
+    scope = _field(1, _field(1, SCOPE.encode())) + b"".join(_field(2, _proto_span(each)) for each in spans)
+    return _field(1, _field(1, _proto_pairs(1, resource)) + _field(2, scope))
+
+
+def _proto_span(span: Span) -> bytes:
+    parts = [_field(1, _trace_id(span)), _field(2, span.id.to_bytes(8, "big"))]
+    if span.parent_id is not None:
+        parts.append(_field(4, span.parent_id.to_bytes(8, "big")))
+    name = span.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    parts += [
+        _field(5, name.encode()),
+        _varint_field(6, KINDS[span.kind]),
+        _fixed64(7, span.timestamp * 1000),
+        _fixed64(8, (span.timestamp + span.duration) * 1000),
+        _proto_pairs(9, attributes(span)),
+    ]
+    for each in span.annotations:
+        parts.append(_field(11, _fixed64(1, each.timestamp * 1000) + _field(2, _text(each.value).encode())))
+    parts.append(_field(15, _varint_field(3, ERROR) if failed(span) else b""))
+    parts.append(_tag(16, 5) + struct.pack("<I", _SAMPLED))
+    return b"".join(parts)
+
+
+def _proto_pairs(number: int, pairs: Iterable[tuple[str, Value]]) -> bytes:
+    return b"".join(_field(number, _field(1, key.encode()) + _field(2, _proto_value(value))) for key, value in pairs)
+
+
+def _proto_value(value: Value) -> bytes:
+    if isinstance(value, bool):
+        return _varint_field(2, value)
+    if isinstance(value, int):
+        return _varint_field(3, value)
+    if isinstance(value, float):
+        return _tag(4, 1) + struct.pack("<d", value)
+    if isinstance(value, bytes):
+        return _field(7, value)
+    return _field(1, value.encode())
+
+
+def _tag(number: int, kind: int) -> bytes:
+    return _varint(number << 3 | kind)
+
+
+def _varint(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    made = bytearray()
+    while value > 0x7F:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    made.append(value)
+    return bytes(made)
+
+
+def _varint_field(number: int, value: int) -> bytes:
+    return _tag(number, 0) + _varint(value)
+
+
+def _fixed64(number: int, value: int) -> bytes:
+    return _tag(number, 1) + struct.pack("<Q", value)
+
+
+def _field(number: int, octets: bytes) -> bytes:
+    return _tag(number, 2) + _varint(len(octets)) + octets
+
+
+def _trace_id(span: Span) -> bytes:
+    return span.trace_high.to_bytes(8, "big") + span.trace_id.to_bytes(8, "big")
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "replace")
