@@ -25,7 +25,7 @@ typedef struct { int32_t *ways; luamtev_info *infos; luamtev_own *owns; uint32_t
 
 local trie_type, slots_type = ffi.typeof("luamtev_trie *"), ffi.typeof("luamtev_trie **")
 local ways_type, infos_type, owns_type = ffi.typeof("int32_t *"), ffi.typeof("luamtev_info *"), ffi.typeof("luamtev_own *")
-local words_type, masks_type, void_type = ffi.typeof("const uint32_t *"), ffi.typeof("uint8_t *"), ffi.typeof("void *")
+local words_type, masks_type, void_type = ffi.typeof("const int32_t *"), ffi.typeof("uint8_t *"), ffi.typeof("void *")
 local little = ffi.abi("le")
 
 local WAYS = 16
@@ -241,12 +241,11 @@ end
 
 local function find_ipv4(trie, words) return walk(trie.ways, WAYS * ROOT, words[0]) end
 
+-- Few routes are longer than 64 bits; what is shorter is walked through, which takes less than to ask.
 local function find_ipv6(trie, words)
   local ways = trie.ways
-  local at = walk(ways, WAYS * ROOT, words[0])
+  local at = walk(ways, walk(ways, WAYS * ROOT, words[0]), words[1])
   if ways[at] == at then return at end -- a route
-  at = walk(ways, at, words[1])
-  if ways[at] == at then return at end
   return walk(ways, walk(ways, at, words[2]), words[3])
 end
 
