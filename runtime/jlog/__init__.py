@@ -4,16 +4,19 @@ The format is that of the C library jlog, so either side reads what the other wr
 appends; any number of :class:`Reader` objects, each for a subscriber, read and checkpoint.  Manual: Log Types, jlog.
 """
 
-from ._format import ALMOST_SAFE, SAFE, UNSAFE, Id, JlogError, Message, Metastore
+from ._browse import START, figures, messages, waiting
+from ._format import ALMOST_SAFE, PLAIN, SAFE, UNSAFE, Id, JlogError, Message, Metastore
 from ._reader import Reader
-from ._store import BEGIN, END, add_subscriber, create, remove_subscriber, repair, segments, subscribers
+from ._store import BEGIN, END, add_subscriber, create, metastore, remove_subscriber, repair, segments, subscribers
 from ._writer import Writer
 
 __all__ = [
     "ALMOST_SAFE",
     "BEGIN",
     "END",
+    "PLAIN",
     "SAFE",
+    "START",
     "UNSAFE",
     "Id",
     "JlogError",
@@ -23,8 +26,12 @@ __all__ = [
     "Writer",
     "add_subscriber",
     "create",
+    "figures",
+    "messages",
+    "metastore",
     "remove_subscriber",
     "repair",
     "segments",
     "subscribers",
+    "waiting",
 ]

@@ -75,6 +75,11 @@ def read_metastore(path: Path) -> Metastore:
         raise JlogError(f"jlog {path}: metastore: {getattr(bad, 'strerror', None) or bad}") from None
 
 
+def metastore(path: str | os.PathLike[str]) -> Metastore:
+    """What all who open the jlog agree on.  Raises :exc:`JlogError` when there is none that can be understood."""
+    return read_metastore(Path(path))
+
+
 def segments(path: str | os.PathLike[str]) -> list[int]:
     """The numbers of the segments there are, in order.  Raises :exc:`JlogError`."""
     try:
