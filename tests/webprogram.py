@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -109,7 +110,9 @@ class Web:
                 time.sleep(0.02)
 
     def errors(self) -> str:
-        return (self.directory / "errors").read_text()
+        """What it wrote to stderr, but for where it listens."""
+        text = (self.directory / "errors").read_text()
+        return re.sub(r"^listening on .*\n", "", text, flags=re.MULTILINE)
 
     def ask(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Reply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)

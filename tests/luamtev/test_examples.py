@@ -1,5 +1,6 @@
 """The examples, run as README says."""
 
+import contextlib
 import json
 import os
 import re
@@ -16,8 +17,9 @@ import requests
 TOP = Path(__file__).parents[2]
 
 
-def luamtev(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextlib.contextmanager
+def luamtev(*arguments: str, **environment: str) -> "Iterator[subprocess.Popen[str]]":
+    program = subprocess.Popen(
         [sys.executable, "-m", "luamtev", *arguments],
         cwd=TOP,
         env=os.environ | environment,
@@ -26,6 +28,11 @@ def luamtev(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
     )
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.communicate()
 
 
 def test_hello_says_it() -> None:
@@ -45,7 +52,9 @@ def notes() -> Iterator[str]:
     ports = {"PORT": str(port), "OPS_PORT": str(ops), "CONSOLE_PORT": str(console)}
     with luamtev("-c", "examples/web/web.conf", "examples/web/main.lua", **ports) as program:
         assert program.stdout is not None
-        assert program.stdout.readline() == f"serving notes on port {port}\n"
+        lines = [program.stdout.readline() for _ in range(4)]
+        assert f"serving notes on port {port}\n" in lines
+        assert f"listening on 127.0.0.1:{port} (http_rest_api)\n" in lines
         for _ in range(100):
             try:
                 socket.create_connection(("127.0.0.1", port), 5).close()
