@@ -4,17 +4,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from luamtev.bridge import Handles
-from runtime.util.websocket_protocol import Client, greet
 
 if TYPE_CHECKING:
     from luamtev.state import State
+    from runtime.util.websocket_protocol import Client
 
 
 def functions(_state: "State") -> dict[str, Callable[..., Any]]:
     """What ``mtev/websocket.lua`` builds on."""
-    clients: Handles[Client] = Handles()
+    clients: "Handles[Client]" = Handles()
 
     def open_client(host: bytes, target: bytes, service: bytes) -> tuple[int, bytes]:
+        from runtime.util.websocket_protocol import greet
+
         wanted = [each.strip() for each in service.decode("latin-1").split(",") if each.strip()]
         client, data = greet(host.decode("latin-1"), target.decode("latin-1"), wanted)
         return clients.add(client), data
