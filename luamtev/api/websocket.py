@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def functions(_state: "State") -> dict[str, Callable[..., Any]]:
     """What ``mtev/websocket.lua`` builds on."""
-    clients: "Handles[Client]" = Handles()
+    clients: Handles[Client] = Handles()
 
     def open_client(host: bytes, target: bytes, service: bytes) -> tuple[int, bytes]:
         from runtime.util.websocket_protocol import greet
