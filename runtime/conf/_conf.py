@@ -19,7 +19,7 @@ from runtime import hooks, log
 
 from . import _edit, _environment, _files, _inherit, _load, _values, _write, _xpath
 from ._errors import ConfError, line_of
-from ._fixup import fix_up
+from ._fixup import fix_up, look_up
 from ._store import ATTRIBUTE, Store
 
 QUIET = 10.0
@@ -98,7 +98,7 @@ class Conf:
         Raises :exc:`ConfError` for a bad XPath.  Manual: ``mtev_conf_get_string``."""
         with self.lock:
             text = _xpath.text(path, self._context(section))
-        return None if text is None else fix_up(text, section, path)
+        return None if text is None else look_up(text, section, path)
 
     def get_integer(self, path: str, section: Section | None = None) -> int | None:
         """The integer at *path* (:func:`parse_integer`); None when nothing matches.
@@ -148,7 +148,7 @@ class Conf:
                     break
             else:
                 return None
-        return fix_up(value, section, f"@{name}")
+        return look_up(value, section, f"@{name}")
 
     def get_hash(self, section: Section, name: str = "config") -> dict[str, str]:
         """The key/value set *name* of *section*: that of its ancestors from the top, overridden downwards.

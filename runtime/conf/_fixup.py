@@ -20,16 +20,21 @@ _ENVIRONMENT = re.compile(r"ENV:(.*):\{([^{}]+)\}", re.DOTALL)
 
 
 class Value:
-    """A value on its way to whoever asked; ``text`` is what callbacks read and replace."""
+    """A value on its way to whoever asked; ``text`` is what callbacks read and replace, None for no value."""
 
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text: str | None = text
 
 
 def fix_up(text: str, section: "etree._Element | None", path: str) -> str:
-    """What *text*, found at *path* of *section*, stands for."""
+    """What *text*, found at *path* of *section*, stands for; nothing is an empty text."""
+    return look_up(text, section, path) or ""
+
+
+def look_up(text: str, section: "etree._Element | None", path: str) -> str | None:
+    """The same; None when it stands for a value that is not there."""
     value = Value(text)
     VALUE_FIXUP.invoke(section, path, value)
     return value.text
@@ -37,7 +42,7 @@ def fix_up(text: str, section: "etree._Element | None", path: str) -> str:
 
 def substitute_environment(_section: "etree._Element | None", _path: str, value: Value) -> int:
     """``ENV:default:{KEY}``, when it is the whole value, is KEY of the process environment, or the default."""
-    if value.text.startswith("ENV:"):
+    if value.text is not None and value.text.startswith("ENV:"):
         match = _ENVIRONMENT.fullmatch(value.text)
         if match:
             default, key = match.groups()

@@ -68,6 +68,7 @@ _registered: dict[tuple[str, str], str] = {
     (each, each): f"runtime.modules.{each}:{target}"
     for each, target in {
         "amqp": "Amqp",
+        "consul": "Consul",
         "fq": "Fq",
         "http_hmac_cookie": "HmacCookie",
         "http_observer": "HttpObserver",
