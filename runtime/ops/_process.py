@@ -15,6 +15,7 @@ from runtime.http import Request, Response
 
 from ._answer import answer
 
+_SWITCHES = ("opt.prof", "prof.active", "prof.thread_active_init")
 PRELOAD = "start the process with jemalloc preloaded (LD_PRELOAD=libjemalloc.so.2)"
 
 
@@ -38,7 +39,8 @@ def memory(_request: Request, response: Response) -> None:
 
 
 def heap_profile(request: Request, response: Response) -> None:
-    """``GET /mtev/heap_profile?active=true|false&trigger_dump=true``: jemalloc's profiler."""
+    """``GET /mtev/heap_profile?active=true|false&trigger_dump=true``: jemalloc's profiler, turned on or off, asked for
+    a dump; or, asked for nothing, how it is set: true, false, or null where this jemalloc has none."""
     mallctl = _symbol("mallctl")
     if mallctl is None:
         answer(response, {"error": f"no heap profiler: {PRELOAD} and MALLOC_CONF=prof:true"}, 501)
@@ -55,7 +57,10 @@ def heap_profile(request: Request, response: Response) -> None:
     if request.querystring("trigger_dump") == b"true":
         _dump(mallctl, response)
         return
-    answer(response, {"active": active == b"true"} if active is not None else {})
+    if active is not None:
+        answer(response, {"active": active == b"true"})
+    else:
+        answer(response, {name: _switch(mallctl, name) for name in _SWITCHES})
 
 
 def rest(_request: Request, response: Response) -> None:
@@ -71,6 +76,12 @@ def rest(_request: Request, response: Response) -> None:
             for each in http.router.mountpoints
         ],
     )
+
+
+def _switch(mallctl: Any, name: str) -> bool | None:
+    value, size = ctypes.c_bool(), ctypes.c_size_t(1)
+    failed = mallctl(name.encode(), ctypes.byref(value), ctypes.byref(size), None, ctypes.c_size_t(0))
+    return None if failed else value.value
 
 
 def _dump(mallctl: Any, response: Response) -> None:
