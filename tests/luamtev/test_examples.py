@@ -98,3 +98,33 @@ def test_the_dashboard_asks_for_metrics_that_there_are(notes: str) -> None:
     there = set(re.findall(r"^mtev_\w+", served, re.MULTILINE))
     assert wanted - there <= {"mtev_log_lines_lost_total"}
     assert len(wanted) > 12
+
+
+def test_the_specs_of_the_examples_pass(tmp_path: Path) -> None:
+    """They run the checker and the aggregator as a user would."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "mtev_busted.cli", "examples/spec", "-o", "TAP"],
+        cwd=TOP,
+        env=os.environ | {"PATH": path, "TMPDIR": str(tmp_path), "JUNIT_OUTPUT_FILE": ""},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("\nok ") == 4
+
+
+def test_a_file_of_targets_that_is_wrong_is_told_by_its_line(tmp_path: Path) -> None:
+    for text, says in (
+        ("a 127.0.0.1:80/\nb 127.0.0.1/\n", "targets:2: expected NAME ADDRESS:PORT/PATH, not b 127.0.0.1/"),
+        (None, "targets: No such file or directory"),
+    ):
+        path = tmp_path / "targets"
+        path.unlink(missing_ok=True)
+        if text is not None:
+            path.write_text(text)
+        with luamtev("-c", "examples/checker/checker.conf", TARGETS=str(path), PORT="0") as program:
+            output, _ = program.communicate(timeout=60)
+        assert program.returncode == 255
+        assert f"{tmp_path}/{says}" in output
