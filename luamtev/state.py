@@ -46,6 +46,7 @@ from luamtev.api import (
     web,
     websocket,
     xml,
+    zipkin,
 )
 from luamtev.stacks import prepare as prepare_report
 from luamtev.stacks import report
@@ -83,6 +84,7 @@ FAMILIES = (
     watch,
     websocket,
     xml,
+    zipkin,
     bignum,
     crypto,
 )

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from luamtev.api.zipkin import number_of
 from luamtev.bridge import LuaError
 from runtime import eventer, log
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from runtime.http.message.peer import Peer
     from runtime.http.protocol.batches import Answer, Exchange
     from runtime.http.protocol.websocket import WebSocket
+    from runtime.zipkin import Span
 
 WRITABLE, ALIVE = 1, 2
 """What Lua learns when it has said something: the client takes more at once; the client is there."""
@@ -81,8 +83,9 @@ class Exchanges:
         request = response.request
         config = config_id(request.peer)
         date = response.date_if_plain() if response.owner is state.thread else None
+        asked = (handle, mount, request.method, request.path, config, date)
         try:
-            over, code, data = state.serve(handle, mount, request.method, request.path, config, date)
+            over, code, data = state.serve(*asked) if not request.span else self._serve_traced(asked, request.span)
         except Exception:
             self.open.pop(handle, None)
             raise
@@ -90,6 +93,13 @@ class Exchanges:
             self.open.pop(handle, None)
         if data is not None:
             response.end_whole(code, data)
+
+    def _serve_traced(self, asked: tuple[Any, ...], span: "Span") -> tuple[bool, int, bytes | None]:
+        """The same with *span*, which coroutines carry from there on."""
+        from runtime import zipkin
+
+        with zipkin.within(None):
+            return self._state.serve(*asked, number_of(span))
 
     def protocols(self, mount: int) -> tuple[str, ...]:
         """The subprotocols of the module of *mount*; asked of Lua once."""

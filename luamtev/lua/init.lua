@@ -35,7 +35,7 @@ ffi = require("ffi")
 for _, family in ipairs({ "object", "timeval", "coroutines", "stopping", "log", "conf", "shared", "system",
   "json_decode", "json_encode", "json", "encodings", "digests", "text", "gunzip", "pcre_library", "pcre_package", "pcre",
   "timezone", "crypto", "bignum", "xml", "pack", "extras", "files", "cluster", "reverse", "messages", "consul", "sockaddr", "addresses", "eventer", "tls", "socket", "process", "exec", "Proc", "dns", "hooks",
-  "http_response", "HttpClient", "Api", "websocket", "absent" }) do
+  "http_response", "zipkin", "HttpClient", "Api", "websocket", "absent" }) do
   package.loaded["mtev." .. family] = load_library("mtev/" .. family, home) or mtev
 end
 

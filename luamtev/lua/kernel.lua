@@ -62,6 +62,7 @@ local looked_at = 0 -- what the clock said when the event loop, or somebody else
 local measuring = false -- whether each run is timed: somebody looks at CPU time, or wants slow coroutines logged
 local spent, spent_until, inner = false, 0, 0 -- CPU seconds by coroutine, until when they are counted; those of nested runs
 local slow_byte, slow_threshold = settings.slow_byte, settings.slow_threshold -- of the log of slow callbacks
+local spans = false -- the number of what is traced, by coroutine; false while nothing ever was
 local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
 local collection_due = false -- or "step", or "full"
 local next_full_collection = 0 -- not before then
@@ -431,6 +432,7 @@ function kernel.spawn(f, ...)
   local co = create(f)
   local task = { co = co, pos = -looked_at, hold = false, key = false }
   tasks[co] = task
+  if spans and current then spans[co] = spans[current.co] end
   switch(task, ...)
 end
 
@@ -449,6 +451,15 @@ function kernel.spawn_outside(f, first, second, third)
 end
 
 function kernel.current() return current end
+
+-- Has the running task, and those it spawns from now on, work for the span *number*.
+function kernel.carry(number)
+  spans = spans or setmetatable({}, { __mode = "k" })
+  spans[current.co] = number
+end
+
+-- That number; nil when there is none.
+function kernel.carried() return spans and current and spans[current.co] or nil end
 
 -- All coroutines that were spawned and have not ended, as keys; and how often the event loop has called.
 function kernel.tasks() return tasks end

@@ -95,6 +95,7 @@ end
 
 -- The same for one that Python read; *entry* carries what can be said of it to whoever called in.
 local function run_by_handle(handle, mount, method, path, config, date, entry)
+  if entry.span then kernel.carry(entry.span) end
   run(new_context(entry, handle, date or false, method, path), mount, config)
   if entry.within then entry.over = true else release(handle) end
 end
@@ -106,7 +107,9 @@ home.subjects[run] = function(co, level)
   return tostring(context.verb) .. " " .. tostring(context.path) .. client, context.handle or nil
 end
 
-local function new_entry() return { within = false, over = false, many = false, code = false, lines = "", data = nil } end
+local function new_entry()
+  return { within = false, over = false, many = false, span = false, code = false, lines = "", data = nil }
+end
 
 local spare = new_entry()
 
@@ -132,11 +135,11 @@ local entries = {
   socket = function(...) return kernel.start(on_socket_event, ...) end,
   -- Returns when the kernel wants to be called, and whether the request is done with; where the response is whole already
   -- its status and all of it, as bytes.
-  serve = function(handle, mount, method, path, config, date)
+  serve = function(handle, mount, method, path, config, date, span)
     local entry = spare
-    entry.within, entry.over, entry.data = true, false, nil
+    entry.within, entry.over, entry.data, entry.span = true, false, nil, span or false
     local delay = kernel.start(run_by_handle, handle, mount, method, path, config, date, entry)
-    entry.within = false
+    entry.within, entry.span = false, false
     if not entry.over then spare = new_entry() end -- the coroutine still has this one
     return delay, entry.over, entry.code, entry.data
   end,

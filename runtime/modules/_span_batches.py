@@ -70,8 +70,8 @@ class SpanBatches:
         self._session.verify = verify
         self._session.headers.clear()
         self._session.headers.update({"Accept": "*/*", **headers})
-        self._errors = log.facility(f"error/{name}")
-        self._debug = log.facility(f"debug/{name}")
+        self._errors = log.stream_find(f"error/{name}")
+        self._debug = log.stream_find(f"debug/{name}")
 
     @property
     def waiting(self) -> int:

@@ -2,10 +2,13 @@
 
 import struct
 from pathlib import Path
+from urllib.request import Request, urlopen
 
+import pytest
 from fqbroker import Broker
 from moduleprogram import Program
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as TheirSpan
 from spansink import Sink
 
 ALL = '<zipkin><probability new="1.0"/></zipkin>'
@@ -38,8 +41,9 @@ def spans(sink: Sink) -> list[tuple[int, int, str]]:
 
 
 def test_a_request_goes_to_every_exporter(tmp_path: Path) -> None:
-    with Sink() as thrift, Sink() as open_telemetry, Broker() as broker:
-        fq = f"""<generic image="zipkin_fq" name="zipkin_fq"><config><port>{broker.port}</port></config></generic>"""
+    with Sink() as thrift, Sink() as open_telemetry, Broker(password=b"secret") as broker:
+        fq = f"""<generic image="zipkin_fq" name="zipkin_fq">
+          <config><port>{broker.port}</port><user>tracer</user><pass>secret</pass></config></generic>"""
         modules = jaeger(thrift.port) + otlp(open_telemetry.port) + fq
         with Program(tmp_path, modules, ALL) as program:
             assert program.run("return 1 + 1") == "2"
@@ -52,8 +56,165 @@ def test_a_request_goes_to_every_exporter(tmp_path: Path) -> None:
             assert theirs.trace_id[8:] == struct.pack("!Q", span[0])
             exchange, route, payload = broker.published[0]
             assert exchange == b"logging"
+            assert {each.user for each in broker.sessions.values()} == {b"tracer"}
+            assert "secret" not in program.errors()
             assert route == f"zipkin.thrift.{span[0]:x}".encode()
             assert payload.startswith(b"\x0a\x00\x01" + struct.pack("!Q", span[0]))
             assert program.metric("mtev_zipkin_jaeger_sent_total") >= 1
             assert program.metric("mtev_zipkin_published_total") >= 1
             assert program.stop() == 0
+
+
+def exported(sink: Sink, program: Program, count: int) -> "dict[str, TheirSpan]":
+    """The first *count* spans by name."""
+
+    def found() -> "list[TheirSpan]":
+        spans = []
+        for post in sink.posts:
+            read = ExportTraceServiceRequest()
+            read.ParseFromString(post.body)
+            spans += read.resource_spans[0].scope_spans[0].spans
+        return spans
+
+    program.wait(lambda: len(found()) >= count)
+    assert len(found()) == count
+    return {each.name: each for each in found()}
+
+
+def events(span: "TheirSpan") -> list[str]:
+    return [each.name for each in span.events]
+
+
+def tags(span: "TheirSpan") -> "dict[str, object]":
+    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes}
+
+
+def the_server_span(spans: "dict[str, TheirSpan]") -> "TheirSpan":
+    (found,) = [each for each in spans.values() if each.kind == TheirSpan.SPAN_KIND_SERVER]
+    return found
+
+
+def test_lua_annotates_the_span_it_works_for(tmp_path: Path) -> None:
+    with Sink() as sink, Program(tmp_path, otlp(sink.port), ALL) as program:
+        answer = program.run("""
+          local span = mtev.zipkin.active()
+          span:annotate("then", mtev.timeval.new(1700000000, 5))
+          span:log("now")
+          span:bannotate("text", "value")
+          span:tag("whole", 7)
+          span:tag("half", 7.5)
+          span:tag("huge", 1e300)
+          local said = { tostring(span) }
+          for _, wrong in ipairs({ function() span:tag("a", true) end, function() span:annotate("a", "b") end,
+              function() span:tag() end, function() span.annotate("a") end, function() span:log({}) end }) do
+            said[#said + 1] = select(2, pcall(wrong)):gsub("^.-:%d+: ", "")
+          end
+          local trace = span:ids()
+          mtev.coroutine_spawn(function()
+            mtev.sleep(0.001)
+            mtev.zipkin.active():log("from a coroutine of " .. trace:sub(1, 1))
+            mtev.notify("over")
+          end)
+          mtev.waitfor("over", 10)
+          coroutine.wrap(function() mtev.zipkin.active():log("from a coroutine of its own") end)()
+          held = span
+          return table.concat(said, "\\n")""")
+        assert answer.split("\n") == [
+            "mtev.zipkin_span",
+            "bad argument #2 to 'tag' (number or string expected, got boolean)",
+            "bad argument #2 to 'annotate' (mtev.timeval expected, got string)",
+            "bad argument #1 to 'tag' (string expected, got nil)",
+            "must be called as method",
+            "bad argument #1 to 'log' (string expected, got table)",
+        ]
+        span = the_server_span(exported(sink, program, 1))
+        assert events(span)[2:6] == [
+            "then",
+            "now",
+            f"from a coroutine of {span.trace_id.hex().lstrip('0')[0] if span.trace_id[8] > 15 else 0}",
+            "from a coroutine of its own",
+        ]
+        assert span.events[2].time_unix_nano == 1_700_000_000_000_005_000
+        found = tags(span)
+        assert (found["text"], found["whole"], found["half"], found["huge"]) == ("value", 7, 7.5, 1e300)
+        assert program.run("held:tag('late', 1) return tostring(pcall(held.ids, held))") == "false"
+
+
+def test_clients_pass_the_trace_on(tmp_path: Path) -> None:
+    with Sink() as sink, Sink() as service, Program(tmp_path, otlp(sink.port), ALL) as program:
+        service.status = 503
+        program.run(f"""
+          local client = mtev.HttpClient:new()
+          client:connect("127.0.0.1", {service.port})
+          client:do_request("POST", "/one?x=1", {{}}, "body")
+          client:get_response()
+          client:do_request("POST", "/own", {{ ["x-b3-traceid"] = "abc" }}, "body")
+          client:get_response()
+          client:close()
+          mtev.coroutine_spawn(function()
+            mtev.Api:http("127.0.0.1", {service.port}):post("/two", "x")
+            mtev.notify("over")
+          end)
+          mtev.waitfor("over", 10)""")
+        spans = exported(sink, program, 4)
+        assert set(spans) >= {"POST"}
+        server = the_server_span(spans)
+        read = ExportTraceServiceRequest()
+        for post in sink.posts:
+            read.MergeFromString(post.body)
+        all_of_them = [each for group in read.resource_spans for each in group.scope_spans[0].spans]
+        clients = [each for each in all_of_them if each.kind == TheirSpan.SPAN_KIND_CLIENT]
+        assert len(clients) == 3
+        for each in clients:
+            assert (each.trace_id, each.parent_span_id) == (server.trace_id, server.span_id)
+            assert events(each) == ["cs", "cr"] and each.status.code == 2
+            assert tags(each)["http.response.status_code"] == 503
+        first, own = service.posts[0].headers, service.posts[1].headers
+        (one,) = [each for each in clients if tags(each)["url.path"] == "/one"]
+        assert first["X-B3-TraceId"] == server.trace_id[8:].hex()
+        assert (first["X-B3-SpanId"], first["X-B3-ParentSpanId"]) == (one.span_id.hex(), server.span_id.hex())
+        assert first["X-B3-Sampled"] == "1"
+        assert first["traceparent"] == f"00-{server.trace_id.hex()}-{one.span_id.hex()}-01"
+        assert own["x-b3-traceid"] == "abc" and "X-B3-TraceId" not in [each for each in own if each != "x-b3-traceid"]
+        assert tags(one)["url.query"] == "x=1"
+
+
+def test_a_client_without_an_answer_has_a_span_that_says_so(tmp_path: Path) -> None:
+    with Sink() as sink, Sink() as service, Program(tmp_path, otlp(sink.port), ALL) as program:
+        service.open.clear()
+        program.run(f"""
+          local client = mtev.HttpClient:new()
+          client:connect("127.0.0.1", {service.port})
+          client:set_timeout(0.05)
+          client:do_request("POST", "/slow", {{}}, "body")
+          return tostring(pcall(client.get_response, client))""")
+        spans = exported(sink, program, 2)
+        assert tags(spans["POST"])["error"] == "timeout"
+
+
+def test_lines_that_lua_logs_are_in_the_span_once(tmp_path: Path) -> None:
+    with Sink() as sink, Program(tmp_path, otlp(sink.port), ALL) as program:
+        lua = b"mtev.log('error', 'before') mtev.sleep(0.001) mtev.log('error', 'after') print('printed')"
+        asked = Request(f"http://127.0.0.1:{program.port}/run", lua, {"X-mtev-Trace-Logs": "1"}, method="POST")
+        with urlopen(asked, timeout=60) as answer:
+            answer.read()
+        span = the_server_span(exported(sink, program, 1))
+        lines = [each for each in events(span) if each.startswith("mtev_log ")]
+        assert lines[:3] == ["mtev_log before\n", "mtev_log after\n", "mtev_log printed\n"]
+        assert len(lines) == 3
+
+
+def test_at_0_percent_lua_serves_as_if_nothing_traced(tmp_path: Path) -> None:
+    none = '<zipkin><probability new="0" parented="0" debug="0"/></zipkin>'
+    with Sink() as sink, Program(tmp_path, otlp(sink.port), none) as program:
+        before = program.metric("mtev_http_engine_taken_total")
+        assert program.run("return tostring(mtev.zipkin.active())") == "nil"
+        assert program.metric("mtev_http_engine_taken_total") > before
+        assert program.metric("mtev_zipkin_published_total") == 0
+        assert sink.posts == []
+
+
+def test_a_probability_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    program = Program(tmp_path, "", '<zipkin><probability new="2"/></zipkin>')
+    with pytest.raises(AssertionError, match="probability new is a number from 0 to 1, not '2'"), program:
+        pass

@@ -3,6 +3,7 @@
 local home = ...
 
 local kernel, sockaddr, eventer = home.kernel, home.sockaddr, home.eventer
+local begin_client_span, end_client_span = home.begin_client_span, home.end_client_span
 local monotonic = kernel.monotonic
 local type, tostring, tonumber, setmetatable = type, tostring, tonumber, setmetatable
 local pairs, ipairs, error, pcall = pairs, ipairs, error, pcall
@@ -123,8 +124,18 @@ function HttpClient:ssl_ctx()
   return self.failed_ssl_ctx
 end
 
+-- The request under way is over, with *failure* if there was one.
+local function end_span(client, failure)
+  local span = client.span
+  if span then
+    client.span = nil
+    end_client_span(span, client.code, failure)
+  end
+end
+
 function HttpClient:close()
   local socket = self.e
+  end_span(self)
   self.e, self.reader = nil, nil
   if socket then socket:close() end
 end
@@ -179,6 +190,9 @@ function HttpClient:do_request(method, uri, headers, payload, version)
   if (payload ~= "" or HAS_BODY[method]) and not given["transfer-encoding"] then
     lines[#lines + 1] = "Content-Length: " .. #payload
   end
+  end_span(self) -- of a response that nobody read to its end
+  self.span = begin_client_span(method, self.host, uri, lines, given)
+  if self.span then self.code = nil end
   self.method = lower(method)
   self.request_started_s, self.request_started_us = mtev.gettimeofday()
   self.response_deadline = self.timeout and monotonic() + self.timeout or nil
@@ -196,6 +210,7 @@ local function guarded(client, step, ...)
   if not client.e then error("not connected", 3) end
   local ok, result = pcall(step, client, ...)
   if ok then return result end
+  end_span(client, result)
   client:close()
   if result == "timeout" and client.on_timeout then
     client.on_timeout()
@@ -241,6 +256,7 @@ local function read_body(client, limit)
   end)
   client.trailers = trailers or nil
   if trailers ~= false then at_end() end
+  end_span(client)
   client.truncated = client.truncated or client.reader.missing
   if client.truncated or framing == "close" or not persists(client) then client:close() end
   if not consume then return concat(pieces) end

@@ -14,7 +14,7 @@ local function absent(name)
   })
 end
 
-for _, name in ipairs({ "zipkin", "stats" }) do
+for _, name in ipairs({ "stats" }) do
   mtev[name] = absent("mtev." .. name)
   package.loaded["mtev." .. name] = mtev[name]
 end

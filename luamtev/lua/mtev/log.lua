@@ -18,6 +18,7 @@ local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", borde
 ffi.cdef [[ intptr_t luamtev_log_write(int fd, const void *data, size_t length) __asm__("write"); ]]
 local C = ffi.C
 
+local carried, note_line = home.kernel.carried, border.zipkin_note_line
 local find, enable = checked(border.log_find), checked(border.log_enable)
 local write_slowly, write_from = border.log_write, border.log_write_from -- these never raise
 local direct = ffi.cast("const volatile int32_t *", ffi.cast("uintptr_t", border.log_direct_address()))
@@ -33,11 +34,15 @@ local function slot_of(name, caller)
 end
 
 local function write_with_place(slot, message)
+  local span = carried()
+  if span then note_line(span, message) end
   local info = getinfo(3, "Sl") -- whoever called mtev.log or print
   write_from(slot, message, info.short_src, info.currentline)
 end
 
 local function write(slot, message)
+  local span = carried()
+  if span then note_line(span, message) end
   local fd = direct[slot] - 1
   if fd < 0 then return write_slowly(slot, message) end
   local written = tonumber(C.luamtev_log_write(fd, message, #message))

@@ -1,0 +1,78 @@
+-- mtev.zipkin: the span of the request that the running coroutine works for, and the spans of requests that it makes.
+-- A coroutine has the span of whoever spawned it; kernel.carried() is its number, nil while nothing is traced.
+
+local home = ...
+
+local kernel, border, checked, check_bytes = home.kernel, home.border, home.checked, home.check_bytes
+local carried = kernel.carried
+local is_alive, annotate_span, tag_span = border.zipkin_is_alive, border.zipkin_annotate, checked(border.zipkin_tag)
+local ids_of = checked(border.zipkin_ids)
+local begin_client, end_client = border.zipkin_begin_client, border.zipkin_end_client
+local type, error, getmetatable, select, tostring, lower = type, error, getmetatable, select, tostring, string.lower
+
+local timeval = getmetatable(mtev.timeval.new(0, 0))
+
+local methods = {}
+
+-- annotate(text[, timeval]): text happened, now or then.
+local function annotate(self, caller, text, when)
+  text = check_bytes(text, caller)
+  if when ~= nil and getmetatable(when) ~= timeval then
+    error("bad argument #2 to '" .. caller .. "' (mtev.timeval expected, got " .. type(when) .. ")", 3)
+  end
+  annotate_span(self.number, text, when and when.sec * 1000000 + when.usec or nil)
+end
+
+function methods:annotate(text, when) return annotate(self, "annotate", text, when) end
+function methods:log(text, when) return annotate(self, "log", text, when) end
+
+-- tag(key, value): key is value, a number or a text.
+local function tag(self, caller, key, value)
+  key = check_bytes(key, caller)
+  local kind = type(value)
+  if kind ~= "number" and kind ~= "string" then
+    error("bad argument #2 to '" .. caller .. "' (number or string expected, got " .. kind .. ")", 3)
+  end
+  tag_span(self.number, key, value)
+end
+
+function methods:bannotate(key, value) return tag(self, "bannotate", key, value) end
+function methods:tag(key, value) return tag(self, "tag", key, value) end
+
+-- The ids of trace, span and parent, in hexadecimal; no parent is nil.
+function methods:ids() return ids_of(self.number) end
+
+local new_span = home.class("mtev.zipkin_span", methods)
+
+local zipkin = {}
+
+-- The span of the request that is worked for here; nil when it is not traced, or over.
+function zipkin.active()
+  local number = carried()
+  return number and is_alive(number) and new_span({ number = number }) or nil
+end
+
+local function take(lines, given, number, ...)
+  if not number then return nil end
+  for i = 1, select("#", ...), 2 do
+    local name, value = select(i, ...)
+    if not given[lower(name)] then lines[#lines + 1] = name .. ": " .. value end
+  end
+  return number
+end
+
+-- Begins the span of a request to somebody else, whose *lines* of headers then tell of it, but for those *given*.  Returns
+-- its number, or nil where nothing is traced.
+function home.begin_client_span(method, host, uri, lines, given)
+  local number = carried()
+  return number and take(lines, given, begin_client(number, method, host, uri))
+end
+
+-- Ends it, with the status of the response and what went wrong, if anything.
+function home.end_client_span(number, code, failure)
+  end_client(number, code, failure ~= nil and tostring(failure) or nil)
+end
+
+mtev.zipkin = zipkin
+
+return zipkin
