@@ -274,12 +274,23 @@ M.mtev_intern_get_cstr = getter("mtev_intern_get_cstr", chars_type)
 M.mtev_intern_get_str = getter("mtev_intern_get_str", chars_type) -- as the header calls it
 M.mtev_intern_get_ptr = getter("mtev_intern_get_ptr", ffi.typeof("const void *"))
 
+-- Whoever asks for these bytes next gets an item of their own.
+local function remove(pool, item)
+  local bytes = ffi.string(bytes_of(item), item.length)
+  if pool.items[bytes] ~= tonumber(cast("uintptr_t", item)) then return end
+  pool.items[bytes], pool.count = nil, pool.count - 1
+end
+
+function M.mtev_intern_remove(iv)
+  local item = item_of(iv, "mtev_intern_remove")
+  remove(pools[item.pool], item)
+end
+
 local function release(item)
   item.references = item.references - 1
   if item.references > 0 then return end
   local pool = pools[item.pool]
-  pool.items[ffi.string(bytes_of(item), item.length)] = nil
-  pool.count = pool.count - 1
+  remove(pool, item)
   local room = item.block
   ffi.fill(item, HEADER)
   add_fragment(pool, item, room)

@@ -8,7 +8,7 @@ local bit = require("bit")
 local pointer, allocate, declared = arguments.pointer, arguments.allocate, arguments.declared
 local length, source = arguments.length, arguments.source
 local cast, copy, C = ffi.cast, ffi.copy, ffi.C
-local tonumber, max = tonumber, math.max
+local tonumber = tonumber
 
 ffi.cdef [[
 typedef struct { char *string, *end; uint32_t buff_len; } luamtev_str_buff;
@@ -38,7 +38,7 @@ end
 function M.mtev_str_buff_alloc() return alloc(ROOM) end
 
 function M.mtev_str_buff_alloc_sized(size)
-  return alloc(max(1, length(size or ROOM, "mtev_str_buff_alloc_sized", "size")))
+  return alloc(length(size or ROOM, "mtev_str_buff_alloc_sized", "size"))
 end
 
 local function used(buff) return tonumber(buff["end"] - buff.string) end
@@ -86,11 +86,17 @@ end
 
 -- At the front --------------------------------------------------------------------------------------------------------
 
-function M.mtev_prepend_str_alloc()
+local function prepend_alloc(size)
   local buff = cast(prepend_type, allocate(1, ffi.sizeof("luamtev_prepend_buff")))
-  buff.buff = memory(ROOM)
-  buff.string, buff.buff_len = buff.buff + ROOM, ROOM
+  buff.buff = memory(size)
+  buff.string, buff.buff_len = buff.buff + size, size
   return cast(declared("mtev_prependable_str_buff_t *", prepend_type), buff)
+end
+
+function M.mtev_prepend_str_alloc() return prepend_alloc(ROOM) end
+
+function M.mtev_prepend_str_alloc_sized(size)
+  return prepend_alloc(length(size or ROOM, "mtev_prepend_str_alloc_sized", "size"))
 end
 
 function M.mtev_prepend_str(buff, str, str_len)
