@@ -199,6 +199,21 @@ describe("mtev_cht", function()
     libmtev.mtev_cht_free(cht)
   end)
 
+  it("leaves an array of the caller's to him, and keeps it alive", function()
+    local cht, found = libmtev.mtev_cht_alloc(), ffi.new("mtev_cht_node_t *[1]")
+    local names = { ffi.new("char[2]", "a"), ffi.new("char[2]", "b") }
+    do
+      local list = ffi.new("mtev_cht_node_t[2]")
+      list[0].name, list[1].name = names[1], names[2]
+      assert.equal(2, libmtev.mtev_cht_set_nodes(cht, 2, list))
+    end
+    collectgarbage()
+    assert.equal(1, libmtev.mtev_cht_lookup(cht, "key", found))
+    assert.matches("^[ab]$", ffi.string(found[0].name))
+    assert.equal(3, libmtev.mtev_cht_set_nodes(cht, 3, nodes(3)))
+    libmtev.mtev_cht_free(cht)
+  end)
+
   it("gives the hashes of XXH64, of which 32 bits are kept", function()
     assert.equal(0x51d8e999, libmtev.mtev_hash__hash("", 0, 0))
     assert.equal(0xad770999, libmtev.mtev_hash__hash("abc", 3, 0))

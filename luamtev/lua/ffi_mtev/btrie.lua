@@ -1,12 +1,12 @@
 -- mtev_btrie_*: routes by prefix, and the longest that an address has.  The tree is memory of C's, which the caller's
 -- pointer points to.
 --
--- A node is sixteen ways, one of which four bits of the address choose; a way is the place of the next node.  A route is
--- a node too, all of whose ways lead back to it.  So a look-up is a load for four bits, and no question: it goes on
+-- A node is sixteen ways, one of which four bits of the address choose; a way is the place of the next node.  A route
+-- is a node too, all of whose ways lead back to it.  So a look-up is a load for four bits, and no question: it goes on
 -- through the whole address, most often on one spot.  For that the longest route that covers a way has to be where the
 -- way ends; what each node owns, by which this is computed, is kept apart.
 
-local home, arguments = ...
+local _, arguments = ...
 
 local ffi = require("ffi")
 local bit = require("bit")
@@ -24,7 +24,8 @@ typedef struct { int32_t *ways; luamtev_info *infos; luamtev_own *owns; uint32_t
 ]]
 
 local trie_type, slots_type = ffi.typeof("luamtev_trie *"), ffi.typeof("luamtev_trie **")
-local ways_type, infos_type, owns_type = ffi.typeof("int32_t *"), ffi.typeof("luamtev_info *"), ffi.typeof("luamtev_own *")
+local ways_type, infos_type, owns_type =
+  ffi.typeof("int32_t *"), ffi.typeof("luamtev_info *"), ffi.typeof("luamtev_own *")
 local words_type, masks_type, void_type = ffi.typeof("const int32_t *"), ffi.typeof("uint8_t *"), ffi.typeof("void *")
 local little = ffi.abi("le")
 

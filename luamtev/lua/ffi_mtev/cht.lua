@@ -1,16 +1,17 @@
--- mtev_cht_*: a ring of consistent hashes over nodes the caller describes, and mtev_hash__hash.  The same keys go to the
--- same nodes as in every other member that computes the ring.
+-- mtev_cht_*: a ring of consistent hashes over nodes the caller describes, and mtev_hash__hash.  The same keys go to
+-- the same nodes as in every other member that computes the ring.
 --
--- The nodes and their names are the ring's once it has them, as in C: memory of malloc's, freed with it.
+-- Nodes behind a pointer, and their names, are the ring's once it has them, as in C: memory of malloc's, freed with it.
+-- An array of ffi.new's stays the caller's, names and all; the ring keeps it alive.
 
-local home, arguments = ...
+local _, arguments = ...
 
 local ffi = require("ffi")
 local bit = require("bit")
 local pointer, allocate, declared, length = arguments.pointer, arguments.allocate, arguments.declared, arguments.length
 local rol, rshift, bxor, band = bit.rol, bit.rshift, bit.bxor, bit.band
 local cast, C = ffi.cast, ffi.C
-local tonumber, error, ipairs = tonumber, error, ipairs
+local tonumber, tostring, error, ipairs = tonumber, tostring, error, ipairs
 local floor, min, max = math.floor, math.min, math.max
 
 ffi.cdef [[
@@ -129,16 +130,21 @@ local function compute(cht)
   end
 end
 
+local arrays = {} -- of callers, by the address of the ring
+
+local function key_of(cht) return tonumber(cast("uintptr_t", cht)) end
+
 local function free_userdata(node) node.free(node.userdata) end
 jit.off(free_userdata) -- it may be a callback into Lua
 
 local function drop_nodes(cht)
   for i = 0, cht.node_count - 1 do
     local node = cht.nodes + i
-    C.luamtev_free(node.name)
+    if not arrays[key_of(cht)] then C.luamtev_free(node.name) end
     if node.free ~= nil then free_userdata(node) end
   end
-  C.luamtev_free(cht.nodes)
+  if not arrays[key_of(cht)] then C.luamtev_free(cht.nodes) end
+  arrays[key_of(cht)] = nil
   C.luamtev_free(cht.points)
   C.luamtev_free(cht.owners)
   cht.node_count, cht.nodes, cht.points, cht.owners = 0, nil, nil, nil
@@ -158,6 +164,7 @@ function M.mtev_cht_set_nodes(cht, node_cnt, nodes)
   drop_nodes(cht)
   if count == 0 then return 0 end
   cht.nodes, cht.node_count = given, count
+  if tostring(ffi.typeof(nodes)):find("[", 1, true) then arrays[key_of(cht)] = nodes end
   cht.points = cast(points_type, allocate(count * cht.weight, 4))
   cht.owners = cast(owners_type, allocate(count * cht.weight, 2))
   compute(cht)

@@ -1,6 +1,6 @@
 -- mtev_confstr_parse_* and mtev_get_durations_*.  manual: mtev_confstr_parse_duration
 
-local home, arguments = ...
+local _, arguments = ...
 
 local ffi = require("ffi")
 local pointer, text = arguments.pointer, arguments.text

@@ -10,7 +10,7 @@ local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
 local base64 = home.base64
 local encode_into, decode_groups, values64 = base64.encode_into, base64.decode_groups, base64.values
 local floor, min = math.floor, math.min
-local cast, copy = ffi.cast, ffi.copy
+local copy = ffi.copy
 
 ffi.cdef [[ typedef struct { const uint8_t *base; size_t length; } luamtev_iovec; ]]
 local iovecs = ffi.typeof("const luamtev_iovec *")

@@ -3,12 +3,12 @@
 -- A pool has extents of memory; what lies free in them is kept in lists by size, the n-th of fragments of 2^n bytes and
 -- more, and compaction joins neighbours.
 
-local home, arguments = ...
+local _, arguments = ...
 
 local ffi = require("ffi")
 local bit = require("bit")
 local declared, source, allocate, pointer = arguments.declared, arguments.source, arguments.allocate, arguments.pointer
-local cast, copy, C = ffi.cast, ffi.copy, ffi.C
+local cast, copy = ffi.cast, ffi.copy
 local tonumber, error, max, floor = tonumber, error, math.max, math.floor
 
 ffi.cdef [[
@@ -32,7 +32,8 @@ local SPARE = 1.5 -- times the fragments of last time before a compaction is wor
 local own_type, item_type = ffi.typeof("luamtev_intern"), ffi.typeof("luamtev_intern_item *")
 local fragment_type, pool_type = ffi.typeof("luamtev_fragment *"), ffi.typeof("luamtev_intern_pool *")
 local stats_type, attr_type = ffi.typeof("luamtev_intern_stats *"), ffi.typeof("luamtev_intern_attr *")
-local size_out_type, bytes_type, chars_type = ffi.typeof("size_t *"), ffi.typeof("uint8_t *"), ffi.typeof("const char *")
+local size_out_type, bytes_type, chars_type =
+  ffi.typeof("size_t *"), ffi.typeof("uint8_t *"), ffi.typeof("const char *")
 
 -- The memory of a pool ------------------------------------------------------------------------------------------------
 

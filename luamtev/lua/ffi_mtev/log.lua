@@ -1,6 +1,6 @@
 -- mtev_log_stream_find: the stream of a name, as a pointer to that name.
 
-local home, arguments = ...
+local _, arguments = ...
 
 local ffi = require("ffi")
 

@@ -115,12 +115,12 @@ local function variable(var, name)
   return own
 end
 
-local referred -- a Lua string that the variable of the look-up in hand points to
+local pointed_to = {} -- the Lua string that the variable of the look-up in hand points to, which has to live as long
 
 -- Points to the caller's text.
 function M.mtev_logic_var_set_string(var, value)
   local own = variable(var, "mtev_logic_var_set_string")
-  if type(value) == "string" then referred = value end
+  if type(value) == "string" then pointed_to[1] = value end
   if type(value) ~= "string" and value == nil then error("mtev_logic_var_set_string: the text is NULL", 2) end
   own.type, own.s = STRING, cast("const char *", value)
 end
@@ -168,7 +168,7 @@ local function look_up(ops, context, name)
     end
   end
   drop_text(var)
-  referred = nil
+  pointed_to[1] = nil
   return value
 end
 jit.off(look_up) -- the look-up is, most often, a callback into Lua

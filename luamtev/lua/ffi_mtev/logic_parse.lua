@@ -1,13 +1,11 @@
 -- The language of mtev_logic: and(...), or(...), not(...), exists(name), and name OP value; a value is a number or
 -- quoted.  manual: Logging, Filters
 --
--- A text becomes tables: { op = "and", ... }, { op = "or", ... }, { op = "not", ... }, { op = "exists", name = ... } and
--- { op = OP, name = ..., value = string | number | int64_t }.
+-- A text becomes tables: { op = "and", ... }, { op = "or", ... }, { op = "not", ... }, { op = "exists", name = ... }
+-- and { op = OP, name = ..., value = string | number | int64_t }.
 
-local ffi = require("ffi")
-
-local escapes = { a = "\a", b = "\b", e = "\27", f = "\f", n = "\n", r = "\r", t = "\t", v = "\v", ["'"] = "'", ['"'] = '"',
-  ["\\"] = "\\", ["-"] = "" }
+local escapes = { a = "\a", b = "\b", e = "\27", f = "\f", n = "\n", r = "\r", t = "\t", v = "\v",
+  ["'"] = "'", ['"'] = '"', ["\\"] = "\\", ["-"] = "" }
 local operators = { "!=", "!~", "<=", ">=", "=", "~", "<", ">" }
 
 local parse_statement

@@ -1,7 +1,7 @@
 -- mtev_rand*: pseudo-random numbers from a generator seeded by the system's (xoshiro256**, Blackman and Vigna), secure
 -- ones from the system.  The system's never has too little of it: "trysecure" is secure.
 
-local home, arguments = ...
+local _, arguments = ...
 
 local ffi = require("ffi")
 local bit = require("bit")

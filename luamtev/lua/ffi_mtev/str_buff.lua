@@ -1,7 +1,7 @@
 -- mtev_str_buff_*, mtev_append_str_buff: a text that grows at its end; mtev_prepend_str*: one that grows at its front.
 -- Both end in a NUL that their lengths do not count.
 
-local home, arguments = ...
+local _, arguments = ...
 
 local ffi = require("ffi")
 local bit = require("bit")

@@ -1,6 +1,6 @@
 -- mtev_perftimer_*, mtev_now_ms, mtev_now_us, mtev_get_nanos, mtev_sys_gethrtime, mtev_gettimeofday.
 
-local home, arguments = ...
+local _, arguments = ...
 
 local ffi = require("ffi")
 local pointer = arguments.pointer

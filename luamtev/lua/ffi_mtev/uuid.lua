@@ -1,6 +1,6 @@
 -- mtev_uuid_*: on 16 bytes of the caller's (RFC 4122).
 
-local home, arguments, family = ...
+local _, arguments, family = ...
 
 local ffi = require("ffi")
 local bit = require("bit")
