@@ -7,6 +7,7 @@ import base64
 import json
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from runtime import zipkin
@@ -107,7 +108,10 @@ def _value(value: Value) -> dict[str, Any]:
 _NOT_FINITE: Final = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
 
 
-# Protobuf
+# Protobuf: tags of the fields here, but for that of flags, are below 128
+
+_SMALL: Final = [bytes((value,)) for value in range(128)]
+_pack_fixed64: Final = struct.Struct("<BQ").pack
 
 
 def to_protobuf(spans: Sequence[Span], resource: Attributes) -> bytes:
@@ -136,7 +140,7 @@ def _proto_span(span: Span) -> bytes:
 
 
 def _proto_pairs(number: int, pairs: Iterable[tuple[str, Value]]) -> bytes:
-    return b"".join(_field(number, _field(1, key.encode()) + _field(2, _proto_value(value))) for key, value in pairs)
+    return b"".join(_field(number, _name(key) + _field(2, _proto_value(value))) for key, value in pairs)
 
 
 def _proto_value(value: Value) -> bytes:
@@ -156,6 +160,8 @@ def _tag(number: int, kind: int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
+    if 0 <= value < 128:
+        return _SMALL[value]
     value &= (1 << 64) - 1
     made = bytearray()
     while value > 0x7F:
@@ -170,11 +176,17 @@ def _varint_field(number: int, value: int) -> bytes:
 
 
 def _fixed64(number: int, value: int) -> bytes:
-    return _tag(number, 1) + struct.pack("<Q", value)
+    return _pack_fixed64(number << 3 | 1, value)
 
 
 def _field(number: int, octets: bytes) -> bytes:
-    return _tag(number, 2) + _varint(len(octets)) + octets
+    return _SMALL[number << 3 | 2] + _varint(len(octets)) + octets
+
+
+@lru_cache(1024)
+def _name(text: str) -> bytes:
+    """The key of a pair."""
+    return _field(1, text.encode())
 
 
 def _trace_id(span: Span) -> bytes:

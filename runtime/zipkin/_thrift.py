@@ -5,6 +5,7 @@ Only the fields of Zipkin's schema that say something are written.  Annotations 
 import socket
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from ._span import BOOL, BYTES, DOUBLE, I16, I32, I64, STRING, Annotation, BinaryAnnotation, Endpoint, Span
@@ -63,6 +64,7 @@ def _structs(number: int, encoded: Iterable[bytes]) -> bytes:
     return struct.pack("!BHBI", _T_LIST, number, _T_STRUCT, len(each)) + b"".join(each)
 
 
+@lru_cache(1024)
 def _endpoint(number: int, endpoint: Endpoint) -> bytes:
     try:
         address = socket.inet_aton(endpoint.host)
