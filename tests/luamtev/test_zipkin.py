@@ -1,6 +1,7 @@
 """Traces through the real program: requests in, spans out, whatever exports them."""
 
 import struct
+import subprocess
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -218,3 +219,57 @@ def test_a_probability_that_is_none_stops_the_start(tmp_path: Path) -> None:
     program = Program(tmp_path, "", '<zipkin><probability new="2"/></zipkin>')
     with pytest.raises(AssertionError, match="probability new is a number from 0 to 1, not '2'"), program:
         pass
+
+
+def test_a_collector_that_comes_back_gets_what_was_published(tmp_path: Path) -> None:
+    with Sink() as sink:
+        port = sink.port
+    with Program(tmp_path, jaeger(port), ALL) as program:
+        for _ in range(3):
+            program.run("return 1")
+        program.wait(lambda: program.metric("mtev_zipkin_jaeger_failures_total") > 0)
+        published = program.metric("mtev_zipkin_published_total")
+        assert published >= 3
+        with Sink(port) as sink:
+            program.wait(lambda: len(spans(sink)) >= published)
+            names = [name for _, _, name in spans(sink)]
+            assert names.count(names[0]) == 3
+        assert program.metric("mtev_zipkin_jaeger_dropped_total") == 0
+        assert f"http://127.0.0.1:{port}/api/v1/spans is not reached" in program.errors()
+        assert "takes spans again" in program.errors()
+
+
+def test_requests_of_http2_are_traced(tmp_path: Path) -> None:
+    with Sink() as sink, Program(tmp_path, otlp(sink.port), ALL) as program:
+        curl = ["curl", "-sS", "--http2-prior-knowledge", "-H", "X-B3-TraceId: 77", "-H", "X-B3-SpanId: 78"]
+        lua = "mtev.sleep(0.001) mtev.zipkin.active():tag('inside', 2) return mtev.zipkin.active():ids()"
+        done = subprocess.run(
+            [*curl, "-d", lua, f"http://127.0.0.1:{program.port}/run"], capture_output=True, timeout=60
+        )
+        assert done.stdout == b"0000000000000077"
+        span = the_server_span(exported(sink, program, 1))
+        assert (span.trace_id[8:], span.span_id) == (bytes(7) + b"\x77", bytes(7) + b"\x78")
+        assert tags(span)["inside"] == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "key", "value"),
+    [
+        ("zipkin_jaeger", "port", "http"),
+        ("zipkin_jaeger", "retries", "-1"),
+        ("zipkin_jaeger", "max_bach", "5"),
+        ("zipkin_otlp", "url", "nowhere"),
+        ("zipkin_fq", "port", "8765x"),
+    ],
+)
+def test_what_a_module_cannot_use_stops_the_start(tmp_path: Path, module: str, key: str, value: str) -> None:
+    element = f'<generic image="{module}" name="{module}"><config><{key}>{value}</{key}></config></generic>'
+    with pytest.raises(AssertionError, match=rf"(?s)({module}|{key}).*({key}|max_batch)"), Program(tmp_path, element):
+        pass
+
+
+def test_spans_of_several_loops(tmp_path: Path) -> None:
+    with Sink() as sink, Program(tmp_path, jaeger(sink.port), ALL, threads=2) as program:
+        found = {program.run("return mtev.zipkin.active():ids()") for _ in range(8)}
+        program.wait(lambda: len(spans(sink)) >= 8)
+        assert {f"{trace:016x}" for trace, _, _ in spans(sink)} >= found and len(found) == 8
