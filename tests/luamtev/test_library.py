@@ -92,7 +92,7 @@ def annotated() -> dict[str, str]:
 ABSENT = set(re.findall(r'"(\w+)"', (ROOT / "luamtev" / "lua" / "mtev" / "absent.lua").read_text()))
 """Names that are there to say that there is no such thing."""
 
-ELSEWHERE = {"mtev.cluster.", "mtev.websocket."}
+ELSEWHERE = {"mtev.cluster.", "mtev.websocket.", "mtev.zipkin_span."}
 """Objects that take other nodes or clients to be had; their tests are their own."""
 
 
@@ -107,7 +107,12 @@ def test_every_function_is_annotated_and_nothing_else(luamtev: Callable[..., Any
 
 
 @pytest.mark.parametrize(
-    ("source", "class_name"), [("mtev/cluster.lua", "mtev.cluster"), ("web_socket.lua", "mtev.websocket")]
+    ("source", "class_name"),
+    [
+        ("mtev/cluster.lua", "mtev.cluster"),
+        ("web_socket.lua", "mtev.websocket"),
+        ("mtev/zipkin.lua", "mtev.zipkin_span"),
+    ],
 )
 def test_objects_that_take_others_have_the_methods_of_their_class(source: str, class_name: str) -> None:
     text = (ROOT / "luamtev" / "lua" / source).read_text()

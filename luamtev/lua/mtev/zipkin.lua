@@ -12,8 +12,6 @@ local type, error, getmetatable, select, tostring, lower = type, error, getmetat
 
 local timeval = getmetatable(mtev.timeval.new(0, 0))
 
-local methods = {}
-
 -- annotate(text[, timeval]): text happened, now or then.
 local function annotate(self, caller, text, when)
   text = check_bytes(text, caller)
@@ -22,9 +20,6 @@ local function annotate(self, caller, text, when)
   end
   annotate_span(self.number, text, when and when.sec * 1000000 + when.usec or nil)
 end
-
-function methods:annotate(text, when) return annotate(self, "annotate", text, when) end
-function methods:log(text, when) return annotate(self, "log", text, when) end
 
 -- tag(key, value): key is value, a number or a text.
 local function tag(self, caller, key, value)
@@ -36,13 +31,14 @@ local function tag(self, caller, key, value)
   tag_span(self.number, key, value)
 end
 
-function methods:bannotate(key, value) return tag(self, "bannotate", key, value) end
-function methods:tag(key, value) return tag(self, "tag", key, value) end
-
--- The ids of trace, span and parent, in hexadecimal; no parent is nil.
-function methods:ids() return ids_of(self.number) end
-
-local new_span = home.class("mtev.zipkin_span", methods)
+local new_span = home.class("mtev.zipkin_span", {
+  annotate = function(self, text, when) return annotate(self, "annotate", text, when) end,
+  log = function(self, text, when) return annotate(self, "log", text, when) end,
+  bannotate = function(self, key, value) return tag(self, "bannotate", key, value) end,
+  tag = function(self, key, value) return tag(self, "tag", key, value) end,
+  -- The ids of trace, span and parent, in hexadecimal; no parent is nil.
+  ids = function(self) return ids_of(self.number) end,
+})
 
 local zipkin = {}
 
