@@ -16,6 +16,8 @@ from runtime.modules.fq import wire
 FIGURES = (
     "no_exchange", "no_route", "routed", "dropped", "size_dropped", "msgs_in", "msgs_out", "octets_in", "octets_out",
 )  # fmt: skip
+RECEIVED = 64 << 10
+"""Bytes that the system takes for a connection, about, before somebody reads them."""
 NODE = bytes((10, 0, 0, 1))
 Matcher = Callable[[bytes, bytes], bool]
 
@@ -130,6 +132,7 @@ class Broker:
         self.reading.set()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
         self.port: int = self._listener.getsockname()[1]
         self._thread(self._accept)
 

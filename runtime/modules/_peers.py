@@ -63,6 +63,12 @@ class Backlog(Generic[T]):
             self._kept.append((one, size))
         return True
 
+    def put_back(self, given: list[tuple[T, int]]) -> None:
+        """Put what was taken out in front again, with its sizes, whether there is room or not."""
+        with self._lock:
+            self._kept.extendleft(reversed(given))
+            self.bytes += sum(size for _, size in given)
+
     def peek(self, size: int) -> list[T]:
         """The oldest, *size* bytes or one at the least; they stay until :meth:`sent`."""
         found: list[T] = []

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from fqbroker import Broker
+from fqbroker import RECEIVED, Broker
 from moduleprogram import Program
 
 MODULE = '<generic image="fq" name="fq"><config>{config}</config></generic>'
@@ -105,6 +105,22 @@ def test_a_slow_broker_holds_nobody_up(tmp_path: Path) -> None:
         broker.reading.set()
         broker.wait(lambda: len(broker.published) == 300)
         assert [int(each[2].rstrip(b"x")) for each in broker.published] == list(range(1, 301))
+
+
+def test_what_had_not_reached_the_broker_is_sent_again(tmp_path: Path) -> None:
+    with Broker() as broker, program(tmp_path, broker.port) as running:
+        has_bound(broker)
+        broker.reading.clear()
+        running.run("for i = 1, 300 do mtev.fq.send('e', 'r', i .. ('x'):rep(40000)) end")
+        running.wait(lambda: running.metric("mtev_fq_sent_total") > 3)
+        broker.stop()
+        with Broker(broker.port) as again:
+            again.wait(lambda: bool(again.published) and again.published[-1][2].startswith(b"300x"))
+            came = [int(each[2].rstrip(b"x")) for each in again.published]
+        assert came == list(range(came[0], 301))
+        lost = came[0] - 1 - len(broker.published)
+        assert 0 <= lost * 40000 <= 4 * RECEIVED  # what the system had taken for the broker that went
+        running.wait(lambda: running.metric("mtev_fq_sent_total") == 300)
 
 
 def test_a_broker_that_says_nothing_is_left(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """A TCP connection that a client opens on its loop: what is to be sent and cannot yet is kept, and nothing waits."""
 
 import errno
+import fcntl
 import os
 import socket
+import sys
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +37,7 @@ class Link:
         self._closed = closed
         self._out = b""
         self._opened = False
+        self._left = 0
         self._sock = socket.socket(family, socket.SOCK_STREAM)
         self._sock.setblocking(False)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -83,9 +87,15 @@ class Link:
         else:
             self._fail("closed by the broker")
 
+    def unacknowledged(self) -> int:
+        """How many of the bytes written last have not reached the broker's system, as far as is known here; after the
+        end of the connection: had not."""
+        return self._left if self._sock.fileno() < 0 else _unacknowledged(self._sock)
+
     def close(self) -> None:
         """End it; ``closed`` is not called."""
         if self._sock.fileno() >= 0:
+            self._left = _unacknowledged(self._sock)
             for watcher in (self._read, self._write):
                 watcher.stop()
                 watcher.close()
@@ -124,5 +134,13 @@ class Link:
             self.close()
             self._closed(why)
 
+
+def _unacknowledged(sock: socket.socket) -> int:
+    if sys.platform == "darwin":
+        return sock.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+    return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)  # SIOCOUTQ, tcp(7)
+
+
+_SO_NWRITE = 0x1024  # of macOS, which Python has no name for
 
 _UNDER_WAY = (errno.EINPROGRESS, errno.EAGAIN)

@@ -7,6 +7,7 @@ the broker refuses is logged.  Delivered messages go to a function in batches, a
 import socket
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -82,6 +83,8 @@ class Client:
         self._command: Link | None = None
         self._data: Link | None = None
         self._cut = b""  # of a message, what was not sent yet
+        self._gone: deque[tuple[list[bytes], int]] = deque()  # what was written, and may not have arrived; with sizes
+        self._gone_bytes = 0
         self._timers: list[Any] = []
         self._patience: Any = None
         self._attempt = 0
@@ -271,8 +274,10 @@ class Client:
             octets = b"".join(frames)
             if self._cut:
                 octets = self._cut + octets[len(frames[0]) :]
-            sent = self._data.write(octets)
+            data = self._data
+            sent = data.write(octets)
             self._count(frames, sent, len(octets))
+            self._forget(data.unacknowledged())
             if sent < len(octets):
                 return
 
@@ -293,6 +298,31 @@ class Client:
                 whole += 1
         self.backlog.sent(whole)
         self.sent += whole
+        if sent:
+            self._gone.append((frames[:whole], sent))
+            self._gone_bytes += sent
+
+    def _forget(self, left: int) -> None:
+        """All but the last *left* bytes written have arrived."""
+        while self._gone and self._gone_bytes - self._gone[0][1] >= left:
+            self._gone_bytes -= self._gone.popleft()[1]
+
+    def _take_back(self, left: int) -> None:
+        """The connection is over and the last *left* bytes written have not arrived: they are to be sent again."""
+        if self._cut:
+            left -= len(self.backlog.peek(1)[0]) - len(self._cut)
+            self._cut = b""  # it is sent again, whole
+        back: list[bytes] = []
+        for frames, _ in reversed(self._gone):
+            for frame in reversed(frames):
+                if left <= 0:
+                    break
+                left -= len(frame)
+                back.append(frame)
+        self._gone.clear()
+        self._gone_bytes = 0
+        self.sent -= len(back)
+        self.backlog.put_back([(frame, len(frame)) for frame in reversed(back)])
 
     def _lost(self, why: str) -> None:
         if self._stopping:
@@ -313,9 +343,11 @@ class Client:
 
     def _close(self) -> None:
         self.up = False
-        self._cut = b""  # it is sent again, whole
         self._cancel()
-        for link in (self._command, self._data):
-            if link is not None:
-                link.close()
+        command, data = self._command, self._data
         self._command = self._data = None
+        if command is not None:
+            command.close()
+        if data is not None:
+            data.close()
+            self._take_back(data.unacknowledged())
