@@ -127,6 +127,7 @@ class Broker:
         self.bindings: dict[int, tuple[bytes, Matcher, bytes]] = {}
         self.published: list[tuple[bytes, bytes, bytes]] = []  # exchange, route, payload
         self.commands: list[bytes] = []
+        self.peers: list[bytes] = []  # nodes
         self.changed = threading.Condition()
         self.reading = threading.Event()
         self.reading.set()
@@ -186,7 +187,7 @@ class Broker:
             self._command(sock, take)
         elif mode in (wire.DATA, wire.PEER):
             if mode == wire.PEER:
-                take(4)
+                self.peers.append(take(4))
             self._data(sock, take)
 
     def _refuse(self, sock: socket.socket, text: bytes) -> None:
@@ -209,7 +210,9 @@ class Broker:
             while True:
                 self._one(sock, take, session)
         finally:
-            self.sessions.pop(session.key, None)
+            with self.changed:
+                self.sessions.pop(session.key, None)
+                self.changed.notify_all()
             self.bindings = {each: found for each, found in self.bindings.items() if found[2] != session.key}
         return None
 

@@ -231,6 +231,31 @@ def test_keys_are_below_the_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert {token for _, token, _ in agent.requests} == {"Bearer envtok"}
 
 
+MINE = """
+from runtime import log
+from runtime.modules import consul
+
+class Mine:
+    def configure(self, config):
+        pass
+    def init(self):
+        consul.kv_attach("w", lambda key, value, index: log.error.log(f"seen {key} {value!r} {index}\\n"))
+"""
+
+
+def test_a_program_follows_values(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    with Agent(w="one", other="x") as agent:
+        modules = MODULE.format(url=agent.url, config="")
+        with Program(tmp_path, f'{modules}<generic image="mine" name="Mine" directory="{tmp_path}"/>') as running:
+            running.wait(lambda: "seen w b'one' 100" in running.errors())
+            agent.set("w", "two")
+            running.wait(lambda: "seen w b'two' 101" in running.errors())
+            agent.set("w", None)
+            running.wait(lambda: "seen w None 102" in running.errors())
+            assert "other" not in running.errors()
+
+
 def test_without_an_agent_values_are_their_fallbacks(tmp_path: Path) -> None:
     with program(tmp_path, "http://127.0.0.1:1", more=VALUES) as running:
         assert running.run("return mtev.conf_get_string('//vals/b')") == "fallback"

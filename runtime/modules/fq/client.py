@@ -56,8 +56,8 @@ class Client:
     """Keeps both connections to a broker up.
 
     Attributes, for people: ``connects``, ``received``, ``sent`` (messages), ``status`` (the broker's figures), ``up``,
-    and ``backlog``.  *deliver* is called on *thread* with (client, messages, done): it calls ``done()``, from any
-    thread, when it has handled them; *ahead* batches may be under way."""
+    ``backlog``, and ``trouble``, why it is not up.  *deliver* is called on *thread* with (client, messages, done): it
+    calls ``done()``, from any thread, when it has handled them; *ahead* batches may be under way."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Client:
         self._patience: Any = None
         self._attempt = 0
         self._heard = self._asked = 0.0
-        self._told = ""
+        self.trouble = ""
         self._stopping = False
         self._flushing = False
 
@@ -108,6 +108,10 @@ class Client:
     def start(self) -> None:
         """Begin, from any thread; the client goes with its thread."""
         self.thread.post(self._start)
+
+    def stop(self) -> None:
+        """End, from any thread; what waits is dropped."""
+        self.thread.post(self._stop)
 
     def publish(self, exchange: bytes, route: bytes, payload: bytes, message_id: bytes = wire.NO_ID) -> bool:
         """Send a message, from any thread; False when the backlog is full and it is dropped, which is counted.
@@ -231,7 +235,7 @@ class Client:
         self.up = True
         self.connects += 1
         self._backoff.reset()
-        self._told = ""
+        self.trouble = ""
         self._patience.stop()
         log.notice.log(f"fq: connected with {self.name}\n")
         self._flush()
@@ -330,9 +334,9 @@ class Client:
         was_up = self.up
         self._close()
         wait = self._backoff.next()
-        if was_up or why != self._told:  # the same again is no news
+        if was_up or why != self.trouble:  # the same again is no news
             _errors.log(f"{self.name}: {why}; trying again, every {LAST_TRY:g} s at least\n")
-            self._told = why
+            self.trouble = why
         self._timers.append(self.thread.after(wait, self._connect))
 
     def _cancel(self) -> None:
