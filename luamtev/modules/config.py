@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from math import inf
+from pathlib import Path
 
 from luamtev.state import Options
+from runtime import conf
 from runtime.conf import parse_boolean
 
 
@@ -20,8 +22,8 @@ def boolean(config: Mapping[str, str], key: str, default: bool) -> bool:
 def options(config: Mapping[str, str]) -> Options:
     """The options of a state.  Raises ValueError naming the key whose value is unusable."""
     return Options(
-        directory=config.get("directory", "").strip(),
-        cpath=config.get("cpath", "").strip(),
+        directory=search_path(config.get("directory", "").strip()),
+        cpath=search_path(config.get("cpath", "").strip()),
         Cpreloads=",".join(filter(None, (config.get("Cpreload"), config.get("Cpreloads")))),
         preloads=config.get("preloads", ""),
         gc_full=_count(config, "gc_full", 0) if "gc_full" in config else Options.gc_full,
@@ -32,6 +34,25 @@ def options(config: Mapping[str, str]) -> Options:
         tragedy_terminates=boolean(config, "tragedy_terminates", False),
         full_errors=boolean(config, "full_errors", False),
     )
+
+
+def script_path(module: str) -> str:
+    """The name of a Lua module, or the path of one, as found from the configuration."""
+    current = conf.current_or_none()
+    return module if current is None or not module.endswith(".lua") else current.found(module)
+
+
+def search_path(path: str) -> str:
+    """A Lua path whose relative patterns are tried below the working directory, then beside the configuration."""
+    current = conf.current_or_none()
+    if current is None or current.file is None:
+        return path
+    beside = current.file.parent.absolute()
+    if beside == Path.cwd():
+        return path
+    patterns = path.split(";")
+    relative = [each for each in patterns if each and not each.startswith(("/", "{"))]
+    return ";".join([*patterns, *(f"{beside}/{each}" for each in relative)])
 
 
 def _count(config: Mapping[str, str], key: str, least: int) -> int:

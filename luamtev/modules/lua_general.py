@@ -7,7 +7,7 @@ in all of them.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from luamtev.modules.config import boolean, options
+from luamtev.modules.config import boolean, options, script_path
 from luamtev.state import EXIT_TRAGEDY, State, StateError, prepare
 from runtime import eventer, main
 from runtime.log import stream_find
@@ -21,7 +21,7 @@ class LuaGeneral:
         for required in ("lua_module", "lua_function"):
             if not config.get(required):
                 raise ValueError(f"{required} is required")
-        self.module = config["lua_module"]
+        self.module = script_path(config["lua_module"])
         self.function = config["lua_function"]
         self.concurrent = boolean(config, "concurrent", False)
         self.options = replace(options(config), name="lua_general")

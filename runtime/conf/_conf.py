@@ -390,6 +390,14 @@ class Conf:
             self._stores, self._read, self._changed_at = fresh._stores, fresh._read, None
             self.generation += 1
 
+    def found(self, path: str) -> str:
+        """Where the file or directory *path* is: as given, that is below the working directory; or, where nothing is
+        there, below the directory of the configuration's file.  *path* itself where it is in neither."""
+        if self.file is None or not path or os.path.lexists(path):
+            return path
+        beside = self.file.parent / path
+        return str(beside.absolute()) if os.path.lexists(beside) else path
+
     def tostring(self) -> bytes:
         """The whole document as UTF-8, includes with their content."""
         with self.lock:

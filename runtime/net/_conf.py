@@ -1,5 +1,6 @@
 """Listeners as configured: every ``<listener>`` below ``<listeners>``.  Manual: Listeners."""
 
+import os
 from collections.abc import Iterator
 from typing import Final
 
@@ -60,15 +61,21 @@ def _open(c: Conf, section: Section) -> Listener:
     address = c.inherited(section, "address") or "*"
     port = _integer(c, section, "port", None if "/" not in address else 0, 0, 65535)
     config = c.get_hash(section, "config")
+    root = config.get("document_root")
+    if root:
+        config["document_root"] = c.found(root)
+        if not os.path.isabs(root) and not os.path.isdir(config["document_root"]):  # noqa: PTH112, PTH117
+            raise c.error(f"document_root: there is no directory '{root}' here, nor beside {c.name}", section)
     idle_timeout = _idle_timeout(c, section)
     if idle_timeout is not None:
         config["idle_timeout"] = idle_timeout
     pool = c.inherited(section, "fanout_pool")
     tls = None
     if _boolean(c, section, "ssl", False):
-        from ._tls import Tls  # few programs need it, and none should wait for it
+        from ._tls import FILES, Tls  # few programs need it, and none should wait for it
 
-        tls = Tls(c.get_hash(section, "sslconfig"))
+        sslconfig = c.get_hash(section, "sslconfig")
+        tls = Tls({key: c.found(value) if key in FILES else value for key, value in sslconfig.items()})
     return open_listener(
         type_name,
         address,

@@ -25,6 +25,10 @@ HANDSHAKE_TIMEOUT = 30.0  # seconds
 _WHERE = re.compile(r"^\[SSL: \w+\] | \(_ssl\.c:\d+\)$")  # what Python adds to the library's reason
 
 
+FILES: Final = ("certificate_file", "key_file", "ca_chain", "crl")
+"""The keys of an sslconfig that name files."""
+
+
 class Tls:
     """What ``<sslconfig>`` asks for; its context is made again when one of its files changes."""
 
@@ -33,7 +37,7 @@ class Tls:
 
         Raises :exc:`NetError` naming the key that cannot be used."""
         self.config = _trusting(config)
-        self._files = [config[key] for key in ("certificate_file", "key_file", "ca_chain", "crl") if config.get(key)]
+        self._files = [config[key] for key in FILES if config.get(key)]
         self._stamp = self._stamps()
         self._wrap = _wrapper(self.config)
 
