@@ -51,6 +51,7 @@ function main()
   methods("mtev.dns", dns)
   for name, value in pairs(dns) do if type(value) == "function" then print("mtev.dns." .. name) end end -- no method
   methods("mtev.bignum", mtev.bignum_new(1))
+  methods("mtev.consul.service", mtev.consul.service("a", nil, nil, 1))
   local key = mtev.newrsa(1024)
   methods("mtev.rsa", key)
   methods("mtev.csr", key:gencsr({ subject = { CN = "a" } }))
@@ -92,7 +93,7 @@ def annotated() -> dict[str, str]:
 ABSENT = set(re.findall(r'"(\w+)"', (ROOT / "luamtev" / "lua" / "mtev" / "absent.lua").read_text()))
 """Names that are there to say that there is no such thing."""
 
-ELSEWHERE = {"mtev.cluster.", "mtev.websocket.", "mtev.zipkin_span."}
+ELSEWHERE = {"mtev.cluster.", "mtev.websocket.", "mtev.zipkin_span.", "mtev.consul.handle."}
 """Objects that take other nodes or clients to be had; their tests are their own."""
 
 
