@@ -47,7 +47,7 @@ from ._span import (
     set_sampling,
     span_new,
 )
-from ._thrift import encode, encode_list, join, value_of
+from ._thrift import encode, encode_list
 
 __all__ = [
     "BOOL",
@@ -86,7 +86,6 @@ __all__ = [
     "eventer_init",
     "get_sampling",
     "is_on",
-    "join",
     "now",
     "outgoing",
     "set_sampling",
@@ -97,7 +96,6 @@ __all__ = [
     "str_to_id",
     "timeval_to_timestamp",
     "use_trace_context",
-    "value_of",
     "within",
 ]
 

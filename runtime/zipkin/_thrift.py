@@ -47,12 +47,7 @@ def encode(span: Span) -> bytes:
 
 def encode_list(spans: Sequence[Span]) -> bytes:
     """*spans* as a list of structs.  Manual: ``mtev_zipkin_encode_list``."""
-    return join([encode(each) for each in spans])
-
-
-def join(encoded: Sequence[bytes]) -> bytes:
-    """The same of spans that are encoded already."""
-    return struct.pack("!BI", _T_STRUCT, len(encoded)) + b"".join(encoded)
+    return struct.pack("!BI", _T_STRUCT, len(spans)) + b"".join(map(encode, spans))
 
 
 def _string(number: int, text: bytes) -> bytes:
@@ -86,10 +81,10 @@ def _annotation(each: Annotation) -> bytes:
 def _binary(each: BinaryAnnotation) -> bytes:
     where = b"" if each.endpoint is None else _endpoint(4, each.endpoint)
     key = _string(1, each.key.encode("utf-8", "surrogateescape"))
-    return key + _string(2, value_of(each)) + _field_i32(_T_I32, 3, each.type) + where + _STOP
+    return key + _string(2, _value(each)) + _field_i32(_T_I32, 3, each.type) + where + _STOP
 
 
-def value_of(each: BinaryAnnotation) -> bytes:
+def _value(each: BinaryAnnotation) -> bytes:
     """The value as bytes, by its type."""
     value = each.value
     if isinstance(value, bytes):
