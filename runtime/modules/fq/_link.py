@@ -42,10 +42,10 @@ class Link:
         self._sock.setblocking(False)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = self._sock.connect_ex(address)
-        self._read = thread.loop.io(self._sock.fileno(), READABLE)
-        self._write = thread.loop.io(self._sock.fileno(), WRITABLE)
+        self._read = thread.watch(self._sock.fileno(), READABLE, self.read)
+        self._read.stop()  # until it is open
+        self._write = thread.watch(self._sock.fileno(), WRITABLE, self._on_writable)
         self._guarded = thread.guarded
-        self._write.start(self._guarded, self._on_writable)
         if number and number not in _UNDER_WAY:
             thread.soon(self._fail, os.strerror(number))
 
