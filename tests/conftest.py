@@ -3,6 +3,7 @@
 import gc
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,3 +104,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("soak") is not None:
             item.add_marker(pytest.mark.timeout(0))
+
+
+@pytest.fixture(autouse=True)
+def routes_as_before() -> Iterator[None]:
+    """What a test takes out of the routes of the process, whole rooms' endpoints among it, is there for the next."""
+    room = sys.modules.get("runtime.http")
+    before = [] if room is None else room.router.mountpoints
+    yield
+    if room is not None:
+        there = room.router.mountpoints
+        for each in before:
+            if each not in there:
+                room.router.add(each)
