@@ -100,4 +100,5 @@ mtev.consul = {
     })
   end,
 }
-package.loaded["mtev.consul"] = mtev.consul
+
+return mtev.consul

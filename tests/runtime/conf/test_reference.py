@@ -113,6 +113,7 @@ def test_the_stack_takes_the_complete_example(example, monkeypatch, tmp_path):
     from runtime.conf import logs
 
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "public").mkdir()
     loaded = example("complete.conf")
     logs.configure(loaded)
     eventer.init(loaded)
