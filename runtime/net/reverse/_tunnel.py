@@ -259,7 +259,7 @@ class Tunnel:
                 self.close()
                 return 0
             self._take(received)
-            if len(received) < RECORD and not self._carrier.pending():
+            if len(received) < RECORD:
                 break  # the descriptor tells of what comes next
             budget = budget or eventer.Slice()
             if budget.is_over():
@@ -327,6 +327,15 @@ class Tunnel:
             return
         self.out_bytes += size
         self.out_frames += 1
+        if not self._out and not self._flushing:
+            try:
+                sent = self._carrier.send(frame)
+            except OSError as failure:
+                self.close(str(failure.strerror or failure))
+                return
+            if sent == len(frame):
+                return
+            frame = frame[sent:]
         self._out.append(frame)
         self._out_size += len(frame)
         if not self._flushing:
