@@ -128,7 +128,7 @@ def test_what_tls_says_of_a_page_is_checked(check: Any, tmp_path: Path) -> None:
         found = check("check_http", "run", url=f"https://localhost:{port}/plain")["ssl"]
         assert found["subject"] == "/C=US/O=Test/CN=localhost"
         assert (found["san"], found["bits"], found["method"], found.get("error")) == ("localhost", 256, 771, None)
-        assert 8 * 86400 < found["left"] < 9 * 86400 and found.get("mismatch") is None
+        assert 8 * 86400 < found["left"] <= 9 * 86400 and found.get("mismatch") is None
         other = check("check_http", "run", url=f"https://127.0.0.1:{port}/plain")["ssl"]
         assert other["mismatch"] == "host header does not match CN or SANs in certificate"
 
