@@ -28,7 +28,8 @@ SIGNALS: Final = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, 
 
 ALTSTACK: Final = 64 << 10  # bytes
 PATIENCE: Final = 60.0  # seconds that a program has to look at a process
-END_PATIENCE: Final = 2.0  # seconds that a process has to end
+END_PATIENCE: Final = 2.0  # seconds that a process that crashed has to halt or to be gone
+KILL_PATIENCE: Final = 30.0  # seconds that one has to end by its signal, a core dump among them
 LOOK: Final = 0.01  # seconds between looks
 
 _PR_SET_PTRACER = 0x59616D61
@@ -169,7 +170,7 @@ def _stand_by(pid: int, reader: int, program: str) -> NoReturn:
             freeze(pid)
             _run([program, *arguments(pid, thread)])
             let_end(pid, signal_of(text))
-            if not any(_is_gone(pid) for _ in _looks(END_PATIENCE)):
+            if not any(_is_gone(pid) for _ in _looks(KILL_PATIENCE)):
                 os.kill(pid, signal.SIGKILL)
     finally:
         os._exit(0)
