@@ -9,6 +9,7 @@ local length, source, target = arguments.length, arguments.source, arguments.tar
 local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
 local base64 = home.base64
 local encode_into, decode_groups, values64 = base64.encode_into, base64.decode_groups, base64.values
+local base32, values32 = home.base32, home.base32.values
 local floor, min = math.floor, math.min
 local copy = ffi.copy
 
@@ -93,9 +94,6 @@ end
 
 -- Base 32 (RFC 4648) ------------------------------------------------------------------------------------------------
 
-local letters32, values32 = base64.alphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
-for i = 0, 25 do values32[97 + i] = i end
-
 local function encoded32(n) return 8 * floor((n + 4) / 5) end
 
 function M.mtev_b32_encode_len(src_len)
@@ -109,23 +107,8 @@ end
 function M.mtev_b32_encode(src, src_len, dest, dest_len)
   local n, room = length(src_len, "mtev_b32_encode", "src_len"), length(dest_len, "mtev_b32_encode", "dest_len")
   local from, to = source(src, n, "mtev_b32_encode"), target(dest, room, "mtev_b32_encode")
-  local whole = encoded32(n)
-  if whole > room then return 0 end
-  local held, bits, at = 0, 0, 0
-  for i = 0, n - 1 do
-    held, bits = bor(lshift(band(held, 31), 8), from[i]), bits + 8
-    while bits >= 5 do
-      bits = bits - 5
-      to[at] = letters32[band(rshift(held, bits), 31)]
-      at = at + 1
-    end
-  end
-  if bits > 0 then
-    to[at] = letters32[band(lshift(held, 5 - bits), 31)]
-    at = at + 1
-  end
-  for i = at, whole - 1 do to[i] = PAD end
-  return whole
+  if encoded32(n) > room then return 0 end
+  return base32.encode_into(from, n, to)
 end
 
 -- Bytes of a group of so many letters.

@@ -99,7 +99,7 @@ local function decode_groups(p, n, out)
 end
 
 -- For ffi.load("mtev").
-home.base64 = { encode_into = encode_into, decode_groups = decode_groups, values = decode64, alphabet = alphabet }
+home.base64 = { encode_into = encode_into, decode_groups = decode_groups, values = decode64 }
 
 -- nil for what is no base 64.
 local function decode_here(text)
@@ -187,11 +187,9 @@ end
 local encode32, decode32 = alphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 for i = 0, 25 do decode32[97 + i] = i end
 
-function mtev.base32_encode(text)
-  text = check_bytes(text, "base32_encode")
-  local p, n = cast(bytes_type, text), #text
+-- Writes the letters of the n bytes at p to out, which has room for them, and the padding; returns how many.
+local function encode32_into(p, n, out)
   local size = 8 * math.floor((n + 4) / 5)
-  local out = buffer(size)
   local held, bits, at = 0, 0, 0
   for i = 0, n - 1 do
     held, bits = bor(lshift(band(held, 31), 8), p[i]), bits + 8
@@ -206,7 +204,16 @@ function mtev.base32_encode(text)
     at = at + 1
   end
   for i = at, size - 1 do out[i] = 61 end
-  return ffi_string(out, size)
+  return size
+end
+
+-- For ffi.load("mtev").
+home.base32 = { encode_into = encode32_into, values = decode32 }
+
+function mtev.base32_encode(text)
+  text = check_bytes(text, "base32_encode")
+  local out = buffer(8 * math.floor((#text + 4) / 5))
+  return ffi_string(out, encode32_into(cast(bytes_type, text), #text, out))
 end
 
 local letters_of = { [0] = true, [2] = true, [4] = true, [5] = true, [7] = true } -- in the last group
