@@ -248,13 +248,7 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         response = response_of(handle)
         if response.complete or is_away(response):
             return False, "the client is gone" if response.complete else "not from another loop"
-        if body:
-            response.write(body)
-        try:
-            response.write_fd(int(fd), None if size is None else int(size), int(offset or 0))
-        except (OSError, ValueError) as failure:
-            return False, str(failure)
-        return True, None
+        return say_file(response, body, fd, size, offset)
 
     def web_drain(handle: int, ticket: float) -> None:
         response = response_of(handle)
@@ -311,6 +305,19 @@ def functions(state: "State") -> "dict[str, Callable[..., Any]]":
         "web_socket_close": websocket_close,
         "web_socket_next": websocket_next,
     }
+
+
+def say_file(
+    response: "Response", body: bytes, fd: float, size: float | None, offset: float | None
+) -> tuple[bool, str | None]:
+    """Hand the response *body* and what the file *fd* has from *offset* on, *size* bytes or all; says what failed."""
+    if body:
+        response.write(body)
+    try:
+        response.write_fd(int(fd), None if size is None else int(size), int(offset or 0))
+    except (OSError, ValueError) as failure:
+        return False, str(failure)
+    return True, None
 
 
 def say(

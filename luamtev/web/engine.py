@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from luamtev.api.web import config_id, say
+from luamtev.api.web import config_id, say, say_file
 from luamtev.bridge import LuaError
 from runtime import eventer, http, log
 from runtime.eventer import EXCEPTION, READ, Event
@@ -232,13 +232,7 @@ class Engine:
         self, handle: float, body: bytes, fd: float, size: float | None, offset: float | None
     ) -> tuple[bool, str | None]:
         response, _ = self._found(handle)
-        if body:
-            response.write(body)
-        try:
-            response.write_fd(int(fd), None if size is None else int(size), int(offset or 0))
-        except (OSError, ValueError) as failure:
-            return False, str(failure)
-        return True, None
+        return say_file(response, body, fd, size, offset)
 
     def _more(self, handle: float, waiting: float) -> tuple[int, bytes, int]:
         response, sink = self._found(handle)
