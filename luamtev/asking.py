@@ -1,6 +1,5 @@
 """One question to several Lua states, each answered on its own thread when no Lua runs there."""
 
-import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -18,34 +17,17 @@ def ask(
     """Have *done* called once, from some loop thread, with what each of *states* says (:meth:`State.inspect`).
 
     One that does not within *timeout* seconds is there with an ``error``."""
-    found: dict[State, Any] = {each: {"error": f"busy for {timeout:g} s"} for each in states}
-    missing = set(found)
-    lock = threading.Lock()
-    over = False
-
-    def end() -> None:
-        nonlocal over
-        with lock:
-            ended, over = over, True
-            copy = dict(found)
-        if not ended:
-            done(copy)
+    silent: dict[State, Any] = {each: {"error": f"busy for {timeout:g} s"} for each in states}
+    gathering = eventer.Gathering[State, Any](len(silent), lambda found: done(silent | found))
 
     def answer(one: State) -> None:
-        said = one.inspect(*question)
-        with lock:
-            if not over:
-                found[one] = said
-            missing.discard(one)
-            last = not missing
-        if last:
-            end()
+        gathering.put(one, one.inspect(*question))
 
-    if not found:
-        end()
+    if not silent:
+        gathering.end()
         return
-    eventer.add_in(_time_is_up, end, timeout)
-    for each in list(found):
+    eventer.add_in(_time_is_up, gathering.end, timeout)
+    for each in list(silent):
         each.thread.post(when_free(each, partial(answer, each)))
 
 

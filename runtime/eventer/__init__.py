@@ -41,6 +41,7 @@ from ._events import (
     update_whence,
     wakeup,
 )
+from ._gathering import Gathering
 from ._pools import (
     Pool,
     choose_owner,
@@ -192,6 +193,7 @@ __all__ = [
     "Event",
     "EventerError",
     "Gate",
+    "Gathering",
     "Job",
     "JobQueue",
     "LoopThread",

@@ -3,7 +3,6 @@
 The page is three files of this package, needs nothing from elsewhere, and shows what the other endpoints say.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -64,26 +63,16 @@ def lags(done: Callable[[list[dict[str, Any]]], object]) -> None:
     """Have *done* called with a row for each loop thread once all have answered, or after PATIENCE."""
     threads = [thread for pool in eventer.pools() for thread in pool.threads]
     asked = time.perf_counter()
-    lock = threading.Lock()
-    known: dict[str, float] = {}
-    over = False
 
-    def end() -> None:
-        nonlocal over
-        with lock:
-            ended, over = over, True
-            took = dict(known)
-        if not ended:
-            done([_row(thread, took.get(thread.name, time.perf_counter() - asked)) for thread in threads])
+    def rows(took: dict[str, float]) -> None:
+        done([_row(thread, took.get(thread.name, time.perf_counter() - asked)) for thread in threads])
+
+    gathering = eventer.Gathering(len(threads), rows)
 
     def here(thread: eventer.LoopThread) -> None:
-        with lock:
-            known[thread.name] = time.perf_counter() - asked
-            last = len(known) == len(threads)
-        if last:
-            end()
+        gathering.put(thread.name, time.perf_counter() - asked)
 
-    eventer.add_in(_time_is_up, end, PATIENCE)
+    eventer.add_in(_time_is_up, gathering.end, PATIENCE)
     for thread in threads:
         thread.post(here, thread)
 
