@@ -3,13 +3,13 @@ only Lua state."""
 
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+from launching import free_port, launch
 
 CONFIGURATION = """\
 <cli>
@@ -59,7 +59,7 @@ class Program:
 
     def __init__(self, directory: Path, modules: str, more: str = "", logs: str = "", threads: int = 1) -> None:
         self.directory = directory
-        self.port, self.console = _free(), _free()
+        self.port, self.console = free_port(), free_port()
         (directory / "web.lua").write_text(WEB)
         (directory / "main.lua").write_text("module(..., package.seeall)\nfunction main() end\n")
         text = CONFIGURATION.format(
@@ -74,14 +74,7 @@ class Program:
         (directory / "module.conf").write_text(text)
 
     def __enter__(self) -> "Program":
-        with (self.directory / "errors").open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "luamtev", "-c", "module.conf", "main.lua"],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-            )
+        self.process = launch(self.directory, "module.conf", "wb")
         self.wait(self._listens)
         return self
 
@@ -136,8 +129,3 @@ class Program:
         """The sum of what ``/metrics`` has of *name*."""
         lines = self.get("/metrics")[1].splitlines()
         return sum(float(each.rpartition(" ")[2]) for each in lines if each.split("{")[0].split(" ")[0] == name)
-
-
-def _free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        return int(made.getsockname()[1])

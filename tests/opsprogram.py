@@ -4,13 +4,14 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
+
+from launching import free_port, launch
 
 CONFIGURATION = """\
 <cli>
@@ -100,7 +101,7 @@ class Ops:
         **rest: str,
     ) -> None:
         self.directory = directory
-        self.port, self.web, self.console = (port or _free(), _free(), _free())
+        self.port, self.web, self.console = (port or free_port(), free_port(), free_port())
         (directory / "web.lua").write_text(WEB)
         (directory / "main.lua").write_text(rest.get("main", MAIN))
         (directory / "ops.conf").write_text(
@@ -119,14 +120,7 @@ class Ops:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Ops":
-        with (self.directory / "errors").open("ab") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "luamtev", "-c", "ops.conf", "main.lua"],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-            )
+        self.process = launch(self.directory, "ops.conf")
         deadline = time.monotonic() + 30
         for port in (self.web, self.port, self.console):
             while True:
@@ -188,8 +182,3 @@ class Ops:
         thread = threading.Thread(target=run)
         thread.start()
         return thread
-
-
-def _free() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        return int(made.getsockname()[1])

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pika
+from launching import free_ports
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 PATIENCE = 180.0
@@ -25,7 +25,7 @@ class Rabbit:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.port, distribution, self.epmd = _free(3)
+        self.port, distribution, self.epmd = free_ports(3)
         (directory / "plugins").write_text("[].\n")
         (directory / "rabbit.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.console = true\n")
         self.environment = os.environ | {
@@ -118,11 +118,3 @@ class Rabbit:
             return question(connection.channel())
         finally:
             connection.close()
-
-
-def _free(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in held]
-    for each in held:
-        each.close()
-    return ports

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from launching import free_ports
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "examples" / "deploy"
@@ -58,14 +58,6 @@ def test_the_dockerfile_builds_what_is_there_and_runs_it_as_nobody() -> None:
     assert final["USER"] == "10001"
     assert final["STOPSIGNAL"] == "SIGTERM"
     assert "/health" in final["HEALTHCHECK"]
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def start(port: int, said: Path) -> "subprocess.Popen[bytes]":

@@ -5,7 +5,9 @@ import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from runtime import conf, eventer, hooks, net, sampling, zipkin
+from closing import close_house
+
+from runtime import conf, hooks, net, sampling, zipkin
 from runtime import http as server
 from runtime.http import Request, Response
 
@@ -48,11 +50,7 @@ def serving() -> Iterator[int]:
     try:
         yield listener.port
     finally:
-        eventer.stop()
-        net.stop_accepting()
-        server.configure(None)
-        for each in server.router.mountpoints:
-            server.unmount(each)
+        close_house()
 
 
 def hello(_request: Request, response: Response) -> None:

@@ -6,13 +6,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from launching import launch
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
@@ -91,14 +91,7 @@ class Web:
                 listeners=listeners,
             )
         )
-        with (self.directory / "errors").open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "luamtev", "-c", "web.conf", "main.lua"],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-            )
+        self.process = launch(self.directory, "web.conf", "wb")
         deadline = time.monotonic() + 20
         while True:
             try:

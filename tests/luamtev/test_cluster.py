@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from launching import free_port, launch
 from lxml import etree
 
 from runtime.cluster import Heartbeat, encode
@@ -58,12 +59,6 @@ end
 """
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as made:
-        made.bind(("127.0.0.1", 0))
-        return int(made.getsockname()[1])
-
-
 class Member:
     """The program with a cluster."""
 
@@ -77,14 +72,7 @@ class Member:
         self.configuration.write_text(CONFIGURATION.format(directory=directory, rest=self.rest, clusters=clusters))
 
     def start(self) -> "Member":
-        with (self.directory / "errors").open("ab") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "luamtev", "-c", "cluster.conf", "main.lua"],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-            )
+        self.process = launch(self.directory, "cluster.conf")
         eventually(self.answers)
         return self
 

@@ -4,8 +4,6 @@ through one."""
 import json
 import re
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from launching import free_port, launch
 
 CONFIGURATION = """\
 <cli>
@@ -80,11 +79,6 @@ function _G.mtev_xcall() return mtev.reverse_details("127.0.0.1", {front}) or {{
 ASKED = "/module/lua/xcall.json?name=node"
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        return int(made.getsockname()[1])
-
-
 class Program:
     def __init__(self, directory: Path, main: str, listeners: str, rest: int) -> None:
         directory.mkdir()
@@ -100,14 +94,7 @@ class Program:
         self.start()
 
     def start(self) -> None:
-        with self.errors.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "luamtev", "-c", "app.conf", "main.lua"],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-            )
+        self.process = launch(self.directory, "app.conf")
         eventually(self.is_up)
 
     def is_up(self) -> bool:

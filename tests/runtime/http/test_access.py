@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from closing import close_house
 from hearing import hear
 
-from runtime import conf, eventer, http, net
+from runtime import conf, http, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
 from runtime.http.rest import dispatch
@@ -23,11 +24,7 @@ def house(loops: Pool) -> Iterator[None]:
     http.mount("POST", "/", "^.*$", seen)
     http.mount("GET", "/admin/", "^.*$", admin)
     yield
-    eventer.stop()
-    net.stop_accepting()
-    http.configure(None)
-    for each in http.router.mountpoints:
-        http.unmount(each)
+    close_house()
 
 
 def seen(request: Request, response: Response) -> None:

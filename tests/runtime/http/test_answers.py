@@ -10,6 +10,7 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from closing import close_house
 
 from runtime import conf, eventer, hooks, http, net
 from runtime.eventer import Pool
@@ -168,11 +169,7 @@ def suspended(loops: Pool) -> Iterator[Queue[Response]]:
     http.configure(conf.loads(b'<app><rest><acl type="allow"/></rest></app>'))
     http.mount("GET", "/", "^wait$", lambda _, response: waiting.put(response))
     yield waiting
-    eventer.stop()
-    net.stop_accepting()
-    http.configure(None)
-    for each in http.router.mountpoints:
-        http.unmount(each)
+    close_house()
 
 
 def port(**config: str) -> int:

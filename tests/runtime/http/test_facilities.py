@@ -5,9 +5,10 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from closing import close_house
 from hearing import hear, wait_for
 
-from runtime import conf, eventer, http, net
+from runtime import conf, http, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
 
@@ -20,11 +21,7 @@ def house(loops: Pool) -> Iterator[None]:
     http.mount("GET", "/", "^(hello|secret)$", hello)
     http.mount("GET", "/", "^fails$", fails)
     yield
-    eventer.stop()
-    net.stop_accepting()
-    http.configure(None)
-    for each in http.router.mountpoints:
-        http.unmount(each)
+    close_house()
 
 
 def hello(_request: Request, response: Response) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import gevent
 import pytest
 from certificates import Authority
+from closing import close_house
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
 from h2client import Client
@@ -40,11 +41,7 @@ def open_house(loops: Pool) -> Iterator[None]:
     http.mount("GET", "/", "^hello$", hello)
     http.mount("POST", "/", "^echo$", echo)
     yield
-    eventer.stop()
-    net.stop_accepting()
-    http.configure(None)
-    for each in http.router.mountpoints:
-        http.unmount(each)
+    close_house()
 
 
 def hello(request: Request, response: Response) -> None:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from closing import forget
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,9 +172,7 @@ def test_a_decision_is_not_remembered_for_another_listener() -> None:
 def nobody_allowed() -> Iterator[None]:
     http.configure(None)
     yield
-    http.configure(None)
-    for each in http.router.mountpoints:
-        http.unmount(each)
+    forget()
 
 
 numbers = itertools.count(1000)

@@ -16,6 +16,7 @@ from typing import Any
 
 import gevent
 import pytest
+from closing import close_house
 
 from runtime import conf, eventer, hooks, http, log, net
 from runtime.eventer import Pool
@@ -35,11 +36,7 @@ def open_house(loops: Pool) -> Iterator[None]:
     http.mount("GET", "/", "^(hello|secret.*)$", hello)
     http.mount("POST", "/", "^echo$", echo)
     yield
-    eventer.stop()
-    net.stop_accepting()
-    http.configure(None)
-    for each in http.router.mountpoints:
-        http.unmount(each)
+    close_house()
 
 
 def hello(_request: Request, response: Response) -> None:

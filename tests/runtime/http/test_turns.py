@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from closing import close_house
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
@@ -55,11 +56,7 @@ def order(loops: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Order]:
     http.mount("GET", "/", "^x$", made.request)
     http.websocket("/ws", "^x$", made)
     yield made
-    eventer.stop()
-    net.stop_accepting()
-    http.configure(None)
-    for each in http.router.mountpoints:
-        http.unmount(each)
+    close_house()
 
 
 @pytest.fixture(params=["clear", "tls"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from closing import close_house
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
@@ -61,11 +62,7 @@ def echo(loops: Pool) -> Iterator[Echo]:
     http.configure(conf.loads(ALLOW))
     http.websocket("/ws", "^(echo|secret)$", handler, protocols=("chat", "talk"))
     yield handler
-    eventer.stop()
-    net.stop_accepting()
-    http.configure(None)
-    for each in http.router.mountpoints:
-        http.unmount(each)
+    close_house()
 
 
 def server(tls: Any = None, **config: str) -> int:

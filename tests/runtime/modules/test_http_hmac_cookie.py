@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
+from closing import close_house
 
 from runtime import conf, eventer, hooks, net
 from runtime import http as server
@@ -62,11 +63,7 @@ def port(loops: eventer.Pool) -> Iterator[int]:
     listener = net.open_listener("http_rest_api", "127.0.0.1", 0, {})
     listener.start()
     yield listener.port
-    eventer.stop()
-    net.stop_accepting()
-    server.configure(None)
-    for each in server.router.mountpoints:
-        server.unmount(each)
+    close_house()
     for hook in (AUTHENTICATE, STARTING, AUTH_DENIED):
         hook.unregister("http_hmac_cookie")
 

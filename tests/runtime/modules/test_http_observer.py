@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from closing import close_house
 
 from runtime import conf, eventer, net
 from runtime import http as server
@@ -35,11 +36,7 @@ def port(loops: eventer.Pool) -> Iterator[int]:
     listener = net.open_listener("http_rest_api", "127.0.0.1", 0, {})
     listener.start()
     yield listener.port
-    eventer.stop()
-    net.stop_accepting()
-    server.configure(None)
-    for each in server.router.mountpoints:
-        server.unmount(each)
+    close_house()
     for hook in (AUTHENTICATE, REQUEST_READ, STARTING, REQUEST_COMPLETE):
         hook.unregister("http_observer")
     held.clear()

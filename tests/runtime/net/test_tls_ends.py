@@ -9,10 +9,11 @@ from queue import Queue
 
 import pytest
 from certificates import Authority
+from closing import close_house
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import conf, eventer, http, net
+from runtime import conf, http, net
 from runtime.eventer import Pool
 from runtime.http import Response
 from runtime.net._hello import offered_protocols
@@ -25,11 +26,7 @@ def waiting(loops: Pool) -> Iterator[Queue[Response]]:
     http.configure(conf.loads(b'<app><rest><acl type="allow"/></rest></app>'))
     http.mount("GET", "/", "^wait$", lambda _, response: responses.put(response))
     yield responses
-    eventer.stop()
-    net.stop_accepting()
-    http.configure(None)
-    for each in http.router.mountpoints:
-        http.unmount(each)
+    close_house()
 
 
 def secure(directory: Path, **keys: str) -> tuple[int, ssl.SSLContext]:
