@@ -41,7 +41,6 @@ from ._events import (
     update_whence,
     wakeup,
 )
-from ._gathering import Gathering
 from ._pools import (
     Pool,
     choose_owner,
@@ -76,6 +75,7 @@ if TYPE_CHECKING:
     )
     from ._backq import BackQueue
     from ._contexts import ContextOps, get_context, register_context, set_context
+    from ._gathering import Gathering
     from ._inspect import (
         addresses,
         allocations,
@@ -107,6 +107,7 @@ _LAZY = {
     "BackQueue": "_backq",
     "ContextOps": "_contexts",
     "Gate": "_aco_jobs",
+    "Gathering": "_gathering",
     "Job": "_job",
     "JobQueue": "_jobq",
     "Opset": "_opset",
