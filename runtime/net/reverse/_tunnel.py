@@ -140,9 +140,13 @@ class Tunnel:
             sock.close()
             return
         self._send(frames.command(number, CONNECT), len(CONNECT))
-        self.channels[number] = Channel(self, number, sock)
+        self._add(Channel(self, number, sock))
+
+    def _add(self, channel: Channel) -> None:
+        """*channel* is open: its local side is read, unless the carrier is behind."""
+        self.channels[channel.number] = channel
         if self._paused:
-            self.channels[number].pause()
+            channel.pause()
 
     def send_data(self, number: int, content: bytes) -> None:
         """Send *content* of channel *number*."""
@@ -316,7 +320,7 @@ class Tunnel:
             errors.log(f"reverse connection {self.id}: cannot connect to the local service: {failure}\n")
             self._refuse(number)
             return
-        self.channels[number] = Channel(self, number, sock, connecting=True)
+        self._add(Channel(self, number, sock, connecting=True))
 
     def _refuse(self, number: int) -> None:
         """There is no such channel: say so."""

@@ -15,6 +15,7 @@ from certificates import Authority
 from reverse_wire import close_all, eventually, exactly, frame, ids, kept, known_to_dispatch
 
 from runtime import eventer, log, net
+from runtime.eventer import READ, WRITE
 from runtime.net import NetError, reverse
 from runtime.net._tls import Tls
 from runtime.net.reverse._dial import Dialler
@@ -341,6 +342,27 @@ def carried(authority: Authority, channels: int, size: int) -> None:
 
 def test_many_channels_carry_much(authority: Authority) -> None:
     carried(authority, 100, 300_000)
+
+
+def test_channels_that_open_while_the_carrier_is_behind_wait_too(authority: Authority) -> None:
+    source = Source(64 << 20)
+    dialled = Dialled(authority)
+    reverse.start("127.0.0.1", dialled.port, sslconfig(authority), {"endpoint": "e", "local_port": str(source.port)})
+    sock = dialled.accept()
+    introduced(sock)
+    tunnel = eventually(lambda: reverse.tunnels() and reverse.tunnels()[0])
+
+    def waiting() -> int:
+        events = [eventer.find_fd(each.fd) for each in list(tunnel.channels.values())]
+        return sum(each is not None and not each.mask & (READ | WRITE) for each in events)
+
+    for opened in (4, 8):  # four that fill the carrier, which nobody reads, and four behind them
+        for number in range(opened - 3, opened + 1):
+            sock.sendall(command(number, CONNECT))
+        eventually(lambda: waiting() == opened)
+    reverse.stop("127.0.0.1", dialled.port)
+    eventually(lambda: not reverse.tunnels())
+    source.stop()
 
 
 @pytest.mark.soak
