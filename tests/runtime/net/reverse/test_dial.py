@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -352,14 +353,14 @@ def test_channels_that_open_while_the_carrier_is_behind_wait_too(authority: Auth
     introduced(sock)
     tunnel = eventually(lambda: reverse.tunnels() and reverse.tunnels()[0])
 
-    def waiting() -> int:
+    def all_wait(channels: int) -> bool:
         events = [eventer.find_fd(each.fd) for each in list(tunnel.channels.values())]
-        return sum(each is not None and not each.mask & (READ | WRITE) for each in events)
+        return sum(each is not None and not each.mask & (READ | WRITE) for each in events) == channels
 
     for opened in (4, 8):  # four that fill the carrier, which nobody reads, and four behind them
         for number in range(opened - 3, opened + 1):
             sock.sendall(command(number, CONNECT))
-        eventually(lambda: waiting() == opened)
+        eventually(partial(all_wait, opened))
     reverse.stop("127.0.0.1", dialled.port)
     eventually(lambda: not reverse.tunnels())
     source.stop()
