@@ -7,10 +7,11 @@ it may not block.  It ends the response then, or later by :meth:`Response.resume
 from .ledger.entry import Entry
 from .ledger.settle import completed, settle, settle_all
 from .ledger.settle import write as write_entries
+from .message.draft import CHUNKED, CLOSE, DEFLATE, GZIP
 from .message.limits import HIGH_WATER, Limits
 from .message.peer import NOBODY, Peer
 from .message.request import Request
-from .message.response import CHUNKED, CLOSE, DEFLATE, GZIP, Response
+from .message.response import Response
 from .message.status import reason
 from .protocol.framing import Framing
 from .protocol.http1 import Http1

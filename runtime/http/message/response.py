@@ -1,125 +1,60 @@
-"""A response: collected by its handler, and what is sent of it when.  How it looks on the wire its sink knows.
+"""A response: what its handler says, and what is sent of it when.  How it looks on the wire its sink knows.
 
 A handler may end it before it returns or later, on the loop thread of the request.  A response that was never flushed
 leaves with its length.
 """
 
-import os
-import re
 import traceback
 import zlib
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from runtime import hooks, log
 
 from . import encoding as _encoding
+from .content import Part
+from .draft import CHUNKED, CLOSE, DEFLATE, GZIP, Draft
+from .headers import as_bytes
 from .owner import Owner
 from .request import Request
+from .sink import Sink
 from .status import date_line
 from .status import reason as usual_reason
-
-CHUNKED, CLOSE, GZIP, DEFLATE = 0x1, 0x2, 0x10, 0x20
-"""Options: chunks even where the length is known, no further request, compressed when the client accepts it."""
 
 STARTING = hooks.declare("http_response_starting")
 """``callback(request, response)``: the head is about to be sent, and can still be added to."""
 
-FILE_CHUNK = 64 << 10
 _EMPTY = (204, 205, 304)
 
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_BAD_REASON = re.compile(rb"[\x00-\x1f\x7f]")
-_OURS = {b"connection", b"transfer-encoding"}
 
-_lines: dict[tuple[bytes | str, bytes | str], tuple[bytes, bytes]] = {}
-
-
-class Sink(Protocol):
-    """Where a response goes, and how it is framed there: the protocol of a connection, or of one stream of it."""
-
-    @property
-    def writable(self) -> bool:
-        """Whether a handler should make more."""
-
-    @property
-    def raw(self) -> "Callable[[Response, bytes], None] | None":
-        """Sends a response that is complete, given as bytes of HTTP/1.1; None where another version is spoken."""
-
-    def whole(self, response: "Response", headers: dict[bytes, bytes], content: bytes) -> None:
-        """Send a response to a request of HTTP/1.1 or above in one piece; *headers* are lines by lower-case name."""
-
-    def head(self, response: "Response", headers: dict[bytes, bytes], measured: bool, silent: bool) -> None:
-        """Send status and *headers*; *measured*, they tell the length or it goes without saying; *silent*, no body."""
-
-    def data(self, response: "Response", data: bytes) -> None:
-        """Send *data* of the body."""
-
-    def ended(self, response: "Response", cut: bool) -> None:
-        """*response* is complete, or *cut* short, which the client must notice."""
-
-    def on_drain(self, function: Callable[[], object]) -> None:
-        """Have *function* called once when ``writable`` holds again."""
-
-    def push(self) -> None:
-        """That was all for now: get it on its way."""
-
-
-class _Slice:
-    """A part of a file that is still to be sent."""
-
-    __slots__ = ("fd", "left", "offset")
-
-    def __init__(self, fd: int, offset: int, left: int) -> None:
-        self.fd, self.offset, self.left = fd, offset, left
-
-
-class Response:
+class Response(Draft):
     """The response to one request.  All methods belong on the request's loop thread, :meth:`resume` excepted.
 
-    Attributes: ``request``; ``code``; ``started``, the head is on its way; ``complete``, nothing more can be said, or
-    the client is gone; ``written``, bytes on the wire so far; ``on_close``, None or called once when complete;
-    ``reason``, the one that was given, or None; ``options``, those set so far;
-    ``sink``, the protocol that it leaves by."""
+    Attributes, besides those of what was said: ``started``, the head is on its way; ``written``, bytes on the wire so
+    far; ``on_close``, None or called once when complete; ``owner``, the loop thread, or None; ``sink``, the protocol
+    that it leaves by."""
 
     __slots__ = (
-        "_body",
         "_compressor",
-        "_ending",
-        "_headers",
         "_left",
         "_mute",
         "_plain",
         "_waiting",
-        "code",
-        "complete",
         "on_close",
-        "options",
         "owner",
-        "reason",
-        "request",
         "sink",
         "started",
         "written",
     )
 
     def __init__(self, request: Request, sink: Sink, owner: Owner | None = None) -> None:
-        self.request = request
+        super().__init__(request)
         self.owner = owner
-        self.code = 200
+        self.sink = sink
         self.started = False
-        self.complete = False
         self.written = 0
         self.on_close: Callable[[], object] | None = None
-        self.options = 0
-        self.reason: bytes | None = None
-        self.sink = sink
-        self._headers: dict[bytes, bytes] = {}
-        self._body: deque[bytes | _Slice] = deque()
-        self._ending = False
-        self._waiting = False
+        self._waiting = False  # for the client to take more of a file
         self._mute = request.method == b"HEAD"
         self._plain = request.keep_alive and not self._mute and request.protocol != b"HTTP/1.0"
         self._left: int | None = None  # of the length that the head announced
@@ -127,66 +62,6 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.code} to {self.request!r}>"
-
-    def status(self, code: int, reason: bytes | str | None = None) -> None:
-        """Answer with *code*, 200 to 999, and *reason* as given or the usual one.
-
-        Raises ValueError for another code or a reason with line ends."""
-        if not 200 <= code <= 999:
-            raise ValueError(f"a response needs a status of 200 to 999, not {code}")
-        if reason is not None:
-            reason = _bytes(reason)
-            if _BAD_REASON.search(reason):
-                raise ValueError("a reason cannot hold control characters")
-        self.code = int(code)
-        self.reason = None if reason == usual_reason(code) else reason
-
-    def header(self, name: bytes | str, value: bytes | str) -> None:
-        """Send the header *name*; replaces one of that name, Set-Cookie adds up, ``Connection: close`` is CLOSE.
-
-        Raises ValueError for a name or value that a header cannot have, or that is the server's to send."""
-        try:
-            key, line = _lines[name, value]
-        except KeyError:
-            key, line = _header_line(name, value)
-        if key == b"connection":
-            self.options |= CLOSE
-            return
-        if key == b"set-cookie" and key in self._headers:
-            line = self._headers[key] + line
-        self._headers[key] = line
-
-    def header_value(self, name: bytes) -> bytes | None:
-        """The value that the header *name*, in lower case, has so far; None when it is not set."""
-        line = self._headers.get(name)
-        return None if line is None else line.partition(b": ")[2].partition(b"\r\n")[0]
-
-    def option(self, option: int) -> None:
-        """Set CHUNKED, CLOSE, GZIP or DEFLATE, or several.  Raises ValueError for others."""
-        if option & ~(CHUNKED | CLOSE | GZIP | DEFLATE):
-            raise ValueError(f"{option:#x} is no option of a response")
-        self.options |= option
-
-    def write(self, data: bytes | str) -> None:
-        """Append *data* to the body; str as UTF-8.  Raises ValueError after :meth:`flush_end`."""
-        if self._ending:
-            raise ValueError("the response has ended")
-        if data and not self.complete:
-            self._body.append(data.encode() if isinstance(data, str) else bytes(data))
-
-    def write_fd(self, fd: int, size: int | None = None, offset: int = 0) -> None:
-        """Append *size* bytes of the file *fd* from *offset* to the body; without a size, up to its end.
-
-        The descriptor may be closed at once.  Read as the client takes it, so memory stays flat.
-        Raises OSError for no file, ValueError for a part that it does not have."""
-        length = os.fstat(fd).st_size
-        left = length - offset if size is None else size
-        if offset < 0 or left < 0 or offset + left > length:
-            raise ValueError(f"a file of {length} bytes has no {left} bytes at {offset}")
-        if self._ending:
-            raise ValueError("the response has ended")
-        if left and not self.complete:
-            self._body.append(_Slice(os.dup(fd), offset, left))
 
     def flush(self) -> bool:
         """Send what there is; returns False when the client lags behind and :meth:`on_drain` should be awaited."""
@@ -206,10 +81,8 @@ class Response:
         try:
             if self.started:
                 self._pump()
-            elif self.options or self.reason is not None or len(self._body) > 1 or not self._plain:
-                self._finish_slowly()
             else:
-                self._finish_plainly()
+                self._finish()
         except Exception:
             self._ending = False  # whoever sees the failure may still answer with it
             raise
@@ -258,53 +131,58 @@ class Response:
         if self.complete or self._ending:
             return
         if self.started:
-            self._close_files()
-            self._done(cut=True)
+            self._cut_off()
             self.sink.push()
             return
-        self._close_files()
+        self._content.drop()
         self.reason = None
         self.options &= CLOSE
         self._compressor = None
         self._headers = {key: line for key, line in self._headers.items() if key == b"allow"}
         self.code = code
         self.header("Content-Type", content_type)
-        self._body.append(_bytes(message) or usual_reason(code) + b"\n")
+        self._content.append(as_bytes(message) or usual_reason(code) + b"\n")
         self.flush_end()
 
     def gone(self) -> None:
         """The client went away: what is still written goes nowhere."""
         if not self.complete:
             self.complete = True
-            self._close_files()
+            self._content.drop()
             self._notify()
 
-    # Framing
+    def _finish(self) -> None:
+        """The handler has said all, and nothing of it is sent yet."""
+        if self.options or self.reason is not None or len(self._content) > 1 or not self._plain:
+            self._finish_slowly()
+        else:
+            self._finish_plainly()
 
     def _finish_plainly(self) -> None:
         """The usual case, in one piece."""
-        body = self._body
+        content = self._content
         headers = self._headers
-        if (body and body[0].__class__ is not bytes) or b"content-length" in headers or self.code in _EMPTY:
+        if (content and content[0].__class__ is not bytes) or b"content-length" in headers or self.code in _EMPTY:
             self._finish_slowly()
             return
         self._tell_starting()
-        content: Any = body[0] if body else b""
-        body.clear()
+        data: Any = content[0] if content else b""
+        content.clear()
         self.started = self.complete = True
-        self.sink.whole(self, headers, content)
+        self.sink.whole(self, headers, data)
         if self.on_close is not None:
             self._notify()
 
     def _finish_slowly(self) -> None:
         encoding = self._encoding()
-        if encoding is not None and all(piece.__class__ is bytes for piece in self._body) and not self._mute:
+        if encoding is not None and self._content.is_in_memory() and not self._mute:
             compressor = _encoding.compressor(encoding)
-            content = b"".join(compressor.compress(piece) for piece in self._body) + compressor.flush()
+            data = b"".join(compressor.compress(piece) for piece in self._content) + compressor.flush()
             self._encode(encoding)
-            self._body = deque([content])
+            self._content.clear()
+            self._content.append(data)
             self._compressor = encoding = None
-        length = sum(piece.left if isinstance(piece, _Slice) else len(piece) for piece in self._body)
+        length = self._content.length()
         self._start(None if self.options & CHUNKED or (encoding is not None and not self._mute) else length)
         self._pump()
 
@@ -341,35 +219,22 @@ class Response:
                 log.facility("error/rest").log(f"hook {STARTING.name} failed for {self!r}\n{traceback.format_exc()}")
 
     def _pump(self) -> None:
-        """Send the body as far as it is there and the client takes it; finish when the handler has."""
+        """Send the content as far as it is there and the client takes it; finish when the handler has."""
         if self._waiting:
             return
-        body = self._body
-        while body and not self.complete:
-            piece = body[0]
-            if isinstance(piece, _Slice):
-                if self._mute:
-                    os.close(piece.fd)
-                    body.popleft()
-                    continue
-                if not self.sink.writable:
-                    self._waiting = True
-                    self.sink.on_drain(self._drained)
-                    return
-                data = os.pread(piece.fd, min(FILE_CHUNK, piece.left), piece.offset)
-                piece.offset += len(data)
-                piece.left -= len(data)
-                if not data or not piece.left:
-                    os.close(piece.fd)
-                    body.popleft()
-                if not data:  # the file shrank
-                    self._close_files()
-                    self._done(cut=True)
-                    return
-                self._send_body(data)
-            else:
-                body.popleft()
-                self._send_body(piece)
+        content = self._content
+        if self._mute:
+            content.drop()
+        while content and not self.complete:
+            if isinstance(content[0], Part) and not self.sink.writable:
+                self._waiting = True
+                self.sink.on_drain(self._drained)
+                return
+            data = content.take()
+            if not data:  # the file shrank
+                self._cut_off()
+                return
+            self._frame(data if self._compressor is None else self._compressor.compress(data))
         if self.complete:
             return
         if self._compressor is not None and not self._mute:
@@ -388,10 +253,6 @@ class Response:
                 self.error(500)
             self.sink.push()
 
-    def _send_body(self, data: bytes) -> None:
-        if not self._mute:
-            self._frame(data if self._compressor is None else self._compressor.compress(data))
-
     def _frame(self, data: bytes) -> None:
         if self._left is not None:
             data = data[: self._left]  # more than was announced would be taken for the next response
@@ -404,6 +265,10 @@ class Response:
         short = bool(self._left) and not self._mute
         self.sink.ended(self, cut or short)
         self._notify()
+
+    def _cut_off(self) -> None:
+        self._content.drop()
+        self._done(cut=True)
 
     def _notify(self) -> None:
         function, self.on_close = self.on_close, None
@@ -423,32 +288,3 @@ class Response:
         self._headers[b"content-encoding"] = b"Content-Encoding: %b\r\n" % encoding
         self._headers.pop(b"content-length", None)
         self._compressor = _encoding.compressor(encoding)
-
-    def _close_files(self) -> None:
-        for piece in self._body:
-            if isinstance(piece, _Slice):
-                os.close(piece.fd)
-        self._body.clear()
-
-
-def _header_line(name: bytes | str, value: bytes | str) -> tuple[bytes, bytes]:
-    raw, text = _bytes(name), _bytes(value)
-    key = raw.lower()
-    if not _NAME.fullmatch(raw):
-        raise ValueError(f"{name!r} is no name of a header")
-    if _BAD_VALUE.search(text):
-        raise ValueError(f"the header {name!r} cannot hold control characters")
-    if key in _OURS and (key != b"connection" or text.lower() != b"close"):
-        raise ValueError(f"the header {name!r} is the server's to send; see option()")
-    if key == b"content-length" and not (text.isdigit() and len(text) < 19):
-        raise ValueError(f"a Content-Length is a number of bytes, not {value!r}")
-    line = b"%b: %b\r\n" % (raw, text)
-    if len(line) < 256:
-        if len(_lines) >= 1024:
-            _lines.clear()  # values that differ every time would fill it
-        _lines[name, value] = (key, line)
-    return key, line
-
-
-def _bytes(text: bytes | str) -> bytes:
-    return text.encode() if isinstance(text, str) else bytes(text)

@@ -3,7 +3,8 @@
 The half of the protocol that writes.  What a response consists of, and when its parts are sent, the response knows.
 """
 
-from runtime.http.message.response import CLOSE, Response
+from runtime.http.message.draft import CLOSE
+from runtime.http.message.response import Response
 from runtime.http.message.status import date_line, status_line
 
 

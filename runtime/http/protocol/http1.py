@@ -15,11 +15,12 @@ import httptools
 
 from runtime import log
 from runtime.http.message.body import decode
+from runtime.http.message.draft import CLOSE
 from runtime.http.message.limits import HIGH_WATER, Limits
 from runtime.http.message.owner import Owner
 from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.request import Request
-from runtime.http.message.response import CLOSE, Response
+from runtime.http.message.response import Response
 from runtime.http.message.target import authority_of
 
 from .authority import is_authority

@@ -15,10 +15,11 @@ from time import perf_counter
 from typing import Any, Final
 
 from runtime import log
+from runtime.http.message.draft import CLOSE
 from runtime.http.message.limits import HIGH_WATER, Limits
 from runtime.http.message.owner import Owner
 from runtime.http.message.peer import NOBODY, Peer
-from runtime.http.message.response import CLOSE, Response
+from runtime.http.message.response import Response
 
 from . import frames, nghttp2
 from .batches import Batcher, Batches, Exchange

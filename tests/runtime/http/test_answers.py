@@ -15,6 +15,7 @@ from closing import close_house
 from runtime import conf, eventer, hooks, http, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
+from runtime.http.message import content
 from runtime.http.message import response as responses
 from runtime.http.protocol.http1 import Http1
 
@@ -140,7 +141,7 @@ def test_a_file_that_cannot_be_read_any_more_is_a_cut(tmp_path: Path, monkeypatc
     def fail(*_: object) -> bytes:
         raise OSError("input/output error")
 
-    monkeypatch.setattr(responses.os, "pread", fail)
+    monkeypatch.setattr(content.os, "pread", fail)
     protocol.output.clear()
     protocol.sent(protocol.backlog)
     assert protocol.closing
