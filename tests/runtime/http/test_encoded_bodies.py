@@ -11,6 +11,8 @@ from runtime.http.protocol.http1 import Http1
 
 TEXT = b"some text " * 50
 RAW = zlib.compressobj(9, zlib.DEFLATED, -15)
+SKIPPABLE = bytes.fromhex("502a4d18 04000000") + b"note"
+"""A frame of LZ4 that decoders pass over."""
 BARE = RAW.compress(TEXT) + RAW.flush()
 
 
@@ -42,6 +44,8 @@ def post(body: bytes, encoding: str, most: int = 10_000) -> tuple[int, Request |
         ("deflate", zlib.compress(TEXT)),
         ("deflate", BARE),
         ("lz4f", lz4.frame.compress(TEXT)),
+        ("lz4f", lz4.frame.compress(TEXT[:100]) + SKIPPABLE + lz4.frame.compress(TEXT[100:])),
+        ("lz4f", SKIPPABLE + lz4.frame.compress(TEXT)),
         ("deflate, gzip", packed(zlib.compress(TEXT))),
         ("identity", TEXT),
         ("gzip, identity", packed(TEXT)),
