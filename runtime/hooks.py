@@ -61,6 +61,11 @@ class Hook:
         """Whether anybody is registered."""
         return bool(self._chain)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who is registered, in order."""
+        return tuple(name for name, _ in self._chain)
+
     def invoke(self, *args: Any) -> int:
         """Call the chain with *args* in order of registration; the first result that is not CONTINUE ends it.
 

@@ -25,7 +25,8 @@ CONFIGURATION = """\
         <lua_function>main</lua_function></config>
     </generic>
     <generic image="lua_mtev" name="lua_web">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><mount_web>web:POST:/</mount_web></config>
+      <config><directory>{directory}/?.lua;{{package.path}}</directory><mount_web>web:POST:/</mount_web>
+        <engine>{engine}</engine></config>
     </generic>
   </modules>
   <listeners>
@@ -42,6 +43,7 @@ module(..., package.seeall)
 heard = {}
 function handler(rest)
   local http = rest:http()
+  context = http
   local chunk, wrong = loadstring(http:request():payload())
   local fine, answer = false, wrong
   if chunk then fine, answer = pcall(chunk) end
@@ -55,9 +57,11 @@ PATIENCE = 60.0
 
 
 class Program:
-    """The program in *directory*, with *modules* and *more* in its configuration."""
+    """The program in *directory*, with *modules* and *more* in its configuration; *engine* serves its requests."""
 
-    def __init__(self, directory: Path, modules: str, more: str = "", logs: str = "", threads: int = 1) -> None:
+    def __init__(
+        self, directory: Path, modules: str, more: str = "", logs: str = "", threads: int = 1, engine: str = "lua"
+    ) -> None:
         self.directory = directory
         self.port, self.console = free_port(), free_port()
         (directory / "web.lua").write_text(WEB)
@@ -70,6 +74,7 @@ class Program:
             more=more,
             logs=logs,
             threads=threads,
+            engine=engine,
         )
         (directory / "module.conf").write_text(text)
 

@@ -16,6 +16,7 @@ MOST_CLIENTS: Final = 10_000
 """Client spans under way; of those beyond, whose requests were given up without a word, the oldest are dropped."""
 
 _I64: Final = 2.0**63
+_LATEST: Final = 2.0**62  # microseconds since the epoch
 
 _numbers: Final = itertools.count(1)
 _spans: "Final[WeakValueDictionary[int, Span]]" = WeakValueDictionary()
@@ -41,7 +42,7 @@ def functions(_state: "State") -> dict[str, Callable[..., Any]]:
     def annotate(number: float, text: bytes, timestamp: float | None) -> None:
         span = living(number)
         if span is not None:
-            span.annotate(text, None if timestamp is None else int(timestamp))
+            span.annotate(text, None if timestamp is None else int(min(max(0.0, timestamp), _LATEST)))
 
     def tag(number: float, key: bytes, value: bytes | float) -> None:
         span = living(number)

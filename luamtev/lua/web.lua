@@ -86,6 +86,7 @@ end
 
 -- One request from its first line to its last.
 local function run(context, mount, config)
+  if context.span then kernel.carry(context.span) end
   local ok, failure = xpcall(serve, describe, new_rest({ context = context, denied = false }), mount, config)
   if not ok then
     border.task_failed(failures.report_of(failure.report, context, mount_names[mount], mounts[mount]))
@@ -95,7 +96,6 @@ end
 
 -- The same for one that Python read; *entry* carries what can be said of it to whoever called in.
 local function run_by_handle(handle, mount, method, path, config, date, entry)
-  if entry.span then kernel.carry(entry.span) end
   run(new_context(entry, handle, date or false, method, path), mount, config)
   if entry.within then entry.over = true else release(handle) end
 end

@@ -404,7 +404,7 @@ local function new_context(entry, handle, date, method, path)
   return make_context({
     side = by_handle, entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, reason = false,
     options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
-    ended = false,
+    ended = false, span = entry.span,
   })
 end
 
@@ -414,7 +414,7 @@ local function new_context_on(side, wire, method, path)
     side = side, wire = wire, handle = false, verb = method, path = path, asked = false, code = 200, reason = false,
     options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
     ended = false, target = false, minor = 1, head = false, payload = "", keep = true, mute = false, received = 0,
-    route = false,
+    route = false, span = false,
   })
 end
 

@@ -5,11 +5,13 @@ is encrypted is read and written here, a crossing for each piece.  Lua knows con
 """
 
 import itertools
+import random
 import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from luamtev.api.web import config_id, say, say_file
+from luamtev.api.zipkin import number_of
 from luamtev.bridge import LuaError
 from runtime import eventer, http, log
 from runtime.eventer import EXCEPTION, READ, Event
@@ -62,6 +64,7 @@ class Engine:
         self._held: dict[int, Held] = {}
         self._numbers = itertools.count(1)
         self._answers = itertools.count(-1, -1)  # handles that no other request has
+        self._traced: dict[int, Request] = {}  # by the number of their span
         self._finishing = False
         self._ticking = False
         state.thread.others.append(self.rows)
@@ -153,7 +156,7 @@ class Engine:
             "http1_generation_address": http.generation.address,
             "http1_counts_address": lambda: self._counts.requests.address,
             "http1_latency_address": self._counts.latency_address,
-            "http1_renewed": lambda: (http.is_hooked(), http.is_same_for_all()),
+            "http1_renewed": self._renewed,
             "http1_decide": self._decide,
             "http1_allows": lambda number, path: http.allows(self._held[int(number)].peer, path),
             "http1_profile": self._profile,
@@ -162,6 +165,9 @@ class Engine:
             "http1_say_file": self._say_file,
             "http1_more": self._more,
             "http1_gone": self._gone,
+            "http1_begin_span": self._begin_span,
+            "http1_end_span": self._end_span,
+            "http1_drop_span": self._drop_span,
             "http1_hand_over": self._hand_over,
             "http1_close": self._close,
             "http1_receive": self._receive,
@@ -170,6 +176,16 @@ class Engine:
             "http1_write": lambda text: log.stream_find("http/access").log(text),
             "http1_settle": self._settle,
         }
+
+    def _renewed(self) -> tuple[Any, ...]:
+        """What may be different now: hooks, access control, tracing."""
+        found = http.is_hooked(), http.is_same_for_all()
+        if http.surrounded_by() is None:
+            return found
+        from runtime import zipkin
+
+        chances = zipkin.chances()
+        return found if chances is None else (*found, *chances, random.getrandbits(31) + 1)
 
     def _decide(self, number: float, method: bytes, path: bytes) -> tuple[int | bool, int, bytes, bytes]:
         rule, _ = http.decide(self._held[int(number)].peer, method, path)
@@ -204,15 +220,52 @@ class Engine:
         keep: bool,
         received: float,
         slot: float,
+        span: float | bool,
     ) -> int:
-        request = request_of(Request(self._held[int(number)].peer), lines)
-        request.method, request.uri, request.payload = method, target, payload
-        request.protocol = b"HTTP/1.%d" % int(minor)
-        request.keep_alive, request.received = keep, received
-        request.route = self._counts.routes[int(slot)]
+        request = self._traced.get(int(span)) or self._request(
+            number, method, target, minor, lines, payload, received, slot
+        )
+        request.keep_alive = keep
         handle = next(self._answers)
         self._open_answers()[handle] = Response(request, Answer(), self._state.thread)
         return handle
+
+    def _request(
+        self,
+        number: float,
+        method: bytes,
+        target: bytes,
+        minor: float,
+        lines: bytes,
+        payload: bytes,
+        received: float,
+        slot: float,
+    ) -> Request:
+        request = request_of(Request(self._held[int(number)].peer), lines)
+        request.method, request.uri, request.payload = method, target, payload
+        request.protocol = b"HTTP/1.%d" % int(minor)
+        request.received = received
+        request.route = self._counts.routes[int(slot)]
+        request.span = False
+        return request
+
+    def _begin_span(self, *asked: Any) -> int:
+        """A request that is traced, as :meth:`_request` takes it, goes to its handler; the number of its span."""
+        from runtime import zipkin
+
+        request = self._request(*asked)
+        number = number_of(zipkin.begin(request))
+        self._traced[number] = request
+        return number
+
+    def _end_span(self, span: float, code: float, written: float, has_begun: bool) -> None:
+        from runtime import zipkin
+
+        zipkin.end(self._traced.pop(int(span)), int(code), int(written), has_begun)
+
+    def _drop_span(self, span: float) -> None:
+        """The client is gone."""
+        self._traced.pop(int(span)).span.drop()
 
     def _say(
         self,

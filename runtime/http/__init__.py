@@ -30,6 +30,7 @@ from .rest.dispatch import (
     mount,
     router,
     surround,
+    surrounded_by,
     unmount,
 )
 from .rest.files import serve_file, simple_file_handler
@@ -91,6 +92,7 @@ __all__ = [
     "settle_all",
     "simple_file_handler",
     "surround",
+    "surrounded_by",
     "unmount",
     "websocket",
     "write_entries",

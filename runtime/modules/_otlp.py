@@ -5,6 +5,7 @@ message of these fields needs is here: varints, 64 bits, and lengths."""
 
 import base64
 import json
+import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -20,11 +21,11 @@ KINDS: Final = {"internal": 1, "server": 2, "client": 3}
 ERROR: Final = 2
 SCOPE: Final = "libmtev"
 _SAMPLED: Final = 1
+_HOST: Final = re.compile(r"\[?(.*?)\]?(?::(\d{1,5}))?", re.DOTALL)
 
 _NAMES: Final = {
     "http.method": "http.request.method",
     "http.status_code": "http.response.status_code",
-    "http.hostname": "server.address",
     "http.bytes_in": "http.request.body.size",
     "http.bytes_out": "http.response.size",
 }
@@ -42,8 +43,13 @@ def attributes(span: Span) -> Attributes:
             found.append(("url.path", path))
             if question:
                 found.append(("url.query", query))
+        elif each.key == "http.hostname" and isinstance(value, str):
+            host, port = _HOST.fullmatch(value).groups()  # type: ignore[union-attr]  # matches whatever it is
+            found.append(("server.address", host))
+            if port:
+                found.append(("server.port", int(port)))
         elif each.key != "span.kind":
-            found.append((_NAMES.get(each.key, each.key), value))
+            found.append((_NAMES.get(each.key) or _clean(each.key), value))
     return found
 
 
@@ -74,13 +80,13 @@ def _span(span: Span) -> Mapping[str, Any]:
         "traceId": _trace_id(span).hex(),
         "spanId": f"{span.id:016x}",
         "flags": _SAMPLED,
-        "name": span.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+        "name": _clean(span.name),
         "kind": KINDS[span.kind],
-        "startTimeUnixNano": str(span.timestamp * 1000),
-        "endTimeUnixNano": str((span.timestamp + span.duration) * 1000),
+        "startTimeUnixNano": str(_nanoseconds(span.timestamp)),
+        "endTimeUnixNano": str(_nanoseconds(span.timestamp + span.duration)),
         "attributes": _pairs(attributes(span)),
         "events": [
-            {"timeUnixNano": str(each.timestamp * 1000), "name": _text(each.value)} for each in span.annotations
+            {"timeUnixNano": str(_nanoseconds(each.timestamp)), "name": _text(each.value)} for each in span.annotations
         ],
         "status": {"code": ERROR} if failed(span) else {},
     }
@@ -124,16 +130,15 @@ def _proto_span(span: Span) -> bytes:
     parts = [_field(1, _trace_id(span)), _field(2, span.id.to_bytes(8, "big"))]
     if span.parent_id is not None:
         parts.append(_field(4, span.parent_id.to_bytes(8, "big")))
-    name = span.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     parts += [
-        _field(5, name.encode()),
+        _field(5, _clean(span.name).encode()),
         _varint_field(6, KINDS[span.kind]),
-        _fixed64(7, span.timestamp * 1000),
-        _fixed64(8, (span.timestamp + span.duration) * 1000),
+        _fixed64(7, _nanoseconds(span.timestamp)),
+        _fixed64(8, _nanoseconds(span.timestamp + span.duration)),
         _proto_pairs(9, attributes(span)),
     ]
     for each in span.annotations:
-        parts.append(_field(11, _fixed64(1, each.timestamp * 1000) + _field(2, _text(each.value).encode())))
+        parts.append(_field(11, _fixed64(1, _nanoseconds(each.timestamp)) + _field(2, _text(each.value).encode())))
     parts.append(_field(15, _varint_field(3, ERROR) if failed(span) else b""))
     parts.append(_tag(16, 5) + struct.pack("<I", _SAMPLED))
     return b"".join(parts)
@@ -195,3 +200,12 @@ def _trace_id(span: Span) -> bytes:
 
 def _text(octets: bytes) -> str:
     return octets.decode("utf-8", "replace")
+
+
+def _clean(text: str) -> str:
+    """*text*, which may hold bytes that are none, as text that can be encoded."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _nanoseconds(microseconds: int) -> int:
+    return min(microseconds * 1000, (1 << 64) - 1)

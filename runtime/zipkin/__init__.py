@@ -25,7 +25,7 @@ from ._client import (
     started,
 )
 from ._headers import outgoing, str_to_id, use_trace_context
-from ._server import configure, is_on, settle, span_of
+from ._server import Chances, begin, chances, configure, end, is_on, settle, span_of
 from ._span import (
     BOOL,
     BYTES,
@@ -61,12 +61,15 @@ __all__ = [
     "STRING",
     "Annotation",
     "BinaryAnnotation",
+    "Chances",
     "Endpoint",
     "Span",
     "activate",
     "active_span",
     "attach_to_aco",
     "attach_to_eventer",
+    "begin",
+    "chances",
     "client_drop",
     "client_new",
     "client_parent_hdr",
@@ -81,6 +84,7 @@ __all__ = [
     "default_service_name",
     "encode",
     "encode_list",
+    "end",
     "ended",
     "event_trace_level",
     "eventer_init",

@@ -37,6 +37,11 @@ def use_trace_context() -> None:
     _Settings.wide = True
 
 
+def takes_trace_context() -> bool:
+    """Whether that is so."""
+    return _Settings.wide
+
+
 def str_to_id(text: bytes | str) -> int | None:
     """A trace's or span's id from hexadecimal, ``0x`` before it or not; None for what is none.
 

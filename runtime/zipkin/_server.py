@@ -6,7 +6,7 @@ While nothing is traced nobody looks at requests: the hooks are registered once 
 import socket
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from runtime import conf, hooks, http, lifecycle, sampling
 from runtime.conf import names
@@ -15,8 +15,16 @@ from runtime.http.ledger.settle import REQUEST_COMPLETE
 from runtime.http.message.response import STARTING
 
 from . import _active
-from ._headers import incoming, number
-from ._span import PUBLISH, PUBLISH_SPAN, Span, default_service_name, set_sampling, span_new
+from ._headers import incoming, number, takes_trace_context
+from ._span import (
+    PUBLISH,
+    PUBLISH_SPAN,
+    Span,
+    default_service_name,
+    get_sampling,
+    set_sampling,
+    span_new,
+)
 
 NAME: Final = "zipkin"
 
@@ -67,15 +75,17 @@ def settle() -> None:
     possible = sampling.new > 0 or sampling.parented > 0 or sampling.debug > 0
     on = possible and (_wanted or PUBLISH.exists() or PUBLISH_SPAN.exists())
     if on == _on:
+        if on:
+            http.generation.advance()  # guests ask for the probabilities
         return
     _on = on
     if on:
         _active.eventer_init()
-        http.surround(_serve)
+        http.surround(NAME, _serve)
         STARTING.register(NAME, _starting)
         REQUEST_COMPLETE.register(NAME, _complete)
     else:
-        http.surround(None)
+        http.surround(NAME, None)
         STARTING.unregister(NAME)
         REQUEST_COMPLETE.unregister(NAME)
 
@@ -85,22 +95,54 @@ def is_on() -> bool:
     return _on
 
 
+class Chances(NamedTuple):
+    """What decides whether a request is traced, for engines that decide without a :class:`Request`: the probabilities,
+    0 to 1, and whether ``traceparent`` is taken."""
+
+    new: float
+    parented: float
+    debug: float
+    trace_context: bool
+
+
+def chances() -> Chances | None:
+    """Those of now, until :func:`runtime.http.generation.current` changes; None while requests are not looked at."""
+    return Chances(*get_sampling(), takes_trace_context()) if _on else None
+
+
 def span_of(request: Request) -> Span | None:
     """The span of *request*, made when it is first asked for; None where it is not traced."""
     span = request.span
     if span is None:
-        span = _begin(request)
-        request.span = span or False
+        span = request.span = _begin(request) or False
     return span or None
 
 
-def _begin(request: Request) -> Span | None:
+def begin(request: Request) -> Span:
+    """The span of *request*, whose handler is about to be called; it was decided elsewhere that it is traced."""
+    span = _begin(request, force=True)
+    assert span is not None
+    request.span = span
+    span.annotate("sr_done")
+    return span
+
+
+def end(request: Request, code: int, written: int, has_begun: bool) -> None:
+    """End the span of *request*, which was answered with status *code* and *written* bytes; *has_begun*, it is known
+    when that began."""
+    span: Span = request.span
+    if not has_begun:
+        span.annotate("ss")
+    _finish(span, request, code, written)
+
+
+def _begin(request: Request, force: bool = False) -> Span | None:
     headers = request.headers
     told = incoming(headers)
-    if told.unsampled:
+    if told.unsampled and not force:
         return None
     uri = _text(request.uri)
-    span = span_new(told.trace_id, told.parent_id, told.span_id, uri, told.debug)
+    span = span_new(told.trace_id, told.parent_id, told.span_id, uri, told.debug, force)
     if span is None:
         return None
     span.kind = "server"
@@ -142,19 +184,19 @@ def _complete(request: Request, response: Response) -> int:
     span = request.span
     if span:
         with _active.within(span):
-            _finish(span, request, response)
+            _finish(span, request, response.code, response.written)
     return hooks.CONTINUE
 
 
-def _finish(span: Span, request: Request, response: Response) -> None:
+def _finish(span: Span, request: Request, code: int, written: int) -> None:
     route = request.route
     if route is not None:
         span.rename(f"{_text(route.base)}({_text(route.expression)})")
-    span.bannotate_i32("http.status_code", response.code)
+    span.bannotate_i32("http.status_code", code)
     received = len(request.payload) or number(request.headers.get(b"content-length"))
     if received > 0:
         span.bannotate_i64("http.bytes_in", received)
-    span.bannotate_i64("http.bytes_out", response.written)
+    span.bannotate_i64("http.bytes_out", written)
     span.annotate("ss_done")
     span.publish()
 
@@ -175,12 +217,12 @@ def _is_ipv4(host: str) -> bool:
 @lru_cache(1)
 def _primary() -> str:
     """The IPv4 address by which this host would reach others."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(("192.0.2.1", 9))  # sends nothing
             return str(probe.getsockname()[0])
-        except OSError:
-            return "0.0.0.0"
+    except OSError:
+        return "0.0.0.0"
 
 
 def _reconfigure(c: conf.Conf) -> None:

@@ -168,7 +168,11 @@ class Span:
         return self.logs
 
     def annotate(self, value: bytes | str, timestamp: int | None = None) -> Annotation | None:
-        """*value* happened, now or at *timestamp*.  Manual: ``mtev_zipkin_span_annotate``."""
+        """*value* happened, now or at *timestamp*.  Raises ValueError for a time that does not fit into 63 bits.
+
+        Manual: ``mtev_zipkin_span_annotate``."""
+        if timestamp is not None and not 0 <= timestamp < 1 << 63:
+            raise ValueError(f"{timestamp} is no time in microseconds since the epoch")
         if not self._takes(self.annotations):
             return None
         made = Annotation(now() if timestamp is None else timestamp, _bytes(value), self.endpoint)

@@ -1,8 +1,12 @@
 """Traces through the real program: requests in, spans out, whatever exports them."""
 
+import contextlib
+import socket
 import struct
 import subprocess
+from functools import partial
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -101,6 +105,7 @@ def test_lua_annotates_the_span_it_works_for(tmp_path: Path) -> None:
           local span = mtev.zipkin.active()
           span:annotate("then", mtev.timeval.new(1700000000, 5))
           span:log("now")
+          for _, seconds in ipairs({ -5, 1e18 }) do span:annotate("odd", mtev.timeval.new(seconds, 0)) end
           span:bannotate("text", "value")
           span:tag("whole", 7)
           span:tag("half", 7.5)
@@ -129,9 +134,11 @@ def test_lua_annotates_the_span_it_works_for(tmp_path: Path) -> None:
             "bad argument #1 to 'log' (string expected, got table)",
         ]
         span = the_server_span(exported(sink, program, 1))
-        assert events(span)[2:6] == [
+        assert events(span)[2:8] == [
             "then",
             "now",
+            "odd",
+            "odd",
             f"from a coroutine of {span.trace_id.hex().lstrip('0')[0] if span.trace_id[8] > 15 else 0}",
             "from a coroutine of its own",
         ]
@@ -203,6 +210,95 @@ def test_lines_that_lua_logs_are_in_the_span_once(tmp_path: Path) -> None:
         lines = [each for each in events(span) if each.startswith("mtev_log ")]
         assert lines[:3] == ["mtev_log before\n", "mtev_log after\n", "mtev_log printed\n"]
         assert len(lines) == 3
+
+
+def of_both_engines(tmp_path: Path, lua: str, headers: dict[str, str]) -> "list[TheirSpan]":
+    """The spans of a request as the engine in Lua and the one in Python serve it."""
+    found = []
+    for engine in ("lua", "python"):
+        directory = tmp_path / engine
+        directory.mkdir()
+        with Sink() as sink, Program(directory, otlp(sink.port), ALL, engine=engine) as program:
+            asked = Request(f"http://127.0.0.1:{program.port}/run?in=1", lua.encode(), headers, method="POST")
+            with contextlib.suppress(HTTPError), urlopen(asked, timeout=60) as answer:
+                answer.read()
+            found.append(the_server_span(exported(sink, program, 1)))
+            assert program.metric("mtev_http_engine_taken_total") == (1 if engine == "lua" else 0)
+    return found
+
+
+TRACE = {"X-B3-TraceId": "77", "X-B3-SpanId": "78", "X-B3-ParentSpanId": "5"}
+
+
+@pytest.mark.parametrize(
+    ("lua", "headers"),
+    [
+        ("return 'whole'", {}),
+        ("return 'whole'", TRACE | {"X-B3-Sampled": "1"}),
+        ("mtev.sleep(0.001) mtev.zipkin.active():log('here') return 'later'", TRACE),
+        ("context:write('a') context:flush() mtev.sleep(0.001) context:write('b')", TRACE),
+        ("context:status(404) context:header('Content-Length', '0') context:flush_end()", {}),
+        ("error('on purpose')", {}),
+        ("context:status(204) context:flush() context = nil error({})", {}),
+        ("mtev.log('error', 'a line') return 'logged'", {"X-mtev-Trace-Logs": "1"}),
+    ],
+)
+def test_both_engines_give_the_same_span(tmp_path: Path, lua: str, headers: dict[str, str]) -> None:
+    one, other = of_both_engines(tmp_path, lua, headers)
+    assert one.name == other.name
+    assert events(one) == events(other)
+    assert {"sr", "sr_done", "ss", "ss_done"} <= set(events(one))
+    varying = {"server.port"}
+    assert [each for each in tags(one).items() if each[0] not in varying] == [
+        each for each in tags(other).items() if each[0] not in varying
+    ]
+    for each in (one, other):
+        assert tags(each)["server.address"] == "127.0.0.1" and tags(each)["server.port"] in range(1 << 16)
+        assert each.start_time_unix_nano < each.end_time_unix_nano
+        if "X-B3-TraceId" in headers:
+            told = (each.trace_id[8:], each.span_id, each.parent_span_id)
+            assert told == (bytes(7) + b"\x77", bytes(7) + b"\x78", bytes(7) + b"\x05")
+
+
+def test_a_client_that_leaves_drops_its_span(tmp_path: Path) -> None:
+    with Sink() as sink, Program(tmp_path, otlp(sink.port), ALL) as program:
+        lua = b"arrived = true mtev.waitfor('never', 60)"
+        with socket.create_connection(("127.0.0.1", program.port), 20) as sock:
+            sock.sendall(b"POST /run HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(lua) + lua)
+            program.wait(lambda: program.run("return tostring(arrived)") == "true")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+        program.wait(lambda: program.metric("mtev_zipkin_dropped_total") == 1)
+        assert program.run("mtev.notify('never') return 'goes on'") == "goes on"
+        assert program.errors().count("error") == 0
+
+
+def test_what_is_not_traced_stays_in_lua(tmp_path: Path) -> None:
+    parented = '<zipkin><probability new="0" parented="1" debug="1"/></zipkin>'
+    with Sink() as sink, Program(tmp_path, otlp(sink.port), parented) as program:
+        for _ in range(5):
+            assert program.run("return tostring(mtev.zipkin.active())") == "nil"
+        url = f"http://127.0.0.1:{program.port}/run"
+        ask = b"return mtev.zipkin.active():ids()"
+        for headers in ({"X-B3-Sampled": "1"}, TRACE, {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}):
+            with urlopen(Request(url, ask, headers, method="POST"), timeout=60) as answer:
+                assert len(answer.read()) in (16, 32)
+        exported(sink, program, 3)
+        assert program.metric("mtev_http_engine_taken_total") == 8
+        assert program.metric("mtev_zipkin_published_total") == 3
+
+
+def says(program: Program, lua: str, expected: str) -> bool:
+    return program.run(lua) == expected
+
+
+def test_probabilities_change_while_requests_are_served(tmp_path: Path) -> None:
+    none = '<zipkin><probability new="0" parented="0" debug="0"/></zipkin>'
+    with Sink() as sink, Program(tmp_path, otlp(sink.port), none) as program:
+        traced = "return tostring(mtev.zipkin.active() ~= nil)"
+        with socket.create_connection(("127.0.0.1", program.console), 20) as console:
+            for percent, expected in (("100", "true"), ("0", "false"), ("100", "true")):
+                console.sendall(f"mtev zipkin {percent} 0 0\r\n".encode())
+                program.wait(partial(says, program, traced, expected))
 
 
 def test_at_0_percent_lua_serves_as_if_nothing_traced(tmp_path: Path) -> None:

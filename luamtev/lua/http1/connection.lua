@@ -29,6 +29,7 @@ local open_answer, say = checked(border.http1_answer), checked(border.http1_say)
 local accepts = checked(border.web_accepts)
 local say_file, more = checked(border.http1_say_file), checked(border.http1_more)
 local give_up, give_back, shut = border.http1_gone, border.http1_hand_over, border.http1_close
+local begin_span, end_span, drop_span = checked(border.http1_begin_span), border.http1_end_span, border.http1_drop_span
 local send_encrypted, receive_encrypted = border.http1_send, border.http1_receive
 local monotonic = kernel.monotonic
 local parse, note, wall_clock, date_of = parser.parse, ledger.note, ledger.wall_clock, ledger.date_of
@@ -82,6 +83,7 @@ local function close(conn)
     conn.active = false
     context.ended = true
     if context.handle then give_up(context.handle) end
+    if context.span then drop_span(context.span) end
   end
   conn.unsent, conn.buffer, conn.pieces = false, "", nil
   shut(conn.number)
@@ -175,6 +177,7 @@ end
 -- The answer to what *context* asks is whole, *written* bytes of it; *last*, nothing may follow it.
 local function complete(conn, context, written, last)
   note(conn, context, written)
+  if context.span then end_span(context.span, context.code, written, context.handle ~= false) end
   conn.active, conn.stage, conn.touched, conn.answered = false, "idle", clock, true
   conn.closing = conn.closing or last
   if conn ~= visited and (conn.closing or conn.more or conn.news or conn.eof or finishing) then enqueue(conn) end
@@ -207,7 +210,7 @@ end
 
 local function open(conn, context)
   local handle = open_answer(conn.number, context.verb, context.target, context.minor, context.head.text,
-    context.payload, context.keep and not finishing, context.received, context.route.slot)
+    context.payload, context.keep and not finishing, context.received, context.route.slot, context.span)
   context.handle = handle
   return handle
 end
@@ -285,6 +288,10 @@ local function begin(conn, method, target, mark, minor, head, payload, now, rout
   local context = new_context_on(side, conn, method, route.path)
   context.target, context.mark, context.minor, context.head, context.payload = target, mark, minor, head, payload
   context.keep, context.mute, context.received, context.route = keep, method == "HEAD", now, route
+  local traced = routes.traced
+  if traced and traced(head.trace) then
+    context.span = begin_span(conn.number, method, target, minor, head.text, payload, now, route.slot)
+  end
   conn.active, conn.stage = context, "handler"
   kernel.spawn_outside(web.run, context, route.mount, conn.profile.config)
 end

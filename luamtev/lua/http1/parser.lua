@@ -8,7 +8,8 @@
 --
 -- What headers say is remembered by their bytes, for most clients send the same ones again and again: head.text, the
 -- lines; head.close, a word on the connection: true, false for keep-alive, nil for none; head.length, of the body, 0
--- without one; head.announces, that there is one, if of no bytes; head.expects, that the client waits for a 100.
+-- without one; head.announces, that there is one, if of no bytes; head.expects, that the client waits for a 100;
+-- head.trace, the headers of a trace by lower-case name, false without any.
 
 local ffi = require("ffi")
 local bit = require("bit")
@@ -43,11 +44,12 @@ local function hash_of(name)
 end
 
 -- Names that say something of the framing, and those that make a request unusual.
-local HOST, CONNECTION, LENGTH, EXPECT = 1, 2, 3, 4
+local HOST, CONNECTION, LENGTH, EXPECT, TRACE = 1, 2, 3, 4, 5
 local TELLING = {
   host = HOST, connection = CONNECTION, ["content-length"] = LENGTH, expect = EXPECT,
   ["transfer-encoding"] = "coding", trailer = "coding", te = "coding",
   ["content-encoding"] = "coding",
+  ["x-b3-traceid"] = TRACE, ["x-b3-parentspanid"] = TRACE, ["x-b3-sampled"] = TRACE, traceparent = TRACE,
   upgrade = "upgrade", ["http2-settings"] = "upgrade", ["proxy-connection"] = "head", ["keep-alive"] = "head",
 }
 local telling_hashes = {} -- most names are none of these, and their hash says so
@@ -62,7 +64,8 @@ end
 
 -- Reads the lines of a head, from `from` up to `to`, where the last of them ends.  nil and a reason when it is unusual.
 local function read_lines(bytes, from, to)
-  local head = { text = string_of(bytes + from, to - from), close = nil, length = 0, announces = false, expects = false }
+  local head = { text = string_of(bytes + from, to - from), close = nil, length = 0, announces = false, expects = false,
+    trace = false }
   local has_host, has_length = false, false
   local i = from
   while i < to do
@@ -87,7 +90,8 @@ local function read_lines(bytes, from, to)
     local last = bytes[i - 1]
     if i == value_start or last == SPACE or last == TAB or bytes[value_start] == TAB then return nil, "head" end
     if telling_hashes[tobit(hash)] then
-      local kind = TELLING[lower(string_of(bytes + start, name_end - start))]
+      local name = lower(string_of(bytes + start, name_end - start))
+      local kind = TELLING[name]
       local value = string_of(bytes + value_start, i - value_start)
       if kind == HOST then
         if has_host then return nil, "head" end
@@ -103,6 +107,10 @@ local function read_lines(bytes, from, to)
       elseif kind == EXPECT then
         if lower(value) ~= "100-continue" then return nil, "head" end
         head.expects = true
+      elseif kind == TRACE then
+        local trace = head.trace or {}
+        trace[name] = trace[name] and trace[name] .. ", " .. value or value
+        head.trace = trace
       elseif kind then
         return nil, kind
       end

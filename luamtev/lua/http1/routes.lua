@@ -12,6 +12,7 @@ local home = ...
 
 local ffi = require("ffi")
 local border, checked = home.border, home.checked
+local new_tracing = home.load_library("http1/tracing")
 local decide, renewed, find_log = checked(border.http1_decide), checked(border.http1_renewed), checked(border.log_find)
 
 local MOST = 4096 -- answers remembered
@@ -24,8 +25,9 @@ local by_client, count = {}, 0
 local same_for_all = false -- access control asks for nobody's address
 local everybody = {}
 
--- hooked: there are functions on hooks of HTTP; serial changes when what routes.of gave is to be asked for again.
-local routes = { hooked = false, serial = 0 }
+-- hooked: there are functions on hooks of HTTP; serial changes when what routes.of gave is to be asked for again;
+-- traced: whether a request is traced, by the headers of its trace (tracing.lua), or false while none is.
+local routes = { hooked = false, serial = 0, traced = false }
 
 local function forget()
   by_client, everybody, count = {}, {}, 0
@@ -36,7 +38,9 @@ end
 function routes.renew()
   if generation[0] == seen then return end
   seen = generation[0]
-  routes.hooked, same_for_all = renewed()
+  local new, parented, debug, context, seed
+  routes.hooked, same_for_all, new, parented, debug, context, seed = renewed()
+  routes.traced = new and new_tracing({ new = new, parented = parented, debug = debug, context = context }, seed) or false
   forget()
 end
 

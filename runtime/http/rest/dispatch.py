@@ -35,7 +35,7 @@ BEFORE = (HTTP1_REQUEST_READ, REQUEST_READ, GET_HANDLER)
 _hooked: tuple[hooks.Hook, ...] = ()  # those of them that somebody is registered for
 
 Around = Callable[[Callable[[Request, Response], None], Request, Response], None]
-_around: Around | None = None
+_around: tuple[str, Around] | None = None
 
 _errors: Final = log.facility("error/rest")
 _debug: Final = log.facility("debug/rest")
@@ -158,10 +158,13 @@ def decide(
     return rule, 0
 
 
-def surround(around: Around | None) -> None:
-    """Have ``around(serve, request, response)`` called for each request, which calls serve; None: nobody."""
+def surround(name: str, around: Around | None) -> None:
+    """Have ``around(serve, request, response)`` called for each request, which calls serve; None: nobody.
+
+    Guests serve requests without it (:mod:`runtime.http.serve.guests`), and without the hooks that are registered as
+    *name*: they do themselves what those are for."""
     global _around
-    _around = around
+    _around = None if around is None else (name, around)
     generation.advance()
 
 
@@ -170,12 +173,12 @@ def dispatch(request: Request, response: Response) -> None:
     if _around is None:
         _dispatch(request, response)
     else:
-        _around(_dispatch, request, response)
+        _around[1](_dispatch, request, response)
 
 
-def is_surrounded() -> bool:
-    """Whether somebody is called around each request."""
-    return _around is not None
+def surrounded_by() -> str | None:
+    """The name of who is called around each request."""
+    return None if _around is None else _around[0]
 
 
 def _dispatch(request: Request, response: Response) -> None:

@@ -28,7 +28,7 @@ class Batches:
         if _debug.enabled:
             return None
         rule, _ = dispatch.decide(peer, method, uri)
-        if rule is None or rule.many is None or guests.is_hooked():
+        if rule is None or rule.many is None or guests.is_hooked() or dispatch.surrounded_by():
             return None
         if rule.auth is not dispatch.client_cert_auth and rule.auth is not dispatch.anybody:
             return None

@@ -14,7 +14,7 @@ from runtime.http.message.peer import Peer
 from runtime.http.message.response import STARTING, Response
 from runtime.http.protocol.http1 import Http1
 from runtime.http.rest import generation
-from runtime.http.rest.dispatch import AUTH_DENIED, AUTHENTICATE, BEFORE, is_surrounded
+from runtime.http.rest.dispatch import AUTH_DENIED, AUTHENTICATE, BEFORE, surrounded_by
 from runtime.net import Connection
 
 _guests: "dict[eventer.LoopThread, Guest]" = {}
@@ -61,8 +61,10 @@ def everywhere() -> list[tuple[eventer.LoopThread, Guest]]:
 
 
 def is_hooked() -> bool:
-    """Whether somebody wants to see requests and responses as objects, which a guest does not make."""
-    return is_surrounded() or any(hook.exists() for hook in _HOOKS)
+    """Whether somebody wants to see requests and responses as objects, which a guest does not make; but for who
+    surrounds them, whose work a guest does itself."""
+    known = surrounded_by()
+    return any(name != known for hook in _HOOKS for name in hook.names)
 
 
 for _hook in _HOOKS:

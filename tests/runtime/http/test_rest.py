@@ -225,10 +225,17 @@ def test_answers_are_old_once_rules_access_control_or_hooks_change() -> None:
         assert is_new()
         hook.unregister("one")
         assert is_new()
-    http.surround(lambda serve, request, response: serve(request, response))
+    http.surround("around", lambda serve, request, response: serve(request, response))
     assert is_new()
-    assert http.is_hooked(), "who serves elsewhere has no request to go around"
-    http.surround(None)
+    assert http.surrounded_by() == "around"
+    hook.register("around", lambda *_: hooks.CONTINUE)
+    assert not http.is_hooked(), "who serves elsewhere does what that one would"
+    hook.register("other", lambda *_: hooks.CONTINUE)
+    assert http.is_hooked()
+    hook.unregister("other")
+    http.surround("around", None)
+    assert http.surrounded_by() is None and http.is_hooked()
+    hook.unregister("around")
     assert is_new()
     assert not http.is_hooked()
     assert not is_new()

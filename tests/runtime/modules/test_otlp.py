@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 
 import pytest
 from google.protobuf import json_format
@@ -91,3 +92,42 @@ def test_numbers_of_every_length_come_through() -> None:
     read = ExportTraceServiceRequest()
     read.ParseFromString(_otlp.to_protobuf([], [(f"{at}", value) for at, value in enumerate(numbers)]))
     assert [each.value.int_value for each in read.resource_spans[0].resource.attributes] == numbers
+
+
+@pytest.mark.parametrize(
+    ("hostname", "address", "port"),
+    [
+        ("example.com:8080", "example.com", 8080),
+        ("example.com", "example.com", None),
+        ("[::1]:80", "::1", 80),
+        ("[::1]", "::1", None),
+        ("", "", None),
+        ("a:b:c", "a:b:c", None),
+        ("a:123456789", "a:123456789", None),
+        ("\n:80", "\n", 80),
+    ],
+)
+def test_an_address_is_one_without_its_port(hostname: str, address: str, port: int | None) -> None:
+    span = example()
+    span.binary = [zipkin.BinaryAnnotation("http.hostname", zipkin.STRING, hostname.encode())]
+    expected: Attributes = [("server.address", address)]
+    assert _otlp.attributes(span) == (expected if port is None else [*expected, ("server.port", port)])
+
+
+@pytest.mark.parametrize("encode", [_otlp.to_json, _otlp.to_protobuf])
+def test_what_is_no_text_and_times_out_of_reach_are_sent_still(encode: Callable[..., bytes]) -> None:
+    span = zipkin.span_new(name="\udcff", force=True)
+    assert span is not None
+    span.annotate("end of days", (1 << 63) - 1)
+    span.bannotate_str("\udcfe", b"\xff")
+    with pytest.raises(ValueError, match="-1 is no time"):
+        span.annotate("before", -1)
+    with pytest.raises(ValueError, match="is no time"):
+        span.annotate("after", 1 << 63)
+    body = encode([span], RESOURCE)
+    read = ExportTraceServiceRequest()
+    if encode is _otlp.to_protobuf:
+        read.ParseFromString(body)
+        assert read.resource_spans[0].scope_spans[0].spans[0].name == "\ufffd"
+    else:
+        assert json.loads(body)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"] == "\ufffd"

@@ -97,17 +97,17 @@ def test_the_span_is_active_in_the_handler_and_its_acos(port: int) -> None:
 
 
 def test_nothing_is_looked_at_while_nothing_can_be_traced(port: int) -> None:
-    assert not zipkin.is_on() and not server.is_hooked()
+    assert not zipkin.is_on() and server.surrounded_by() is None
     with traced.tracing(0, 0, 0):
-        assert not zipkin.is_on() and not server.is_hooked()
+        assert not zipkin.is_on() and server.surrounded_by() is None
         assert traced.ask(port, "/hello") == 200
         zipkin.set_sampling(0, 1, 0)
-        assert zipkin.is_on() and server.is_hooked()
+        assert zipkin.is_on() and server.surrounded_by() == "zipkin"
         assert traced.ask(port, "/hello") == 200
         traced.ask(port, "/hello", headers={"X-B3-TraceId": "77", "X-B3-ParentSpanId": "5"})
         (span,) = traced.published()
         assert span.trace_id == 0x77
-    assert not zipkin.is_on() and not server.is_hooked()
+    assert not zipkin.is_on() and server.surrounded_by() is None
 
 
 def test_trace_context_is_taken_once_an_exporter_can_tell_of_it(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
