@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from ._now import write_now
+
 ENABLED: Final = 0x01
 """The stream passes lines on."""
 DEBUG: Final = 0x02
@@ -68,6 +70,6 @@ def tell(report: str) -> None:
 
 def _say(report: str) -> None:
     try:
-        os.write(2, report.encode("utf-8", "backslashreplace"))
+        write_now(2, report.encode("utf-8", "backslashreplace"))
     except OSError:
         pass

@@ -2,7 +2,8 @@
 
 A line is one write in append mode, which the system keeps apart from all others if the file is a regular one: those
 need no lock, and threads that log do not wait for each other.  Elsewhere, and for what the system did not take at once,
-a lock keeps lines whole.
+a lock keeps lines whole.  Nobody waits for a pipe, a terminal or a socket: what those do not take now stays here for
+whoever logs next, and for a thread that lives while something waits.
 
 A thread may be about to write when another closes the file.  So the descriptor of a path keeps its number as long as
 anyone could use it; reopening and closing only change what is behind the number.
@@ -17,17 +18,24 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from os import write as os_write
 from pathlib import Path
+from time import monotonic
 
 from ._base import LogError, tell
+from ._now import takes, write_now
 from ._rotate import cull, free
 from ._types import NO_CONFIG, LogType
 
 STDERR = 2
 MODE = 0o664
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY
+_FLAGS = os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK
+
+MOST: int = 8 << 20
+"""Bytes that wait for whoever reads a pipe, a terminal or a socket; lines beyond are lost, and counted."""
 
 CLOSE_PATIENCE = 1.0
-"""Seconds for which closing waits on a write that does not come to an end, a full pipe nobody reads say."""
+"""Seconds for which closing waits on a reader that takes nothing."""
+
+_LOOK = 0.5  # seconds between looks at a descriptor that may be another by now
 
 
 class File(LogType):
@@ -43,8 +51,12 @@ class File(LogType):
         self._regular = False
         self._closed = False
         self._lock = threading.RLock()  # re-entrant: a signal handler or finalizer may log in the middle of a write
-        self._writing = False
+        self._changed = threading.Condition(self._lock)
+        self._sending = False
         self._pending: deque[bytes] = deque()  # the rest of the line being written, then what came meanwhile
+        self._waiting = 0  # bytes in it
+        self._drainer: threading.Thread | None = None
+        self._unread = 0  # lines lost since it was full
         self._failing = False
         if self.retention is not None and path is None:
             raise LogError(f"log '{name}': a descriptor cannot be rotated")
@@ -111,6 +123,9 @@ class File(LogType):
         return cull(self.path, age, size, now)
 
     def write_all(self, lines: Iterable[tuple[int, bytes]]) -> None:
+        if not self._regular:
+            super().write_all(lines)
+            return
         batch = [line for _when, line in lines]
         before = self.write_errors
         self.write(0, b"".join(batch))
@@ -129,57 +144,62 @@ class File(LogType):
                         self._recovered()
                     return
                 line = line[written:]
+        if not line:
+            return
         report = None
         with self._lock:
-            pending = self._pending
-            if self._writing:  # further up on this very thread
-                pending.append(line)
-                return
             if self._closed:
                 self.write_errors += 1
                 return
-            self._writing = True
-            try:
-                if pending:
-                    pending.append(line)
-                else:
-                    try:
-                        written = os_write(self._fd, line)
-                    except OSError:
-                        pending.appendleft(line)  # before what a signal handler may have logged by now
-                    else:
-                        if written != len(line):
-                            pending.appendleft(line[written:])
-                        elif self._failing:
-                            self._recovered()
-                if pending:
-                    report = self._drain()
-            finally:
-                self._writing = False
+            if self._pending and self._waiting + len(line) > MOST:
+                report = self._overflown()
+            else:
+                self._pending.append(line)
+                self._waiting += len(line)
+            if not self._sending:  # else further up on this very thread
+                report = self._send() or report
         if report:
             tell(report)
 
+    def flush(self, timeout: float | None = None) -> bool:
+        end = None if timeout is None else monotonic() + timeout
+        with self._lock:
+            while self._pending:
+                patience = CLOSE_PATIENCE if end is None else min(CLOSE_PATIENCE, end - monotonic())
+                if patience <= 0 or not self._changed.wait(patience):
+                    return False
+        return True
+
     def close(self) -> None:
-        if not self._lock.acquire(timeout=CLOSE_PATIENCE):
-            return
-        try:
-            if self.path is not None and not self._closed:
-                self._closed = True
-                self._regular = False
+        self.flush(CLOSE_PATIENCE)
+        with self._lock:
+            if self.path is None or self._closed:
+                return
+            self._closed = True
+            self._regular = False
+            self.write_errors += len(self._pending)
+            self._forget()
+            try:
                 self._become(os.open(os.devnull, os.O_WRONLY))
-        except OSError:
-            pass  # no null device here: the file stays open until nobody can write to it any more
-        finally:
-            self._lock.release()
+            except OSError:
+                pass  # no null device here: the file stays open until nobody can write to it any more
 
     def forked(self) -> None:
         self._lock = threading.RLock()
-        self._writing = False
-        self._pending.clear()  # what some other thread was writing: the parent does
+        self._changed = threading.Condition(self._lock)
+        self._sending = False
+        self._drainer = None
+        self._forget()  # what some other thread was writing: the parent does
+
+    def _forget(self) -> None:
+        self._pending.clear()
+        self._waiting = self._unread = 0
 
     def _opened(self, path: str) -> int:
+        # A pipe opened to read as well never waits for its reader, and outlives it.
+        way = os.O_RDWR if _is_fifo(path) else os.O_WRONLY | os.O_CREAT
         try:
-            return os.open(path, _FLAGS, MODE)
+            return os.open(path, _FLAGS | way, MODE)
         except (OSError, ValueError) as failure:  # ValueError: a NUL in the path
             why = failure.strerror if isinstance(failure, OSError) else failure
             raise LogError(f"log '{self.name}': cannot open '{path}': {why}") from None
@@ -189,36 +209,91 @@ class File(LogType):
         os.dup2(fresh, self._fd, inheritable=False)
         os.close(fresh)
 
-    def _drain(self) -> str | None:
-        """Write what is pending, waiting for the reader where need be; returns what to tell about failures."""
+    def _send(self) -> str | None:
+        """Write what is pending as far as it is taken now; returns what to tell about failures.  Holds the lock."""
         report = None
-        pending = self._pending
-        while pending:
-            try:
-                written = os_write(self._fd, pending[0])
-            except BlockingIOError:
-                self._wait()
-            except OSError as failure:
-                pending.popleft()
-                report = self._failed(failure) or report
-            else:
-                if written == len(pending[0]):
-                    pending.popleft()
-                    if self._failing:
-                        self._recovered()
+        self._sending = True
+        try:
+            while self._pending:
+                try:
+                    written = (os_write if self._regular else write_now)(self._fd, self._next())
+                except BlockingIOError:
+                    self._drain_later()
+                    break
+                except OSError as failure:
+                    self._waiting -= len(self._pending.popleft())
+                    report = self._failed(failure) or report
                 else:
-                    pending[0] = pending[0][written:]
+                    self._took(written)
+            else:
+                if self._unread:
+                    report = f"log '{self.name}': {self._place} is read again; {self._unread} lines were lost\n"
+                    self._unread = 0
+        finally:
+            self._sending = False
         return report
+
+    def _next(self) -> bytes:
+        """Lines to be written at once: as many as stay together on a pipe that others write to as well."""
+        pending = self._pending
+        size, count = len(pending[0]), 1
+        while count < len(pending) and size + len(pending[count]) <= select.PIPE_BUF:
+            size += len(pending[count])
+            count += 1
+        return pending[0] if count == 1 else b"".join(pending[each] for each in range(count))
+
+    def _took(self, written: int) -> None:
+        self._waiting -= written
+        while written:
+            first = self._pending[0]
+            if written < len(first):
+                self._pending[0] = first[written:]
+                return
+            written -= len(self._pending.popleft())
+        if self._failing:
+            self._recovered()
+
+    def _drain_later(self) -> None:
+        if self._drainer is None:
+            self._drainer = threading.Thread(target=self._drain, name=f"log/{self.name}", daemon=True)
+            try:
+                self._drainer.start()
+            except RuntimeError:  # no more threads: whoever logs next tries again
+                self._drainer = None
+
+    def _drain(self) -> None:
+        """Write what is pending whenever there is somebody to take it, until nothing is."""
+        me = threading.current_thread()
+        while True:
+            ready = takes(self._fd, _LOOK)
+            with self._lock:
+                report = self._send() if ready and not self._sending else None
+                if ready:
+                    self._changed.notify_all()
+                done = not self._pending
+                if done and self._drainer is me:
+                    self._drainer = None
+            if report:
+                tell(report)
+            if done:
+                return
 
     def _recovered(self) -> None:
         self._failing = False
         if self.redirected is not None:
             self.redirected()
 
-    def _wait(self) -> None:
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        poll.poll()
+    @property
+    def _place(self) -> str:
+        return self.path if self.path is not None else f"descriptor {self._fd}"
+
+    def _overflown(self) -> str | None:
+        """Count a line that there is no room for; returns what to tell, if it is the first."""
+        self.write_errors += 1
+        self._unread += 1
+        if self._unread > 1:
+            return None
+        return f"log '{self.name}': nobody reads {self._place}, {MOST} bytes wait; lines are lost until somebody does\n"
 
     def _failed(self, failure: OSError) -> str | None:
         """Count a line that is lost; returns what to tell, if this was not told yet and there is someone to tell."""
@@ -228,5 +303,12 @@ class File(LogType):
         self._failing = True
         if self.redirected is not None:
             self.redirected()
-        where = self.path if self.path is not None else f"descriptor {self._fd}"
-        return f"log '{self.name}': cannot write to {where}: {failure.strerror}; lines are lost until it can be again\n"
+        why = failure.strerror
+        return f"log '{self.name}': cannot write to {self._place}: {why}; lines are lost until it can be again\n"
+
+
+def _is_fifo(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - a path as configured, with a NUL perhaps
+    except (OSError, ValueError):
+        return False

@@ -283,7 +283,9 @@ class LogStream:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what is queued is written, or *timeout* seconds; returns whether it is."""
-        return self._writer is None or self._writer.flush(timeout)
+        if self._writer is not None and not self._writer.flush(timeout):
+            return False
+        return self._ctx is None or self._ctx.flush(timeout)
 
     def forked(self) -> None:
         """Called in the child after a fork: what is queued is the parent's to write."""

@@ -103,6 +103,10 @@ class LogType(ABC):
             tell(f"log '{self.name}': cannot rotate {self.path}: {'; '.join(failures)}\n")
         self._troubled = bool(failures)
 
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until what was taken is written, *timeout* seconds at most; returns whether it is."""
+        return True
+
     @abstractmethod
     def close(self) -> None:
         """Write what is pending and let go of everything.  Lines that come later are dropped and counted."""

@@ -1,9 +1,14 @@
 """Lines that Lua writes to a file itself, where that stops working."""
 
+import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 PROGRAM = """
 function main()
@@ -66,3 +71,45 @@ def test_a_line_without_its_end_gets_one_in_a_file(luamtev: Any, tmp_path: Path)
     luamtev("-c", "c.xml", "main.lua", source=source)
     assert (tmp_path / "kept").read_text() == "a\nb\n"
     assert [line.rpartition(" ")[2] for line in (tmp_path / "told").read_text().splitlines()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("monitored", [[], ["-m"]])
+def test_a_reader_that_is_stuck_holds_up_nobody(monitored: list[str], tmp_path: Path) -> None:
+    (tmp_path / "main.lua").write_text(
+        """
+        function main()
+          local served = mtev.socket("127.0.0.1")
+          served:bind("127.0.0.1", 0)
+          served:listen(10)
+          local line = ("x"):rep(999)
+          for _ = 1, 20000 do mtev.log("stdout", "%s\\n", line) end
+          local _, port = served:sock_name()
+          mtev.writefile("port", tostring(port))
+          while true do
+            local client = served:accept()
+            client:write("served\\n")
+          end
+        end
+        """
+    )
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "luamtev", *monitored, "main.lua"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        while not (tmp_path / "port").exists() or not (tmp_path / "port").read_text():
+            assert process.poll() is None
+            time.sleep(0.05)
+        with socket.create_connection(("127.0.0.1", int((tmp_path / "port").read_text())), 60) as client:
+            assert client.recv(100) == b"served\n"
+        process.terminate()
+        assert process.wait(60) == 0
+        more = process.stderr.read()
+    assert b"log 'stdout': nobody reads descriptor 1, 8388608 bytes wait; lines are lost until somebody does" in said
+    assert b"nobody reads" not in more
+    got = b""
+    while chunk := os.read(reader, 1 << 16):
+        got += chunk
+    os.close(reader)
+    assert set(got) == set(b"x\n")

@@ -2,16 +2,19 @@
 
 import fcntl
 import os
+import pty
 import resource
 import signal
+import socket
 import threading
+import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from runtime import log
-from runtime.log import _file
+from runtime.log import _file, _now
 
 THREADS = 8
 LINES = 500
@@ -149,20 +152,109 @@ def test_after_closing_lines_are_dropped_and_counted_until_reopened(
     assert capfd.readouterr().err == ""
 
 
-def test_closing_does_not_wait_for_ever_on_a_write_that_hangs(
-    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_neither_logging_nor_closing_waits_for_a_reader(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_file, "CLOSE_PATIENCE", 0.01)
     stream = log.new_stream("x", "file", fd=pipe[1])
-    hanging = threading.Thread(target=stream.log, args=(b"x" * (1 << 20),))
-    hanging.start()
-    got = os.read(pipe[0], 1)  # the write has begun
+    stream.log(b"")
+    stream.log(b"x" * (1 << 20))
+    stream.log(b"")
     log.close_all()
-    thread = slurp(pipe[0], chunks := [got])
-    hanging.join()
+    stream.log(b"y")
+    thread = slurp(pipe[0], chunks := [])
+    written(stream)
     os.close(pipe[1])
     thread.join()
-    assert b"".join(chunks) == b"x" * (1 << 20)
+    assert b"".join(chunks) == b"x" * (1 << 20) + b"y"
+
+
+def written(stream: log.LogStream) -> None:
+    """Wait until all that *stream* took is written."""
+    while not stream.flush():
+        pass
+
+
+def test_what_nobody_reads_is_kept_so_far_then_lost_counted_and_told_once(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_file, "MOST", 1 << 20)
+    stream = log.new_stream("x", "file", fd=pipe[1])
+    lines = [b"%06d %s\n" % (number, b"z" * 992) for number in range(3000)]
+    for line in lines:
+        stream.log(line)
+    lost = stream.write_errors
+    assert lost > 1000
+    said = f"log 'x': nobody reads descriptor {pipe[1]}, 1048576 bytes wait; lines are lost until somebody does\n"
+    assert capfd.readouterr().err == said
+    thread = slurp(pipe[0], chunks := [])
+    written(stream)
+    stream.log("after\n")
+    os.close(pipe[1])
+    thread.join()
+    assert b"".join(chunks) == b"".join(lines[: 3000 - lost]) + b"after\n"
+    assert capfd.readouterr().err == f"log 'x': descriptor {pipe[1]} is read again; {lost} lines were lost\n"
+
+
+def test_a_named_pipe_without_a_reader_keeps_nobody_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    stream = log.new_stream("x", "file", path)
+    for number in range(20_000):
+        stream.log(b"%099d\n" % number)
+    reader = os.open(path, os.O_RDONLY)
+    got = b""
+    while len(got) < 2_000_000:
+        got += os.read(reader, 1 << 16)
+    os.close(reader)
+    assert got == b"".join(b"%099d\n" % number for number in range(20_000))
+    assert stream.write_errors == 0
+
+
+def test_a_terminal_that_was_stopped_keeps_nobody_waiting() -> None:
+    master, terminal = pty.openpty()
+    tty.setraw(terminal)
+    stream = log.new_stream("x", "file", fd=terminal)
+    for number in range(5_000):
+        stream.log(b"%099d\n" % number)
+    got = b""
+    while len(got) < 500_000:
+        got += os.read(master, 1 << 16)
+    assert got == b"".join(b"%099d\n" % number for number in range(5_000))
+    assert os.get_blocking(terminal)
+    os.close(terminal)
+    os.close(master)
+
+
+def test_a_socket_that_nobody_reads_keeps_nobody_waiting() -> None:
+    ours, theirs = socket.socketpair()
+    stream = log.new_stream("x", "file", fd=ours.fileno())
+    for number in range(20_000):
+        stream.log(b"%099d\n" % number)
+    got = b""
+    while len(got) < 2_000_000:
+        got += theirs.recv(1 << 16)
+    assert got == b"".join(b"%099d\n" % number for number in range(20_000))
+    assert ours.gettimeout() is None
+    assert os.get_blocking(ours.fileno())
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("here", ["pipe", "socket"])
+def test_where_the_system_knows_no_writing_without_waiting_it_is_asked_first(
+    here: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_now, "_NOWAIT", None)
+    if here == "socket":
+        left, right = socket.socketpair()
+        reader, writer = left.detach(), right.detach()
+    else:
+        reader, writer = os.pipe()
+    with pytest.raises(BlockingIOError):
+        while True:
+            assert 0 < _now.write_now(writer, b"x" * 100) <= 100
+    assert os.read(reader, 10) == b"x" * 10
+    os.close(reader)
+    os.close(writer)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -231,6 +323,7 @@ def test_a_line_the_system_takes_in_parts_is_written_whole(blocking: bool, pipe:
         each.start()
     for each in writers:
         each.join()
+    written(stream)
     os.close(pipe[1])
     thread.join()
     whole = b"".join(chunks)
@@ -238,30 +331,25 @@ def test_a_line_the_system_takes_in_parts_is_written_whole(blocking: bool, pipe:
     assert stream.write_errors == 0
 
 
-def test_a_signal_handler_may_log_in_the_middle_of_a_line(pipe: tuple[int, int]) -> None:
+def test_a_signal_handler_may_log_in_the_middle_of_a_line(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream = log.new_stream("x", "file", fd=pipe[1])
-    handled = threading.Event()
-    chunks: list[bytes] = []
 
-    def handler(_number: int, _frame: object) -> None:
-        stream.log(b"from the handler\n")
-        handled.set()
+    def disturbed(fd: int, data: bytes) -> int:
+        monkeypatch.undo()
+        took = _now.write_now(fd, data)
+        signal.raise_signal(signal.SIGUSR1)
+        return took
 
-    def disturb() -> None:
-        chunks.append(os.read(pipe[0], 1))  # the write has begun, and cannot end before more is read
-        signal.pthread_kill(main, signal.SIGUSR1)
-        handled.wait(10)
-        while chunk := os.read(pipe[0], 1 << 16):
-            chunks.append(chunk)
-
-    main = threading.get_ident()
-    before = signal.signal(signal.SIGUSR1, handler)
+    before = signal.signal(signal.SIGUSR1, lambda *_: stream.log(b"from the handler\n"))
     try:
-        thread = threading.Thread(target=disturb)
-        thread.start()
+        monkeypatch.setattr(_file, "write_now", disturbed)
         stream.log(b"x" * (1 << 20) + b"\n")
     finally:
         signal.signal(signal.SIGUSR1, before)
+    thread = slurp(pipe[0], chunks := [])
+    written(stream)
     os.close(pipe[1])
     thread.join()
     assert b"".join(chunks) == b"x" * (1 << 20) + b"\nfrom the handler\n"
