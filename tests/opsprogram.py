@@ -68,6 +68,12 @@ function handler(rest)
       mtev.waitfor("socket " .. #kept)
       s:close()
     end)
+  elseif uri:find("/leak%-many$") then
+    mtev.coroutine_spawn(function()
+      local many = {}
+      for i = 1, 400 do many[i] = mtev.socket("inet", "udp") end
+      mtev.waitfor("many sockets")
+    end)
   elseif uri:find("/leak%-coroutine$") then
     stuck[#stuck + 1] = true
     mtev.coroutine_spawn(function() mtev.waitfor("an answer that never comes " .. #stuck) end)

@@ -491,6 +491,9 @@ function kernel.ages(task)
   return now + born, spent[task.co] or 0
 end
 
+-- What the clock said when somebody outside came in last.
+function kernel.looked_at() return looked_at end
+
 -- Where a coroutine is in its user's code, as file:line; nil where it is in none.
 function kernel.place(co)
   for level = 0, 40 do

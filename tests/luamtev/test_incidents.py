@@ -81,6 +81,15 @@ def test_a_leaked_socket_is_listed_with_the_line_that_made_it(ops: Ops) -> None:
         assert console(ops, "show eventer debug sockets").count("-> lua/idle(") == 5
 
 
+def test_of_sockets_made_in_a_burst_many_say_where(ops: Ops) -> None:
+    ops.text("/web/leak-many")
+    rows = [each for each in ops.json("/eventer/sockets.json") if each["callback"] == "lua/idle"]
+    assert len(rows) == 400
+    told = [each["made_at"] for each in rows if each.get("made_at")]
+    assert 100 <= len(told) < 400
+    assert all(each.endswith(line_of(ops, "for i = 1, 400")) for each in told)
+
+
 def test_a_leaking_coroutine_is_seen_by_what_all_of_them_wait_for(ops: Ops) -> None:
     for _ in range(5):
         ops.text("/web/leak-coroutine")
