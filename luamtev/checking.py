@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from luamtev import modules as lua_modules
-from luamtev.cli import Arguments
+from luamtev.arguments import Arguments
 from runtime import conf, eventer, log, modules
 from runtime.conf import logs, names
 

@@ -2,9 +2,9 @@
 
 import getopt
 import sys
-from dataclasses import dataclass, field
 
 from luamtev import options
+from luamtev.arguments import Arguments
 
 EXIT_USAGE = 2
 HINT = "luamtev --help lists the options"
@@ -12,29 +12,6 @@ HINT = "luamtev --help lists the options"
 
 class UsageError(Exception):
     """The command line cannot be used; the message says what of it."""
-
-
-@dataclass
-class Arguments:
-    """The command line, checked.  ``given`` are the options that were there, with their dashes."""
-
-    conf: str | None = None
-    lua_path: str = ""
-    lua_cpath: str = ""
-    modules_directory: str | None = None
-    debug: bool = False
-    threads: int = 1
-    interactive: bool = False
-    managed: int = 0
-    logs: list[str] = field(default_factory=list)
-    function: str = "main"
-    user: str | None = None
-    group: str | None = None
-    action: str = "run"
-    """What is to be done: the long name of an option that does something else, or ``run``."""
-    shell: str = ""
-    script: tuple[str, ...] = ()
-    given: tuple[str, ...] = ()
 
 
 _OTHERWISE = ("check", "print-conf", "status", "stop", "completion", "editor", "man", "version", "help")

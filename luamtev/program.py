@@ -9,9 +9,9 @@ import sys
 
 from lxml import etree
 
-from luamtev import modules, options, state
+from luamtev import modules, options, settings
+from luamtev.arguments import Arguments
 from luamtev.checking import check
-from luamtev.cli import Arguments
 from runtime import conf, console, daemon, lifecycle, log
 from runtime import main as stack
 
@@ -83,7 +83,7 @@ def run(arguments: Arguments, configuration: conf.Conf) -> int:
     modules.register()
     _open_standard_descriptors()
     log.new_stream("stdout", type="file", fd=1)
-    state.host = state.Host(arg=arguments.script, print_stream="stdout")
+    settings.host = settings.Host(arg=arguments.script, print_stream="stdout")
     if arguments.interactive:
         lifecycle.on_start(console.start_on_terminal)
     return stack.run(

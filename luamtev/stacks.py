@@ -12,13 +12,14 @@ import os
 import select
 import signal
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from luamtev import bridge
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 PATIENCE = 1.0
 """Seconds that the fork has for its report."""
@@ -27,12 +28,10 @@ _END = b"\1\n"  # of the report of one state
 _LUA_GCSTOP = 0
 
 
-def report() -> str:
-    """The Lua stacks of all states, busy or idle, as lines of text."""
-    from luamtev.state import states
-
+def report(states: "Sequence[Port]") -> str:
+    """The Lua stacks of *states*, busy or idle, as lines of text."""
     parts: list[str] = []
-    left = states()
+    left = list(states)
     deadline = time.monotonic() + PATIENCE
     while left:
         told = _ask(left, deadline)
@@ -44,7 +43,7 @@ def report() -> str:
     return "".join(parts)
 
 
-def _ask(states: "list[State]", deadline: float) -> list[bytes]:
+def _ask(states: "list[Port]", deadline: float) -> list[bytes]:
     """What the observers of *states* say in a fork; fewer if it dies or takes too long."""
     reader, writer = os.pipe()
     pid = os.fork()
@@ -65,7 +64,7 @@ def _ask(states: "list[State]", deadline: float) -> list[bytes]:
     return data.split(_END)[:-1]
 
 
-def _tell(states: "list[State]", writer: int) -> None:
+def _tell(states: "list[Port]", writer: int) -> None:
     try:
         faulthandler.disable()
         for state in states:
@@ -98,24 +97,16 @@ def prepare() -> None:
     _lua()
 
 
-def _title(state: "State") -> str:
+def _title(state: "Port") -> str:
     how = "busy" if state.busy else "idle"
-    return f"Lua state of {state.options.name or 'a program'} on {state.thread.name}, {how}:\n"
+    return f"Lua state of {state.name or 'a program'} on {state.thread.name}, {how}:\n"
 
 
-def _shown(state: "State", text: bytes) -> str:
+def _shown(state: "Port", text: bytes) -> str:
     fields = text.decode("utf-8", "replace").split("\0")[:-1]
     lines = [_title(state)]
     for what, subject, handle, stack in zip(*[iter(fields)] * 4, strict=False):
-        client = _client(state, handle)
+        client = state.about(handle)
         lines.append(f"  {what}{f', for {subject}{client}' if subject else ''}\n")
         lines += [f"    {line.strip()}\n" for line in stack.splitlines()]
     return "".join(lines)
-
-
-def _client(state: "State", handle: str) -> str:
-    """Who the request with that number is from."""
-    if state.exchanges is None or not handle.isdecimal():
-        return ""
-    response = state.exchanges.open.get(int(handle))
-    return "" if response is None else f" of {response.request.peer.remote}"

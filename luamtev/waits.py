@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from runtime import eventer
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
-def descriptors(state: "State") -> list[eventer.Row]:
+def descriptors(state: "Port") -> list[eventer.Row]:
     """The descriptors that Lua has open, waited on or not; on the state's thread, when no Lua runs."""
     rows = []
     for each in _asked(state, b"descriptors"):
@@ -29,7 +29,7 @@ def descriptors(state: "State") -> list[eventer.Row]:
     return rows
 
 
-def deadlines(state: "State") -> list[eventer.Row]:
+def deadlines(state: "Port") -> list[eventer.Row]:
     """The coroutines that something happens to at a certain time; likewise."""
     now = time.time()
     return [
@@ -38,13 +38,13 @@ def deadlines(state: "State") -> list[eventer.Row]:
     ]
 
 
-def _asked(state: "State", question: bytes) -> list[dict[str, Any]]:
+def _asked(state: "Port", question: bytes) -> list[dict[str, Any]]:
     found = state.inspect(question).get("rows") or []
     return list(found) if isinstance(found, list) else []  # Lua's empty table is no list
 
 
-def _row(state: "State", told: dict[str, Any], said: dict[str, Any]) -> eventer.Row:
-    told["module"] = state.options.name
+def _row(state: "Port", told: dict[str, Any], said: dict[str, Any]) -> eventer.Row:
+    told["module"] = state.name
     for key in ("coroutine", "source"):
         if said.get(key):
             told[key] = said[key]

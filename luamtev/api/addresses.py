@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from luamtev.api import jobs
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
-def functions(state: "State") -> dict[str, Callable[..., Any]]:
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/addresses.lua`` builds on."""
 
     def ask(ticket: int, host: bytes) -> None:

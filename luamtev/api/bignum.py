@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from luamtev.bridge import LuaError
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 MAX_BITS = 1 << 23
 """A number has no more: what is larger is a mistake, and would stop the loop for long."""
@@ -24,7 +24,7 @@ _DECIMAL = re.compile(rb"-?[0-9]+")
 _HEX = re.compile(rb"-?[0-9A-Fa-f]+")
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/bignum.lua`` builds on."""
     return {
         "bignum_read": read,

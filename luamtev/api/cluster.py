@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from luamtev.bridge import LuaError
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
     from runtime.cluster import Cluster
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/cluster.lua`` builds on."""
     return {
         "cluster_exists": lambda name: _find(name) is not None,

@@ -8,7 +8,7 @@ from luamtev.bridge import LuaError
 from runtime import conf, log
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
 _INTEGER = re.compile(r"\s*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MOST = 2**63
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/conf.lua`` builds on."""
     return {
         "conf_get": conf_get,

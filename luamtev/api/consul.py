@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from luamtev.bridge import LuaError
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/consul.lua`` builds on."""
     return {"consul_register": _register, "consul_deregister": _deregister, "consul_set_state": _set_state}
 

@@ -12,7 +12,7 @@ from luamtev.bridge import LuaError
 from runtime import log
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 MIN_BITS, MAX_BITS = 1024, 16384
 
@@ -75,7 +75,7 @@ Answer = tuple[bytes | None, str]
 """A PEM and whatever goes with it, or None and a message."""
 
 
-def functions(state: "State") -> dict[str, Callable[..., Any]]:
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/crypto.lua`` builds on."""
 
     def start(ticket: int, work: Callable[[Any], Answer], argument: Any) -> None:

@@ -5,12 +5,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 NAMES = ("md5", "sha1", "sha256")
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/digests.lua`` builds on."""
     made: dict[str, Callable[..., Any]] = {"hmac": hmac_digest}
     for name in NAMES:

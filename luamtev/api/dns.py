@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dns.rdataclass import RdataClass
     from dns.rdatatype import RdataType
 
-    from luamtev.state import State
+    from luamtev.port import Port
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 HOSTS = Path("/etc/hosts")
@@ -35,7 +35,7 @@ _MAILBOXES = ("MD", "MF", "MB", "MG", "MR")
 Reply = tuple[bytes, list[dict[str, Any]]]
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/dns.lua`` builds on."""
     return {"dns_query": query, "dns_reply": reply, "dns_settings": settings, "dns_hosts": hosts}
 

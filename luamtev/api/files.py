@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from luamtev.api import jobs
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
 _CHUNK = 1048576  # bytes read at a time
 
 
-def functions(state: "State") -> dict[str, Callable[..., Any]]:
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/files.lua`` builds on."""
 
     def read_later(ticket: int, path: bytes, limit: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from luamtev.bridge import Handles
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 HEADER = 32 + zlib.MAX_WBITS  # gzip or zlib, by its header
 BARE = -zlib.MAX_WBITS
@@ -99,7 +99,7 @@ class Inflater:
         return b"".join(pieces)
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/gunzip.lua`` builds on."""
     streams: Handles[Inflater] = Handles()
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from runtime import hooks
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
-def functions(state: "State") -> dict[str, Callable[..., Any]]:
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/hooks.lua`` builds on."""
 
     def hook_exists(name: bytes) -> bool:
@@ -29,7 +29,8 @@ def functions(state: "State") -> dict[str, Callable[..., Any]]:
         def call(*arguments: Any) -> int:
             if not state.can_enter():
                 return hooks.CONTINUE
-            return state.call_hook(index, [_crossing(each) for each in arguments])
+            answer = state.enter("hook", index, *(state.plain(_crossing(each)) for each in arguments))
+            return hooks.CONTINUE if answer is None else int(answer[0])
 
         hook.register(known_as, call)
         state.closers.append(lambda: hook.unregister(known_as))

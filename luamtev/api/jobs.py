@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runtime import eventer, log
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 Answer = tuple[bytes | float | bool | None, ...]
 
@@ -23,7 +23,7 @@ class Work(eventer.Job):
 
     __slots__ = ("_function", "_state", "_ticket", "_wanted")
 
-    def __init__(self, state: "State", ticket: int, function: Callable[[], Answer]) -> None:
+    def __init__(self, state: "Port", ticket: int, function: Callable[[], Answer]) -> None:
         super().__init__()
         self._state = state
         self._ticket = ticket
@@ -50,7 +50,7 @@ class Work(eventer.Job):
         return getattr(self._function, "__name__", "work")
 
 
-def begin(state: "State", ticket: int, queue: str, function: Callable[[], Answer]) -> None:
+def begin(state: "Port", ticket: int, queue: str, function: Callable[[], Answer]) -> None:
     """Have ``function()`` called in the job queue *queue*, and its answer delivered to *ticket*.
 
     Raises :exc:`runtime.eventer.EventerError` when the queue has no thread."""

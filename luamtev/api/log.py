@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from runtime import log
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/log.lua`` builds on."""
     streams: dict[int, log.LogStream] = {}
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from luamtev.bridge import LuaError
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/messages.lua`` builds on."""
     return {"amqp_send": _amqp_send, "fq_send": _fq_send}
 

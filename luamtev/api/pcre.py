@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from luamtev.bridge import Handles
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 ERROR_STACK = -46
 """The machine code form of a pattern ran out of its stack."""
@@ -57,7 +57,7 @@ def _pcre2() -> Any:
     return import_module("pcre2")
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/pcre_package.lua`` builds on."""
     expressions: Handles[Expression] = Handles()
 

@@ -17,7 +17,7 @@ from luamtev.bridge import Handles
 if TYPE_CHECKING:
     import subprocess
 
-    from luamtev.state import State
+    from luamtev.port import Port
 
 _NUMBERS = {"ETIMEDOUT": errno.ETIMEDOUT, "ECHILD": errno.ECHILD} | {
     name: int(getattr(signal, name)) for name in ("SIGTERM", "SIGKILL", "SIGSTOP", "SIGCONT")
@@ -27,14 +27,16 @@ _NUMBERS = {"ETIMEDOUT": errno.ETIMEDOUT, "ECHILD": errno.ECHILD} | {
 class Child:
     """A process that was started; ``status`` is its wait status once it has ended."""
 
-    def __init__(self, state: "State", process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, state: "Port", process: "subprocess.Popen[bytes]", running: "set[Child]") -> None:
         self.pid = process.pid
         self.status: int | None = None
         self._state = state
         self._process = process
+        self._running = running
         self._tickets: set[int] = set()
         self._watcher: Any = None
         self._pidfd = -1
+        running.add(self)
         self._watch()
 
     def wait(self, ticket: int) -> int | None:
@@ -113,7 +115,7 @@ class Child:
         self._unwatch()
         self.status = status
         self._process.returncode = os.waitstatus_to_exitcode(status)
-        self._state.children.discard(self)
+        self._running.discard(self)
         for ticket in self._tickets:
             self._state.ticket_done(ticket, status)
         self._tickets.clear()
@@ -131,17 +133,23 @@ class _Waiter:
         self._child.leave(self._ticket)
 
 
-def functions(state: "State") -> dict[str, Callable[..., Any]]:
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/process.lua`` builds on."""
     known: Handles[Child] = Handles()
+    running: set[Child] = set()  # known to Lua or not
+
+    def close() -> None:
+        while running:
+            running.pop().close()
+
+    state.closers.append(close)
 
     def process_spawn(path: bytes, argv: bytes, env: bytes, directory: bytes | None) -> tuple[Any, ...]:
         try:
             process, pipes = spawn(path, _unpack(argv), _unpack(env), directory)
         except OSError as failure:
             return None, failure.errno or errno.EINVAL
-        child = Child(state, process)
-        state.children.add(child)
+        child = Child(state, process, running)
         return known.add(child), child.pid, *pipes
 
     def process_release(handle: int) -> None:

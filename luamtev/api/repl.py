@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 Listener = Callable[[str, str], object]
 """``listener(what, text)``: "print" and a text, "more" when the chunk is not whole, "done" when it is over."""
@@ -13,7 +13,17 @@ sessions: dict[int, Listener] = {}
 """Those who type, by number; entries are made and removed by the console."""
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def type_line(state: "Port", session: int, line: bytes) -> None:
+    """Run *line* that a person typed; listener *session* is told what comes of it.  When no Lua runs in *state*."""
+    state.enter("repl", b"line", session, line)
+
+
+def type_no_more(state: "Port", session: int) -> None:
+    """Forget what *session* has typed and runs; likewise."""
+    state.enter("repl", b"drop", session)
+
+
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``repl.lua`` builds on."""
 
     def repl_said(session: float, what: bytes, text: bytes) -> bool:

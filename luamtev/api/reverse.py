@@ -13,10 +13,10 @@ from luamtev.bridge import LuaError
 from runtime.log import facility
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/reverse.lua`` and sockets build on."""
     return {
         "reverse_connect": _connect,

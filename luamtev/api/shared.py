@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 _lock = threading.Lock()
 _values: dict[bytes, bytes] = {}
@@ -25,7 +25,7 @@ Item = bytes | bool
 class Wait:
     """One coroutine's place in a store's line, known to its state by a ticket."""
 
-    def __init__(self, store: "Store", state: "State", ticket: int) -> None:
+    def __init__(self, store: "Store", state: "Port", ticket: int) -> None:
         self.store = store
         self.state = state
         self.ticket = ticket
@@ -71,7 +71,7 @@ class Store:
             wait.item = item
             wait.state.ticket_done(wait.ticket, item)
 
-    def request(self, state: "State", ticket: int | None) -> Item | None:
+    def request(self, state: "Port", ticket: int | None) -> Item | None:
         """An item if one is to be had, else None with the ticket, if given, in line; with the lock held."""
         item = None if self.line else self.take()
         if item is None and ticket is not None:
@@ -125,7 +125,7 @@ class Semaphore(Store):
         self.serve()
 
 
-def functions(state: "State") -> dict[str, Callable[..., Any]]:
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/shared.lua`` builds on."""
 
     def shared_take(key: bytes, ticket: int | None = None) -> Item | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from luamtev.state import State
+    from luamtev.port import Port
 
 _NAMES = """
     AF_INET AF_INET6 AF_UNIX SOCK_STREAM SOCK_DGRAM SOL_SOCKET SO_ERROR SO_BROADCAST SO_REUSEADDR SO_REUSEPORT
@@ -17,7 +17,7 @@ _NAMES = """
 _ERRORS = ("EAGAIN", "EINTR", "EINPROGRESS", "ECONNABORTED", "ENOTSOCK")
 
 
-def functions(_state: "State") -> "Mapping[str, Callable[..., Any]]":
+def functions(_state: "Port") -> "Mapping[str, Callable[..., Any]]":
     """The pinned functions of this family."""
     return {"socket_constants": _constants}
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 from runtime import lifecycle, log
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 PATIENCE = 10.0
 """Seconds for which the process waits for coroutines that heard of its end."""
 
 _changed = threading.Condition()
 _waiting: "set[Wait]" = set()
-_staying: "dict[State, int]" = {}  # how many of its coroutines have waited, ever, and have not ended
+_staying: "dict[Port, int]" = {}  # how many of its coroutines have waited, ever, and have not ended
 
 
 class Wait:
     """One coroutine that waits to hear of it."""
 
-    def __init__(self, state: "State", ticket: int) -> None:
+    def __init__(self, state: "Port", ticket: int) -> None:
         self.state = state
         self.ticket = ticket
 
@@ -60,7 +60,7 @@ def wait() -> None:
             log.error.log(f"[TERMINATE] {count} coroutines that heard of it go on; ending without them\n")
 
 
-def functions(state: "State") -> dict[str, Callable[..., Any]]:
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/stopping.lua`` builds on."""
 
     def stopping_wait(ticket: float) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/text.lua`` builds on."""
     return {"html_entities": html_entities}
 

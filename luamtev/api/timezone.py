@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from luamtev.bridge import LuaError
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 FIRST, LAST = -62135596800 + 2 * 86400, 253402300799 - 2 * 86400  # what a datetime can tell in any zone
 EVER = 2**53
@@ -16,7 +16,7 @@ STEP = 7 * 86400
 _zones: dict[bytes, Any] = {}
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/timezone.lua`` builds on."""
     return {"timezone_open": timezone_open, "timezone_period": timezone_period}
 

@@ -7,10 +7,10 @@ from luamtev.bridge import Handles
 
 if TYPE_CHECKING:
     from luamtev.api.tls_session import Session
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/tls.lua`` builds on."""
     sessions: Handles[Session] = Handles()
 

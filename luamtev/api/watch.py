@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 
 class Watch:
     """One wait for readiness; ends itself when the descriptor is ready."""
 
-    def __init__(self, state: "State", fd: int, mask: int, ticket: int) -> None:
+    def __init__(self, state: "Port", fd: int, mask: int, ticket: int) -> None:
         self.state = state
         self.mask = mask
         self.ticket = ticket
@@ -27,7 +27,7 @@ class Watch:
         self.watcher.close()
 
 
-def functions(state: "State") -> dict[str, Callable[..., Any]]:
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``reactor_hub.lua`` builds on."""
 
     def watch(fd: int, mask: int, ticket: int) -> str | None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from luamtev.bridge import Handles
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
     from runtime.util.websocket_protocol import Client
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/websocket.lua`` builds on."""
     clients: Handles[Client] = Handles()
 

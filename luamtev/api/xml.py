@@ -30,7 +30,7 @@ from luamtev.bridge import Handles, LuaError
 from runtime import log
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
 
 _EXPRESSIONS = 256  # compiled XPath expressions kept for a state
 _RUN = 64  # siblings handed over at once
@@ -39,7 +39,7 @@ _ELEMENTS = re.compile(rb"/{0,2}" + _NAME + rb"(?://?" + _NAME + rb")*")  # what
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, Char
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/xml.lua`` builds on."""
     batches: Handles[Batch] = Handles()
     expression = lru_cache(_EXPRESSIONS)(etree.XPath)  # one for each state: evaluating one holds its lock

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from luamtev.bridge import LuaError
 
 if TYPE_CHECKING:
-    from luamtev.state import State
+    from luamtev.port import Port
     from runtime.zipkin import Span
 
 MOST_CLIENTS: Final = 10_000
@@ -32,7 +32,7 @@ def number_of(span: "Span") -> int:
     return number
 
 
-def functions(_state: "State") -> dict[str, Callable[..., Any]]:
+def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/zipkin.lua`` builds on."""
 
     def living(number: float) -> "Span | None":

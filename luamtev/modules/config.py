@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 
-from luamtev.state import Options
+from luamtev.settings import Options
 from runtime import conf
 from runtime.conf import parse_boolean
 

@@ -58,7 +58,7 @@ class _Session:
 
         def run() -> None:
             try:
-                state.type_line(number, data)
+                repl.type_line(state, number, data)
             except RuntimeError as refused:
                 said("print", f"{refused}\n")
                 said("done", "")
@@ -77,7 +77,7 @@ class _Session:
         repl.sessions.pop(self.number, None)
         self.console.facts.pop("unfinished", None)
         state, number = self.state, self.number
-        state.thread.post(asking.when_free(state, lambda: state.type_no_more(number)))
+        state.thread.post(asking.when_free(state, lambda: repl.type_no_more(state, number)))
 
 
 def enter(console: Console, words: list[str]) -> None:

@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from luamtev.api.web import Exchanges, LuaSockets
 from luamtev.modules.config import options
-from luamtev.state import Options, State, StateError, prepare
+from luamtev.settings import Options
+from luamtev.state import State, StateError, prepare
+from luamtev.web.exchanges import Exchanges
+from luamtev.web.library import Web
+from luamtev.web.sockets import LuaSockets
 from runtime import eventer, http
 from runtime.conf import parse_boolean
 from runtime.http import Mountpoint, Request, Response
@@ -139,27 +142,19 @@ class LuaWeb:
         return found
 
     def _make(self, thread: eventer.LoopThread, wanted: Options) -> Exchanges:
+        web = Web([each.module for each in self.mounts], [each.name for each in self.mounts])
         try:
-            state = State(
-                replace(
-                    wanted,
-                    name="lua_web",
-                    library="web",
-                    mounts=tuple(each.module for each in self.mounts),
-                    mount_names=tuple(each.name for each in self.mounts),
-                )
-            )
+            state = State(replace(wanted, name="lua_web"), library=web)
         except StateError as failure:
             stream_find("error/lua").log(f"lua_web: {failure}\n")
             raise
         thread.at_stop(state.close)
-        if state.engine is not None and self.engine == LUA:
-            state.engine.rules = {
+        if web.engine is not None and self.engine == LUA:
+            web.engine.rules = {
                 rule: index for rule, index, pool in self._rules if pool is None or pool == thread.pool.name
             }
-            http.receive(state.engine)
-        assert state.exchanges is not None
-        return state.exchanges
+            http.receive(web.engine)
+        return web.exchanges
 
 
 def _mount(name: str, text: str, config: Mapping[str, str]) -> Mount:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 from runtime.http import HIGH_WATER, Framing, Request, Response
 
-COMPLETE, LAST, WAITING, WRITABLE, ALIVE = 4, 8, 16, 1, 2
-"""How it stands with an answer: it is whole; nothing may follow it; more comes once what was said is gone; more may be
-said at once; the client is there."""
+from .said import ALIVE, WRITABLE
+
+COMPLETE, LAST, WAITING = 4, 8, 16
+"""How it stands with an answer, beside WRITABLE and ALIVE: it is whole; nothing may follow it; more comes once what was
+said is gone."""
 
 
 class Answer(Framing):

@@ -8,11 +8,11 @@ import itertools
 import random
 import socket
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from luamtev.api.web import config_id, say, say_file
 from luamtev.api.zipkin import number_of
 from luamtev.bridge import LuaError
+from luamtev.port import Port
 from runtime import eventer, http, log
 from runtime.eventer import EXCEPTION, READ, Event
 from runtime.http import Limits, Mountpoint, Peer, Request, Response
@@ -22,9 +22,8 @@ from runtime.net import Connection
 
 from .answers import Answer, request_of
 from .counts import Counts
-
-if TYPE_CHECKING:
-    from luamtev.state import State
+from .exchanges import config_id
+from .said import say, say_file
 
 CALLBACK = "http/lua"
 """The name that operators see."""
@@ -56,10 +55,12 @@ class Held:
 class Engine:
     """The connections that one state serves: the :class:`runtime.http.Guest` of its loop thread."""
 
-    def __init__(self, state: "State") -> None:
+    def __init__(self, state: Port, answers: dict[int, Response]) -> None:
+        """*answers* are those of the state that are under way, by number; each engine's numbers are its own."""
         self.rules: Mapping[Mountpoint, int] = {}
         """The mounts of this state by their rules."""
         self._state = state
+        self._open_answers = answers
         self._counts = Counts()
         self._held: dict[int, Held] = {}
         self._numbers = itertools.count(1)
@@ -146,7 +147,7 @@ class Engine:
             self._state.thread.soon(self._tell, "drop", held.number)
 
     def _tell(self, entry: str, *args: Any) -> tuple[Any, ...] | None:
-        return self._state.tell_engine(entry, *args)
+        return self._state.enter(f"http1_{entry}", *args)
 
     # What Lua asks for
 
@@ -227,7 +228,7 @@ class Engine:
         )
         request.keep_alive = keep
         handle = next(self._answers)
-        self._open_answers()[handle] = Response(request, Answer(), self._state.thread)
+        self._open_answers[handle] = Response(request, Answer(), self._state.thread)
         return handle
 
     def _request(
@@ -293,24 +294,19 @@ class Engine:
         return sink.fetch(response)
 
     def _gone(self, handle: float) -> int:
-        response = self._open_answers().get(int(handle))
+        response = self._open_answers.get(int(handle))
         if response is None:
             return 0
         response.gone()
         return response.written
 
     def _found(self, handle: float) -> tuple[Response, Answer]:
-        response = self._open_answers().get(int(handle))
+        response = self._open_answers.get(int(handle))
         if response is None:
             raise LuaError("the request is over")
         sink = response.sink
         assert isinstance(sink, Answer)
         return response, sink
-
-    def _open_answers(self) -> dict[int, Response]:
-        exchanges = self._state.exchanges
-        assert exchanges is not None
-        return exchanges.open
 
     def _hand_over(self, number: float, data: bytes, is_strange: bool, begun_for: float) -> None:
         held = self._held.pop(int(number))

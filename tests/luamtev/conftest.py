@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from webprogram import Web
 
-from luamtev import state
-from luamtev.state import Options, State
+from luamtev import settings
+from luamtev.settings import Options
+from luamtev.state import State
 from runtime import conf, eventer, log
 
 
@@ -99,7 +100,7 @@ class Lua:
 
 @pytest.fixture
 def lua(tmp_path: Path, loops: eventer.Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lua]:
-    monkeypatch.setattr(state, "host", state.Host(arg=("script", "one"), print_stream="test/print"))
+    monkeypatch.setattr(settings, "host", settings.Host(arg=("script", "one"), print_stream="test/print"))
     conf.set_current(conf.loads(b"<test/>"))
     runner = Lua(tmp_path)
     yield runner

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from luamtev.modules.lua_general import LuaGeneral
-from luamtev.state import Options
+from luamtev.settings import Options
 
 Program = Callable[..., Any]
 

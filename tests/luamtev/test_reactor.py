@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from luamtev import state
+from luamtev import libraries
 
 REACTORS = ["epoll", "hub"] if sys.platform == "linux" else ["hub"]
 
@@ -42,8 +42,8 @@ function close_all() for fd in pairs(opened) do close(fd) end end
 
 @pytest.fixture(params=REACTORS)
 def reactor(request: pytest.FixtureRequest, lua: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    libraries = state._libraries() | {"mtev/Probe": b"return (...)"}
-    monkeypatch.setattr(state, "_libraries", lambda: libraries)
+    known = libraries.sources() | {"mtev/Probe": b"return (...)"}
+    monkeypatch.setattr(libraries, "sources", lambda: known)
     return lambda body: lua(PRELUDE + f"function main() {body} close_all() os.exit(0) end", reactor=request.param)
 
 

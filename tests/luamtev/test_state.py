@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from luamtev import state
+from luamtev import settings
 from luamtev.bridge import NotOnHub
-from luamtev.state import Options, State, StateError
+from luamtev.settings import Options
+from luamtev.state import State, StateError
 from runtime import eventer
 
 
@@ -491,7 +492,7 @@ def test_coroutines_that_end_or_fail_or_are_cancelled_leave_nothing(
 
 
 def test_outside_luamtev_print_goes_to_the_error_log(lua: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "host", state.Host())
+    monkeypatch.setattr(settings, "host", settings.Host())
     assert lua("function main() print('to', 'error') print(arg[1]) os.exit(0) end") == ""
     assert lua.errors() == "to\terror\nnil\n"
 
