@@ -158,6 +158,12 @@ class Conf:
         with self.lock:
             return _inherit.merged(self, section, name, None)
 
+    def get_hash_element(self, section: Section, key: str, name: str = "config") -> Section | None:
+        """The element that *key* of that set comes from; None where it has none."""
+        with self.lock:
+            found = _inherit.elements(self, section, name, None).get(key)
+        return None if found is None else found[0]
+
     def get_own_hash(self, section: Section, name: str = "config") -> dict[str, str]:
         """The same without what ancestors have: only what stands here, and what that inherits by id."""
         with self.lock:

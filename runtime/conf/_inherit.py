@@ -23,15 +23,25 @@ def merged(
     Args: *namespace*, a prefix or URI, selects keys in that namespace; None those in none.  *own* leaves the ancestors
     out.
     Raises :exc:`ConfError` for an ``inherit`` that finds nothing or itself."""
-    keys: dict[str, str] = {}
+    return {
+        key: fix_up(_xpath.content(element), source, key)
+        for key, (element, source) in elements(conf, section, name, namespace, own=own).items()
+    }
+
+
+def elements(
+    conf: "Conf", section: "etree._Element", name: str, namespace: str | None, *, own: bool = False
+) -> "dict[str, tuple[etree._Element, etree._Element]]":
+    """The element that each of those keys comes from, and the *name* element that it stands in."""
+    found: dict[str, tuple[etree._Element, etree._Element]] = {}
     for ancestor in [section] if own else [*reversed(list(section.iterancestors())), section]:
         for element in ancestor.iterchildren(name):
             for source in _sources(conf, element, name, []):
                 for key in _keys(conf, source):
                     tag = etree.QName(key)
                     if key.tag != name and _within(key, tag, namespace):
-                        keys[tag.localname] = fix_up(_xpath.content(key), source, tag.localname)
-    return keys
+                        found[tag.localname] = key, source
+    return found
 
 
 def _sources(

@@ -32,7 +32,9 @@ class Generic(Protocol):
     ``<config>``: an unknown one is an error with its line."""
 
     def configure(self, config: Mapping[str, str]) -> None:
-        """Take the merged ``<config>``.  Raises ValueError for what it cannot use; the loops do not run yet."""
+        """Take the merged ``<config>``; the loops do not run yet.
+
+        Raises ValueError for what it cannot use: ``KEY: why`` is reported with the line of that key."""
 
     def init(self) -> None:
         """Start working: the event loops run."""
@@ -95,8 +97,8 @@ def register_loader(name: str, target: str) -> None:
 def load(configuration: Conf) -> list[Loaded]:
     """Load and configure every ``<loader>`` of *configuration*, then every ``<generic>`` and ``<module>``, in order.
 
-    Raises :exc:`ModuleError` for one that is not found, is no module, or refuses its configuration;
-    :exc:`runtime.conf.ConfError` for a key that the module does not know."""
+    Raises :exc:`ModuleError` for one that is not found or is no module; :exc:`runtime.conf.ConfError`, with file and
+    line, for a key that a module does not know and for a value that it refuses."""
     root = configuration.root_name
     tops = configuration.get_sections(f"/{root}/modules|/{root}/include/modules")
     known: dict[str, Loader] = {}
@@ -151,7 +153,8 @@ def _load(configuration: Conf, section: Section, known: dict[str, Loader]) -> Lo
     try:
         module.configure(configuration.get_hash(section, "config"))
     except ValueError as mistake:
-        raise ModuleError(f"{where}: {mistake}") from None
+        element = configuration.get_hash_element(section, str(mistake).partition(":")[0])
+        raise configuration.error(f"{where}: {mistake}", section if element is None else element) from None
     return Loaded(image, name, module, kind)
 
 

@@ -1,31 +1,37 @@
 """Brokers of messages: the ``<network><mq type="TYPE">`` elements of the configuration, and who handles what is
 delivered.  Manual: amqp, fq."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 from runtime import conf, eventer, hooks
 from runtime.conf import names
 from runtime.eventer import LoopThread
 
+T = TypeVar("T")
 
-def brokers(kind: str, known: Collection[str]) -> list[dict[str, str]]:
-    """What stands in each ``<mq type="KIND">``, in order.
 
-    Raises :exc:`runtime.conf.ConfError` with the line of an element that is not among *known*."""
+def brokers(kind: str, known: Collection[str], settings: Callable[[Mapping[str, str]], T]) -> list[T]:
+    """*settings* of what stands in each ``<mq type="KIND">``, in order.
+
+    Raises :exc:`runtime.conf.ConfError` with the line of an element that is not among *known*, and of one of which
+    *settings* says by a ValueError, ``ELEMENT: why``, that it cannot be used."""
     configuration = conf.current()
-    found: list[dict[str, str]] = []
+    found: list[T] = []
     for section in configuration.get_sections(f"//network//mq[@type='{kind}']"):
         if configuration.env_off(section):
             continue
-        settings: dict[str, str] = {}
-        for child in section.iterchildren("*"):
-            tag = str(child.tag)
+        elements = {str(child.tag): child for child in section.iterchildren("*")}
+        for tag, element in elements.items():
             if tag not in known:
                 nearest = names.names(*known).nearest(tag)
-                raise configuration.error(f'<mq type="{kind}">: there is no element {tag}, expected {nearest}', child)
-            settings[tag] = configuration.get_string("self::node()", child) or ""
-        found.append(settings)
+                raise configuration.error(f'<mq type="{kind}">: there is no element {tag}, expected {nearest}', element)
+        texts = {tag: configuration.get_string("self::node()", each) or "" for tag, each in elements.items()}
+        try:
+            found.append(settings(texts))
+        except ValueError as mistake:
+            element = elements.get(str(mistake).partition(":")[0], section)
+            raise configuration.error(f'<mq type="{kind}">: {mistake}', element) from None
     return found
 
 

@@ -5,9 +5,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 T = TypeVar("T")
+
+LONGEST_HOST: Final = 253
+"""Bytes of the name of a host.  RFC 1035, 2.3.4."""
 
 
 def number(config: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -18,6 +22,36 @@ def number(config: Mapping[str, str], name: str, default: int, least: int, most:
     if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or not least <= int(text) <= most:
         raise ValueError(f"{name}: expected a number from {least} to {most}, got {text!r}")
     return int(text)
+
+
+def text(config: Mapping[str, str], name: str, default: str, most: int, least: int = 1) -> str:
+    """The text *name* of *config*.  Raises ValueError naming it, and not its value, when it has fewer than *least* or
+    more than *most* bytes."""
+    found = config.get(name, default)
+    length = len(found.encode("utf-8", "surrogateescape"))
+    if not least <= length <= most:
+        raise ValueError(f"{name}: expected {least} to {most} bytes, got {length}")
+    return found
+
+
+def url(config: Mapping[str, str], name: str, default: str) -> str:
+    """The URL *name* of *config*, of HTTP with a host.  Raises ValueError naming it when it is none, and not its value,
+    which may hold a password."""
+    found = config.get(name, default)
+    try:
+        parts = urlsplit(found)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fine = False
+    if not fine or not found.isprintable() or " " in found:
+        raise ValueError(f"{name}: expected http:// or https:// and a host, such as {default}")
+    return found
+
+
+def shown(address: str) -> str:
+    """The URL *address* as logs may have it: without user and password."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 class Backoff:

@@ -17,7 +17,7 @@ import requests
 from runtime import eventer, hooks, lifecycle, log, stats, zipkin
 from runtime.zipkin import Span
 
-from ._peers import Backoff
+from ._peers import Backoff, shown
 
 FIRST_PAUSE, LAST_PAUSE = 0.5, 8.0
 """Seconds between two attempts after a failure: the first pause doubles up to the last."""
@@ -54,6 +54,7 @@ class SpanBatches:
         verify: str | bool = True,
     ) -> None:
         self.name, self.url, self.encode = name, url, encode
+        self.where = shown(url)
         self.max_batch, self.period, self.backlog = max_batch, period, backlog
         self.retries, self.timeout = retries, timeout
         self.sent = self.failures = 0
@@ -153,10 +154,10 @@ class SpanBatches:
                     raise Refused(f"{answer.status_code} {answer.reason}")
         except Refused as refused:
             self._attempts += 1
-            self._failed(f"{self.url} answers {refused}", batch if self._attempts > self.retries else [])
+            self._failed(f"{self.where} answers {refused}", batch if self._attempts > self.retries else [])
             return False
         except requests.RequestException as failure:
-            self._failed(f"{self.url} is not reached: {type(failure).__name__}", [])
+            self._failed(f"{self.where} is not reached: {type(failure).__name__}", [])
             return False
         except Exception as failure:  # a span that cannot be encoded is not to hold up those behind it
             self._failed(f"spans cannot be sent: {failure!r}", batch)
@@ -165,9 +166,9 @@ class SpanBatches:
         self.sent += len(batch)
         if self._told:
             self._told = ""
-            self._errors.log(f"{self.name}: {self.url} takes spans again\n")
+            self._errors.log(f"{self.name}: {self.where} takes spans again\n")
         if self._debug.enabled:
-            self._debug.log(f"{len(batch)} spans sent to {self.url}\n")
+            self._debug.log(f"{len(batch)} spans sent to {self.where}\n")
         self._backoff.reset()
         return True
 

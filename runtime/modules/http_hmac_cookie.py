@@ -21,7 +21,7 @@ from runtime.http.message.response import STARTING
 from runtime.http.rest.dispatch import AUTH_DENIED, AUTHENTICATE
 
 from . import _http_pages as pages
-from ._http_cookie import KEY_BYTES, Login, new_login, opened, sealed
+from ._http_cookie import KEY_BYTES, LONGEST, Login, new_login, opened, sealed
 
 NAME: Final = "http_hmac_cookie"
 COOKIE: Final = "mtevauth"
@@ -47,10 +47,15 @@ class HmacCookie:
         """Take keys.  Raises ValueError naming the one that cannot be used, and never its value."""
         self.key = _key(config.get("key"))
         self.max_age = _number(config, "max_age", 86400, 1)
-        self.domain = config.get("domain", "")
+        self.domain = config.get("domain", "").lower()
+        if not re.fullmatch(r"[a-z0-9.-]*", self.domain):
+            raise ValueError("domain: expected a domain or none")
         self.max_failures = _number(config, "max_failures", 5, 1)
         self.failure_window = _number(config, "failure_window", 60, 1)
-        self.users = {key[5:]: value for key, value in config.items() if key.startswith("user_") and len(key) > 5}
+        self.users = {key[5:]: value for key, value in config.items() if key.startswith("user_")}
+        for user, password in self.users.items():
+            if not user or not password or len(user.encode()) > LONGEST:
+                raise ValueError(f"user_{user}: expected a name of 1 to {LONGEST} bytes, and a password")
         self._lock = threading.Lock()
         self._failures: dict[tuple[str, str], list[float]] = {}
         self._ended: dict[bytes, float] = {}
@@ -104,7 +109,7 @@ class HmacCookie:
         response.header("Set-Cookie", f"{COOKIE}={value}; Max-Age={self.max_age}{self._attributes(request)}")
 
     def _attributes(self, request: Request) -> str:
-        host = request.headers.get(b"host", b"").decode("latin-1").rpartition("]")[2].partition(":")[0]
+        host = request.headers.get(b"host", b"").decode("latin-1").rpartition("]")[2].partition(":")[0].lower()
         domain = self.domain
         if not domain and host.count(".") >= 2 and host[-1:].isalpha():
             domain = host.partition(".")[2]
@@ -206,8 +211,9 @@ class HmacCookie:
         now = time.monotonic()
         with self._lock:
             if len(self._failures) >= _MOST_TRACKED:
-                recent = {key: times for key, times in self._failures.items() if now - times[-1] < self.failure_window}
-                self._failures = dict(list(recent.items())[-_MOST_TRACKED // 2 :])
+                recent = [each for each in self._failures.items() if now - each[1][-1] < self.failure_window]
+                recent.sort(key=lambda each: (len(each[1]), each[1][-1]))  # whoever tries most is forgotten last
+                self._failures = dict(recent[-_MOST_TRACKED // 2 :])
             self._failures.setdefault(who, []).append(now)
             self._failures[who] = self._failures[who][-self.max_failures :]
 

@@ -8,7 +8,8 @@ from runtime import eventer, hooks, lifecycle, log, stats, zipkin
 from runtime.conf import names
 from runtime.zipkin import Span
 
-from ._peers import number
+from ._peers import LONGEST_HOST, number, text
+from .fq import wire
 from .fq.client import Client, Settings
 
 NAME: Final = "zipkin_fq"
@@ -29,14 +30,14 @@ class ZipkinFq:
 
     def configure(self, config: Mapping[str, str]) -> None:
         """Take keys.  Raises ValueError naming the one that cannot be used."""
-        self.exchange = _text(config, "exchange", "logging", LONGEST)
+        self.exchange = text(config, "exchange", "logging", LONGEST).encode()
         written = "routing_prefix" if "routing_prefix" in config else "route_prefix"
-        self.prefix = _text(config, written, "zipkin.thrift.", LONGEST - 16)
+        self.prefix = text(config, written, "zipkin.thrift.", LONGEST - 16).encode()
         self.settings = Settings(
-            _text(config, "host", "127.0.0.1", 1024).decode(),
+            text(config, "host", "127.0.0.1", LONGEST_HOST),
             number(config, "port", 8765, 1, 65535),
-            _text(config, "user", "mtev", 65535),
-            _text(config, "pass", "mtev", 65535),
+            text(config, "user", "mtev", LONGEST).encode(),
+            text(config, "pass", "mtev", wire.LONG, least=0).encode(),
             backlog=number(config, "backlog", 16 << 20, 1, 1 << 40),
         )
         self._numbers = itertools.count(1)
@@ -71,10 +72,3 @@ class ZipkinFq:
 def _ignore(_client: Client, _messages: Any, done: Any) -> None:
     """Nothing is bound, so nothing comes."""
     done()
-
-
-def _text(config: Mapping[str, str], name: str, default: str, most: int) -> bytes:
-    text = config.get(name, default).encode("utf-8", "surrogateescape")
-    if not 0 < len(text) <= most:
-        raise ValueError(f"{name}: expected 1 to {most} bytes, got {len(text)}")
-    return text

@@ -9,14 +9,13 @@ import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from runtime import zipkin
 from runtime.conf import names
 from runtime.zipkin import Span
 
 from ._otlp import Attributes, to_json, to_protobuf
-from ._peers import number
+from ._peers import number, url
 from ._span_batches import SpanBatches
 
 URL: Final = "http://127.0.0.1:4318/v1/traces"
@@ -52,7 +51,7 @@ class ZipkinOtlp:
             raise ValueError(f"ca_chain: there is no file {ca_chain!r}")
         self.batches = SpanBatches(
             "zipkin_otlp",
-            _url(config.get("url", URL)),
+            url(config, "url", URL),
             headers,
             self.encode,
             max_batch=number(config, "max_batch", 500, 1, 10**6),
@@ -78,17 +77,6 @@ class ZipkinOtlp:
         resource += self._resource.items()
         body = self._encode(spans, resource)
         return gzip.compress(body, 1) if self._compressed else body
-
-
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        fine = False
-    if not fine or not text.isprintable() or " " in text:
-        raise ValueError(f"url: expected http:// or https://, a host and a path, got {text!r}")
-    return text
 
 
 def _one_of(config: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:

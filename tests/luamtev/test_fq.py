@@ -180,7 +180,7 @@ def test_what_was_published_goes_out_before_the_process_ends(tmp_path: Path) -> 
         ("<pol_limit>1</pol_limit>", "", "there is no key pol_limit, expected poll_limit"),
         ("", "<backlog>-1</backlog>", "backlog: expected a number"),
         ("", "<prot>1</prot>", "there is no element prot, expected port"),
-        ("", f"<user>{'u' * 128}</user>", "user: expected at most 127 bytes"),
+        ("", f"<user>{'u' * 128}</user>", "user: expected 1 to 127 bytes"),
     ],
 )
 def test_a_wrong_configuration_stops_the_start(config: str, more: str, wrong: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from runtime import eventer, hooks, lifecycle, log, stats
 from runtime.conf import names
 
 from .._mq import Poller, brokers
-from .._peers import number
+from .._peers import LONGEST_HOST, number, text
 from .client import Client, Message, Outgoing, Settings
 
 HANDLE_MESSAGE = hooks.declare("mtev_amqp_handle_message_dyn")
@@ -22,7 +22,7 @@ HANDLE_CONNECTION = hooks.declare("mtev_amqp_handle_connection_dyn")
 """``callback(client, id, connected)`` whenever a connection comes up or goes, on that thread."""
 
 SHORT: Final = 255
-"""Bytes of an exchange or a route at most."""
+"""Bytes of an exchange, a route and other names at most."""
 PATIENCE: Final = 2.0
 """Seconds that messages have to go out when the process ends."""
 
@@ -42,7 +42,7 @@ class Amqp:
     def configure(self, config: Mapping[str, str]) -> None:
         """Take keys and the brokers of the configuration.  Raises ValueError naming what cannot be used."""
         self.poll_limit = number(config, "poll_limit", 10_000, 0, 10**9)
-        self.settings = [_settings(each) for each in brokers("amqp", _KNOWN)]
+        self.settings = brokers("amqp", _KNOWN, _settings)
 
     def init(self) -> None:
         """Connect."""
@@ -68,8 +68,8 @@ def send_data(exchange: str, route: str, payload: bytes, connection: int = -1, m
 
     Returns how many connections took it: what finds a full backlog is dropped and counted, what is for a connection
     that does not exist is ignored.  Raises ValueError naming what is too long.  Manual: ``mtev_amqp_send_data``."""
-    for which, text in (("exchange", exchange), ("route", route)):
-        if len(text.encode("utf-8", "surrogateescape")) > SHORT:
+    for which, name in (("exchange", exchange), ("route", route)):
+        if len(name.encode("utf-8", "surrogateescape")) > SHORT:
             raise ValueError(f"{which}: expected at most {SHORT} bytes")
     message = Outgoing(exchange, route, payload, mandatory)
     wanted = _clients if connection == -1 else _clients[connection : connection + 1] if connection >= 0 else []
@@ -104,16 +104,17 @@ stats.source(_readings)
 
 
 def _settings(broker: Mapping[str, str]) -> Settings:
+    written = next((each for each in ("bindingkey", "routingkey") if each in broker), None)
     return Settings(
-        host=broker.get("host", "localhost"),
+        host=text(broker, "host", "localhost", LONGEST_HOST),
         port=number(broker, "port", 5672, 1, 65535),
-        vhost=broker.get("vhost", "/"),
-        user=broker.get("user", "guest"),
-        password=broker.get("pass", "guest"),
+        vhost=text(broker, "vhost", "/", SHORT),
+        user=text(broker, "user", "guest", SHORT),
+        password=text(broker, "pass", "guest", 1 << 16, least=0),
         frame_size=number(broker, "framesize", 131072, 4096, 131072),
-        exchange=broker.get("exchange", "amq.direct"),
-        binding=broker.get("bindingkey", broker.get("routingkey")),
-        queue=broker.get("queuename", ""),
+        exchange=text(broker, "exchange", "amq.direct", SHORT),
+        binding=None if written is None else text(broker, written, "", SHORT, least=0),
+        queue=text(broker, "queuename", "", SHORT, least=0),
         backlog=number(broker, "backlog", 16 << 20, 0, 1 << 40),
     )
 

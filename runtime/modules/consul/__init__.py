@@ -9,6 +9,7 @@ from runtime import conf, http, lifecycle
 from runtime.conf import VALUE_FIXUP, names
 from runtime.http import Request, Response
 
+from .._peers import url
 from ._agent import Agent
 from ._configuration import own_address, services
 from ._registrar import Registrar
@@ -40,13 +41,10 @@ class Consul:
         self.boot_state = config.get("boot_state", "passing")
         if self.boot_state not in STATES:
             raise ValueError(f"boot_state: expected {', '.join(STATES)}, got {self.boot_state!r}")
-        url = config.get("agent", AGENT)
-        if not url.startswith(("http://", "https://")):
-            raise ValueError(f"agent: expected a URL such as {AGENT}, got {url!r}")
         token = os.environ.get("CONSUL_BEARER_TOKEN") or config.get("bearer_token", "")
         if not token.isascii() or not token.isprintable():
             raise ValueError("bearer_token: expected printable ASCII")
-        agent = Agent(url, token)
+        agent = Agent(url(config, "agent", AGENT), token)
         self.registrar = Registrar(agent)
         self.values = Values(agent, config.get("kv_prefix", ""))
         VALUE_FIXUP.unregister("consul")

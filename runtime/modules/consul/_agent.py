@@ -8,6 +8,8 @@ import requests
 
 from runtime import log
 
+from .._peers import shown
+
 TIMEOUT: Final = 5.0
 """Seconds for an answer, and for a connection."""
 
@@ -27,6 +29,7 @@ class Agent:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url.rstrip("/")
+        self._where = shown(self.url)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._here = threading.local()
 
@@ -71,13 +74,13 @@ class Agent:
         try:
             answer: requests.Response = session.request(method, self.url + path, headers=headers, **options)
         except requests.RequestException as failure:
-            raise AgentError(f"{method} {self.url}{path}: {_cause(failure)}") from None
+            raise AgentError(f"{method} {self._where}{path}: {_cause(failure)}") from None
         if _debug.enabled:
-            _debug.log(f"{method} {self.url}{path}: {answer.status_code}\n")
+            _debug.log(f"{method} {self._where}{path}: {answer.status_code}\n")
         if answer.status_code == 404:
-            raise _NoValueError(f"{method} {self.url}{path}: 404 {answer.text[:200].strip()}", 404, _index(answer))
+            raise _NoValueError(f"{method} {self._where}{path}: 404 {answer.text[:200].strip()}", 404, _index(answer))
         if not 200 <= answer.status_code < 300:
-            text = f"{method} {self.url}{path}: {answer.status_code} {answer.text[:200].strip()}"
+            text = f"{method} {self._where}{path}: {answer.status_code} {answer.text[:200].strip()}"
             raise AgentError(text, answer.status_code)
         return answer
 

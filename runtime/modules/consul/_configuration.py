@@ -1,6 +1,7 @@
 """The ``<consul><service>`` elements of the configuration, as services.  Manual: consul."""
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,18 @@ _CHECK = names.names(
     "DeregisterCriticalServiceAfter", "deregister_after", "Interval", "interval", "Timeout", "timeout",
     "Method", "method", "HTTP", "HTTPS", "TCP", "PUSH",
 )  # fmt: skip
+_DURATION = (r"((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+", "a duration as the agent reads it, such as 1m30s")
+_PATTERNS = {
+    "deregistercriticalserviceafter": _DURATION,
+    "deregister_after": _DURATION,
+    "interval": _DURATION,
+    "timeout": _DURATION,
+    "method": (r"[A-Za-z]+", "a method of HTTP"),
+    "http": (r"/\S*|https?://\S+", "a URL, or a path of the service"),
+    "https": (r"/\S*|https?://\S+", "a URL, or a path of the service"),
+    "tcp": (r"\S+:\d{1,5}", "HOST:PORT"),
+}
+"""What attributes of ``<check>``, in lower case, may be."""
 _WEIGHTS = names.names("passing", "warning")
 _META = names.names("version", "features")
 
@@ -78,6 +91,10 @@ def _check(c: Conf, section: Section | None, service: Service) -> Check:
     if section is not None:
         _only(c, section, _CHECK)
         given = {name: c.get_string(f"@{name}", section) or "" for name in map(str, section.attrib)}
+        for name, text in given.items():
+            pattern, what = _PATTERNS.get(name.lower(), ("(?s).*", ""))
+            if not re.fullmatch(pattern, text):
+                raise c.error(f"<check> {name}='{text}': expected {what}", section)
     after = given.get("DeregisterCriticalServiceAfter", given.get("deregister_after", "30m"))
     found: dict[str, Any] = {"DeregisterCriticalServiceAfter": after}
     ways = [each for each in ("HTTP", "HTTPS", "TCP", "PUSH") if each in given]

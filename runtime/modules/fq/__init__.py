@@ -11,7 +11,7 @@ from runtime import eventer, hooks, lifecycle, log, stats
 from runtime.conf import names
 
 from .._mq import Poller, brokers
-from .._peers import number
+from .._peers import LONGEST_HOST, number, text
 from . import wire
 from .client import Client, Settings
 from .wire import Message
@@ -41,7 +41,7 @@ class Fq:
         self.poll_limit = number(config, "poll_limit", 10_000, 0, 10**9)
         self.pool = config.get("fanout_pool", "default")
         self.fanout = number(config, "fanout", 1, -(10**9), 10**9)
-        self.settings = [_settings(each) for each in brokers("fq", _KNOWN)]
+        self.settings = brokers("fq", _KNOWN, _settings)
         pool = eventer.pool(self.pool)
         if pool is None:
             raise ValueError(f"fanout_pool: there is no pool {self.pool!r}")
@@ -109,18 +109,12 @@ stats.source(_readings)
 
 
 def _settings(broker: Mapping[str, str]) -> Settings:
-    exchange, program = broker.get("exchange"), broker.get("program")
-    found = Settings(
-        host=broker.get("host", "localhost"),
+    return Settings(
+        host=text(broker, "host", "localhost", LONGEST_HOST),
         port=number(broker, "port", 8765, 1, 65535),
-        user=broker.get("user", "guest").encode(),
-        password=broker.get("pass", "guest").encode(),
-        exchange=None if exchange is None else exchange.encode(),
-        program=None if program is None else program.encode(),
+        user=text(broker, "user", "guest", wire.SHORT).encode(),
+        password=text(broker, "pass", "guest", wire.LONG, least=0).encode(),
+        exchange=text(broker, "exchange", "", wire.SHORT, least=0).encode() or None,
+        program=text(broker, "program", "", wire.SHORT, least=0).encode() or None,
         backlog=number(broker, "backlog", BACKLOG, 0, 1 << 40),
     )
-    if len(found.user) > wire.SHORT:
-        raise ValueError(f"user: expected at most {wire.SHORT} bytes")
-    if len(found.exchange or b"") > wire.SHORT:
-        raise ValueError(f"exchange: expected at most {wire.SHORT} bytes")
-    return found

@@ -21,6 +21,8 @@ REFUSED: Final = 0xFFFFFFFF
 NO_ID: Final = bytes(16)
 SHORT: Final = 127
 """Bytes of an exchange, route, user or program at most."""
+LONG: Final = 65535
+"""Bytes of a password at most."""
 LARGEST: Final = 256 << 20
 """Bytes of a payload at most."""
 

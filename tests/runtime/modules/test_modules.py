@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime import conf, modules
-from runtime.conf import names
+from runtime.conf import ConfError, names
 from runtime.modules import ModuleError
 
 calls: list[tuple[str, object]] = []
@@ -112,8 +112,14 @@ def test_a_file_that_does_not_load_is_named(tmp_path: Path) -> None:
 
 
 def test_a_refused_configuration_is_named() -> None:
-    with pytest.raises(ModuleError, match=r"module recorder \(image test\): refuse: not this"):
-        load('<modules><generic image="test" name="recorder"><config><refuse>1</refuse></config></generic></modules>')
+    named = r":{}: module recorder \(image test\): refuse: not this"
+    with pytest.raises(ConfError, match=named.format(2)):
+        load('<modules><generic image="test" name="recorder"><config>\n<refuse>1</refuse></config></generic></modules>')
+    with pytest.raises(ConfError, match=named.format(3)):
+        load(
+            '<modules><config id="shared">\n\n<refuse>1</refuse></config>\n'
+            '<generic image="test" name="recorder"><config inherit="shared"/></generic></modules>'
+        )
 
 
 def test_a_module_that_does_not_start_is_named() -> None:
