@@ -14,6 +14,8 @@ test: lint types contracts pytest specs
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@if command -v luacheck >/dev/null; then echo luacheck -q .; luacheck -q .; \
+	else echo "Lua is not linted: luacheck is not here (Debian's package lua-check)"; fi
 
 types: $(READY)
 	$(BIN)/mypy

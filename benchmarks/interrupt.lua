@@ -7,9 +7,11 @@ function main()
     x = x + i % 7
     squares[i % 16] = x
   end
+  assert(squares[0])
   print(string.format("loop_iterations_per_s %.0f", 2e7 / (now() - t)))
   t = now()
-  for i = 1, 3e5 do x = #string.format("%d:%s", i, ("abc"):rep(3)):gsub("b", "c") end
+  for i = 1, 3e5 do x = x + #string.format("%d:%s", i, ("abc"):rep(3)):gsub("b", "c") end
+  assert(x > 0)
   print(string.format("string_operations_per_s %.0f", 3e5 / (now() - t)))
   os.exit(0)
 end

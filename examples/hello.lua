@@ -11,7 +11,7 @@ local function ticker(name, interval, times)
 end
 
 function main()
-  local id, index, thread = mtev.thread_self()
+  local _, _, thread = mtev.thread_self()
   print("hello from " .. thread .. ", one of " .. mtev.eventer_loop_concurrency() .. " loop thread(s)")
   print("running " .. mtev.conf("//generic[@name='lua_general']/config/lua_function"))
 

@@ -27,7 +27,7 @@ end
 
 local actions = {}
 
-function actions.GET(http, request, id)
+function actions.GET(http, _, id)
   if not id then return answer(http, 200, { notes = notes() }) end
   local note = notes()[id]
   if not note then return answer(http, 404, { error = "no note " .. id }) end
@@ -47,7 +47,7 @@ function actions.POST(http, request)
   end))
 end
 
-function actions.DELETE(http, request, id)
+function actions.DELETE(http, _, id)
   local removed = id and change(function(all)
     local note = all[id]
     all[id] = nil

@@ -280,7 +280,7 @@ local function expire(now)
 end
 
 local function run_turn(stop)
-  local step, look = 1, turn_at + 1 -- the first may be as long as any; the more were short, the seldomer we look
+  local step, glance = 1, turn_at + 1 -- the first may be as long as any; the more were short, the seldomer we look
   while turn_at < turn_count do
     local i = turn_at + 1
     local task, value = turn_task[i], turn_value[i]
@@ -289,10 +289,10 @@ local function run_turn(stop)
       if value == nil then run(task) else run(task, value) end -- a wait whose time is up returns nothing at all
       if gave_way_count > 0 then catch_up() end
     end
-    if i >= look then
+    if i >= glance then
       if monotonic() >= stop then return end
       if step < GLANCE then step = step * 2 end
-      look = i + step
+      glance = i + step
     end
   end
 end

@@ -8,7 +8,7 @@ local home = ...
 
 local border, kernel = home.border, home.kernel
 local loadstring, pcall, select, tostring, type, pairs = loadstring, pcall, select, tostring, type, pairs
-local format, rep, concat = string.format, string.rep, table.concat
+local format, concat = string.format, table.concat
 
 local DEPTH, ENTRIES, LENGTH = 4, 100, 4096 -- of what is shown of a table
 
@@ -75,7 +75,7 @@ local function environment(session)
   return setmetatable({ print = printer(session) }, { __index = _G, __newindex = _G })
 end
 
-local function finish(session, ok, ...)
+local function finish(session, _, ...)
   local n = select("#", ...)
   if n > 0 then
     local parts, length = {}, 0

@@ -1,7 +1,6 @@
 -- Which output reports the run: one of our own, or a handler that the user wrote for busted.
 
 local use = ...
-local busted = use("core")
 local tasks = use("tasks")
 local handlers = use("outputs/handlers")
 

@@ -115,7 +115,7 @@ local function variable(var, name)
   return own
 end
 
-local pointed_to = {} -- the Lua string that the variable of the look-up in hand points to, which has to live as long
+local pointed_to = {} -- luacheck: ignore 241 (the Lua string that the variable of the look-up in hand points to lives here)
 
 -- Points to the caller's text.
 function M.mtev_logic_var_set_string(var, value)

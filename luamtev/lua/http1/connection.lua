@@ -58,9 +58,9 @@ local received = ffi.new("uint8_t[?]", READ_SIZE)
 local out = new_buffer(READ_SIZE) -- what the connection that is visited says
 local aside = new_buffer(READ_SIZE) -- what any other says
 local visited = false -- that connection
-local read_from = false -- what it is read from where that is a string: pointers into one do not keep it
+local read_from = false -- luacheck: ignore 231 (what it is read from, if a string: pointers into one do not keep it)
 
-local connections, count = {}, 0 -- by number
+local connections = {} -- by number
 local queue, queue_at, queue_end = {}, 1, 0 -- those with news
 local profiles = {} -- by listener
 local clock = kernel.monotonic()
@@ -70,7 +70,7 @@ local finishing = false
 
 local function forget(conn)
   reactor.forget(conn.fd)
-  connections[conn.number], count = nil, count - 1
+  connections[conn.number] = nil
   conn.gone = true
 end
 
@@ -541,7 +541,7 @@ function entries.http1_open(number, fd, secure, listener, remote, client)
     more = false, closing = false, leaving = false, gone = false, lagging = false, answered = false, stage = "idle",
     since = 0, touched = kernel.monotonic(), tears = 0, mask = IN + RDHUP,
   }
-  connections[number], count = conn, count + 1
+  connections[number] = conn
   reactor.attend(fd, conn, secure)
   enqueue(conn)
   return kernel.delay()

@@ -189,7 +189,7 @@ for i = 0, 25 do decode32[97 + i] = i end
 
 -- Writes the letters of the n bytes at p to out, which has room for them, and the padding; returns how many.
 local function encode32_into(p, n, out)
-  local size = 8 * math.floor((n + 4) / 5)
+  local letters = 8 * math.floor((n + 4) / 5)
   local held, bits, at = 0, 0, 0
   for i = 0, n - 1 do
     held, bits = bor(lshift(band(held, 31), 8), p[i]), bits + 8
@@ -203,8 +203,8 @@ local function encode32_into(p, n, out)
     out[at] = encode32[band(lshift(held, 5 - bits), 31)]
     at = at + 1
   end
-  for i = at, size - 1 do out[i] = 61 end
-  return size
+  for i = at, letters - 1 do out[i] = 61 end
+  return letters
 end
 
 -- For ffi.load("mtev").
@@ -271,16 +271,13 @@ end
 
 -- crc32(s), or crc32(start, ...): the checksum of all that follows, going on from *start*; nil is that of nothing.
 function mtev.crc32(start, ...)
-  local crc, given = 0, select("#", ...)
-  if given == 0 then
-    crc = crc32(0, check_bytes(start, "crc32"))
-  else
-    crc = start == nil and 0 or tonumber(start)
-    if not crc or crc % 1 ~= 0 then
-      error("bad argument #1 to 'crc32' (checksum expected, got " .. type(start) .. ")", 2)
-    end
-    crc = bit.tobit(crc)
-    for i = 1, given do crc = crc32(crc, check_bytes((select(i, ...)), "crc32", i + 1)) end
+  local given = select("#", ...)
+  if given == 0 then return crc32(0, check_bytes(start, "crc32")) % 2 ^ 32 end
+  local crc = start == nil and 0 or tonumber(start)
+  if not crc or crc % 1 ~= 0 then
+    error("bad argument #1 to 'crc32' (checksum expected, got " .. type(start) .. ")", 2)
   end
+  crc = bit.tobit(crc)
+  for i = 1, given do crc = crc32(crc, check_bytes((select(i, ...)), "crc32", i + 1)) end
   return crc % 2 ^ 32
 end

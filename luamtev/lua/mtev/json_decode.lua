@@ -182,7 +182,7 @@ end
 
 -- Writes the number at i.  Returns the place after it, or nil, a message and the place.
 local function write_number(p, i)
-  local start, mantissa, digits, scale, integral = i, 0, 0, 0, true
+  local start, mantissa, scale, integral = i, 0, 0, true
   local c = p[i]
   if c == 45 then
     i = i + 1
@@ -194,7 +194,7 @@ local function write_number(p, i)
     i = i + 1
     c = p[i]
   end
-  digits = i - first
+  local digits = i - first
   if digits == 0 then return nil, "digit expected", i end
   if digits > 1 and p[first] == 48 then return nil, "leading zero in a number", first end
   if c == 46 then

@@ -101,8 +101,9 @@ local function connect(client, host, port, sslconfig)
   if not addresses then return nil, why end
   local failure
   for _, address in ipairs(addresses) do
-    local socket, rv = mtev.socket(address), nil
+    local socket = mtev.socket(address)
     client.socket = socket
+    local rv
     rv, failure = socket:connect(address, port, CONNECT_TIMEOUT)
     if rv == 0 and sslconfig then rv, failure = socket:ssl_upgrade_socket(sslconfig, host) end
     if rv == 0 then return true end
