@@ -92,13 +92,17 @@ class Web:
             )
         )
         self.process = launch(self.directory, "web.conf", "wb")
+        self.await_port(self.port)
+        return self
+
+    def await_port(self, port: int) -> None:
+        """Wait until somebody listens on *port*."""
         deadline = time.monotonic() + 20
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), 5).close()
-                return self
+                return socket.create_connection(("127.0.0.1", port), 5).close()
             except ConnectionError:
-                assert self.process.poll() is None, self.errors()
+                assert self.process is None or self.process.poll() is None, self.errors()
                 assert time.monotonic() < deadline, self.errors()
                 time.sleep(0.02)
 

@@ -11,6 +11,11 @@ function rest:http() end
 ---@return boolean
 function rest:apply_acl() end
 
+---Has f called, in a coroutine of its own, when the client goes away before the answer is done; false when it is done.
+---@param f fun()
+---@return boolean
+function rest:on_abort(f) end
+
 ---@class mtev.http_ctx
 ---@field CHUNKED integer
 ---@field CLOSE integer

@@ -27,8 +27,6 @@ function rest_methods:apply_acl()
   return allowed
 end
 
-local new_rest = class("mtev.http_rest", rest_methods)
-
 local configs = {} -- id -> table: the listeners' configurations
 
 local function config_of(id)
@@ -70,8 +68,23 @@ local function close_with(context, code, content_type, message)
   flush_end(context)
 end
 
+local watch = home.load_library("web_abort", home, close_with)
+
+-- Has f() called when the client goes away before the answer is done.  False when the answer is.
+function rest_methods:on_abort(...)
+  http.check_count(select("#", ...), 1, 1, "on_abort")
+  local f = ...
+  if type(f) ~= "function" then
+    error("bad argument #1 to 'on_abort' (function expected, got " .. type(f) .. ")", 2)
+  end
+  return watch(self.context, f)
+end
+
+local new_rest = class("mtev.http_rest", rest_methods)
+
 local function serve(rest, mount, config)
   local context = rest.context
+  context.task = kernel.current()
   local handler = handlers[mount] or handler_of(mount)
   handler(rest, config_of(config))
   if context.ended then return end

@@ -11,6 +11,7 @@ local extras = mtev.extras
 local whole = checked(border.web_whole)
 local acl = checked(border.web_acl)
 local respond, respond_fd, drain = checked(border.web_respond), checked(border.web_respond_fd), checked(border.web_drain)
+local watch = checked(border.web_watch)
 local ask, headers_of, reason_of = checked(border.web_ask), checked(border.web_headers), checked(border.web_reason)
 local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber, error, select, unpack
 local byte, find, concat = string.byte, string.find, table.concat
@@ -223,6 +224,13 @@ function by_handle.parameters(context) return (ask(context.handle, "querystring"
 function by_handle.payload(context) return (ask(context.handle, "payload")) end
 function by_handle.options(context) return (ask(context.handle, "options")) end
 function by_handle.allowed(context) return (acl(context.handle)) end
+
+function by_handle.watch(context, ticket)
+  local entry = context.entry
+  if entry.within and entry.data then return false end -- the answer is there, and nobody has fetched it yet
+  return (watch(context.handle, ticket))
+end
+
 function by_handle.cut(context) border.web_abort(context.handle) end
 function by_handle.send_file(context, ...) return respond_fd(context.handle, ...) end
 
@@ -404,7 +412,7 @@ local function new_context(entry, handle, date, method, path)
   return make_context({
     side = by_handle, entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, reason = false,
     options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
-    ended = false, span = entry.span,
+    ended = false, span = entry.span, task = false,
   })
 end
 
@@ -414,7 +422,7 @@ local function new_context_on(side, wire, method, path)
     side = side, wire = wire, handle = false, verb = method, path = path, asked = false, code = 200, reason = false,
     options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
     ended = false, target = false, minor = 1, head = false, payload = "", keep = true, mute = false, received = 0,
-    route = false, span = false,
+    route = false, span = false, task = false, watchers = false, is_lost = false,
   })
 end
 

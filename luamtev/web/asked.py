@@ -98,6 +98,15 @@ def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]
             return request.querystring()
         return _options(request)
 
+    def web_watch(handle: int, ticket: float) -> bool:
+        response = exchanges.response_of(int(handle))
+        if response is None or (response.complete and not response.abandoned):
+            return False
+        number = int(ticket)
+        state.tickets[number] = _NO_WORK
+        response.resume(response.watch, lambda gone: state.ticket_done(number, gone))
+        return True
+
     def web_abort(handle: int) -> None:
         response = response_of(handle)
         response.resume(response.error, 500)
@@ -125,6 +134,7 @@ def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]
         "web_abort": web_abort,
         "web_acl": web_acl,
         "web_reason": web_reason,
+        "web_watch": web_watch,
         "web_release": web_release,
         "web_socket_send": websocket_send,
         "web_socket_close": websocket_close,

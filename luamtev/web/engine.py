@@ -20,7 +20,7 @@ from runtime.http.ledger.access import escaped
 from runtime.http.message.target import path_of
 from runtime.net import Connection
 
-from .answers import Answer, request_of
+from .answers import COMPLETE, Answer, request_of
 from .counts import Counts
 from .exchanges import config_id
 from .said import say, say_file
@@ -280,7 +280,7 @@ class Engine:
     ) -> tuple[int, bytes, int]:
         response, sink = self._found(handle)
         say(response, int(code), reason, int(options), ending, body, headers)
-        return sink.fetch(response)
+        return self._fetch(handle, response, sink)
 
     def _say_file(
         self, handle: float, body: bytes, fd: float, size: float | None, offset: float | None
@@ -291,10 +291,16 @@ class Engine:
     def _more(self, handle: float, waiting: float) -> tuple[int, bytes, int]:
         response, sink = self._found(handle)
         sink.sent(int(waiting))
-        return sink.fetch(response)
+        return self._fetch(handle, response, sink)
+
+    def _fetch(self, handle: float, response: Response, sink: Answer) -> tuple[int, bytes, int]:
+        found = sink.fetch(response)
+        if found[0] & COMPLETE:
+            self._open_answers.pop(int(handle), None)
+        return found
 
     def _gone(self, handle: float) -> int:
-        response = self._open_answers.get(int(handle))
+        response = self._open_answers.pop(int(handle), None)
         if response is None:
             return 0
         response.gone()

@@ -32,16 +32,6 @@ def counts(web: Web) -> dict[str, float]:
     return found
 
 
-def await_port(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionError:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-
 def connected(web: Web, sent: bytes = b"") -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", web.port), timeout=20)
     sock.sendall(sent)
@@ -111,7 +101,7 @@ def test_the_example_service_stays_in_lua(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
     )
     try:
-        await_port(port)
+        web.await_port(port)
         asked = 0
         with connected(web) as sock:
             for n in range(40):
@@ -184,7 +174,7 @@ def test_an_encrypted_connection_is_served_by_the_engine_too(web: Web, tmp_path:
             for method, path in (("GET", "x"), ("POST", "x"), ("GET", "big"), ("GET", "slow"))
         ),
     )
-    await_port(port)
+    web.await_port(port)
     context = ssl.create_default_context(cafile=str(authority.issued.certificate))
     with context.wrap_socket(socket.create_connection(("127.0.0.1", port), 20), server_hostname="localhost") as sock:
         assert answer(sock) == b"0"

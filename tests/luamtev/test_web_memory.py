@@ -46,3 +46,31 @@ def test_bodies_of_past_requests_are_back_soon(web: Web, encoding: str) -> None:
         for client in clients:
             client.close()
     until(lambda: web.resident() - before < SPARE)
+
+
+FLUSHED = """
+function handler(rest)
+  local http = rest:http()
+  http:write("a")
+  http:flush()
+  if http:request():uri() == "/watched" then rest:on_abort(print) end
+  http:write("b")
+  http:flush_end()
+end
+"""
+
+
+@pytest.mark.parametrize("path", ["/", "/watched"])
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_an_answer_in_pieces_leaves_nothing_behind(web: Web, path: str) -> None:
+    web.start(FLUSHED)
+    ask = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * 100
+    sizes = []
+    with socket.create_connection(("127.0.0.1", web.port), 30) as client:
+        for _ in range(60):
+            client.sendall(ask)
+            data = b""
+            while data.count(b"\r\n0\r\n\r\n") < 100:
+                data += client.recv(65536)
+            sizes.append(web.resident())
+    assert sizes[-1] - sizes[9] < 6 << 20  # bytes, after 5,000 answers; they were 11 MB when each was kept

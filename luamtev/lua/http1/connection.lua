@@ -74,6 +74,13 @@ local function forget(conn)
   conn.gone = true
 end
 
+-- Tells those that wait for it that the client of *context* has *gone*, or that the answer is done.
+local function tell(context, gone)
+  local watchers = context.watchers
+  context.watchers = false
+  for i = 1, #watchers do kernel.deliver(watchers[i], gone) end
+end
+
 -- The connection ends here and now; a handler that is at work learns it when it says something.
 local function close(conn)
   if conn.gone then return end
@@ -81,7 +88,8 @@ local function close(conn)
   local context = conn.active
   if context then
     conn.active = false
-    context.ended = true
+    context.ended, context.is_lost = true, true
+    if context.watchers then tell(context, true) end
     if context.handle then give_up(context.handle) end
     if context.span then drop_span(context.span) end
   end
@@ -124,13 +132,19 @@ local IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
 -- The reactor tells of an encrypted connection again and again, for TLS does not say whether the network has more: it is
 -- told what is wanted.
 local function watch(conn)
-  local wanted = conn.unsent and OUT or conn.active and conn.news and 0 or IN + RDHUP
+  local wanted = IN + RDHUP
+  if conn.unsent then
+    wanted = OUT
+  elseif conn.eof then
+    wanted = 0
+  elseif conn.active and conn.news then
+    wanted = #conn.buffer > READ_SIZE and 0 or RDHUP
+  end
   if wanted ~= conn.mask then
     conn.mask = wanted
     reactor.expect(conn.fd, wanted)
   end
 end
-
 
 -- Sends what *said* holds; what the network does not take waits.  False when the client is gone.
 local function flush(conn, said)
@@ -180,6 +194,7 @@ local function complete(conn, context, written, last)
   if context.span then end_span(context.span, context.code, written, context.handle ~= false) end
   conn.active, conn.stage, conn.touched, conn.answered = false, "idle", clock, true
   conn.closing = conn.closing or last
+  if context.watchers then tell(context, false) end
   if conn ~= visited and (conn.closing or conn.more or conn.news or conn.eof or finishing) then enqueue(conn) end
 end
 
@@ -263,6 +278,22 @@ local side = { allowed = allowed, cut = cut, send = send, send_file = send_file 
 
 function side.target(context) return context.target end
 function side.client(context) return context.wire.remote end
+
+-- Has *ticket* told what becomes of the client; false when the answer is done.
+function side.watch(context, ticket)
+  local conn = context.wire
+  if context.is_lost or conn.active == context and conn.eof then
+    kernel.deliver(ticket, true)
+  elseif conn.active ~= context then
+    return false
+  elseif context.watchers then
+    context.watchers[#context.watchers + 1] = ticket
+  else
+    context.watchers = { ticket }
+    if conn.secure and conn.news then enqueue(conn) end
+  end
+  return true
+end
 
 function side.fields(context) return parser.fields(context.head.text) end
 
@@ -441,6 +472,11 @@ local function send_rest(conn)
   return true
 end
 
+-- Whether to read while a handler is at work that wants to hear of the end: with TLS the network does not tell of it.
+local function reads_ahead(conn)
+  return conn.secure and conn.active.watchers and #conn.buffer <= READ_SIZE
+end
+
 -- What a connection with news is visited for.
 local function attend_to(conn)
   if conn.unsent and not send_rest(conn) then return end
@@ -448,7 +484,7 @@ local function attend_to(conn)
     catch_up(conn)
     if conn.gone or conn.unsent then return end
   end
-  if conn.active and not conn.over then return end
+  if conn.active and not conn.over and not reads_ahead(conn) then return end
   if not conn.active and conn.stage ~= "linger" and (conn.closing or conn.leaving) then return settle(conn) end
   if conn.more and not conn.active then
     local data = conn.buffer
@@ -471,7 +507,8 @@ local function attend_to(conn)
   if n == 0 then
     conn.news, conn.eof, conn.over = false, true, false
     if conn.stage == "linger" then return close(conn) end
-    if not conn.active then settle(conn) end
+    if not conn.active then return settle(conn) end
+    if conn.active.watchers then tell(conn.active, true) end
   elseif conn.active then -- the end comes behind what it sent before
     conn.buffer, conn.more = conn.buffer .. (data or string_of(bytes, n)), true
     if #conn.buffer > READ_SIZE then conn.over = false end

@@ -31,7 +31,8 @@ class Response(Draft):
     """The response to one request.  All methods belong on the request's loop thread, :meth:`resume` excepted.
 
     Attributes, besides those of what was said: ``started``, the head is on its way; ``written``, bytes on the wire so
-    far; ``on_close``, None or called once when complete; ``owner``, the loop thread, or None; ``sink``, the protocol
+    far; ``on_close``, None or called once when complete; ``abandoned``, the client has gone, or has ended its side;
+    ``owner``, the loop thread, or None; ``sink``, the protocol
     that it leaves by."""
 
     __slots__ = (
@@ -40,6 +41,8 @@ class Response(Draft):
         "_mute",
         "_plain",
         "_waiting",
+        "_watchers",
+        "abandoned",
         "on_close",
         "owner",
         "sink",
@@ -54,6 +57,8 @@ class Response(Draft):
         self.started = False
         self.written = 0
         self.on_close: Callable[[], object] | None = None
+        self.abandoned = False
+        self._watchers: list[Callable[[bool], object]] | None = None
         self._waiting = False  # for the client to take more of a file
         self._mute = request.method == b"HEAD"
         self._plain = request.keep_alive and not self._mute and request.protocol != b"HTTP/1.0"
@@ -104,7 +109,7 @@ class Response(Draft):
             self._ending = self.started = self.complete = True
             self.code = code
             raw(self, data)
-            if self.on_close is not None:
+            if self.on_close is not None or self._watchers:
                 self._notify()
             self.sink.push()
 
@@ -144,9 +149,33 @@ class Response(Draft):
         self._content.append(as_bytes(message) or usual_reason(code) + b"\n")
         self.flush_end()
 
+    def watch(self, function: Callable[[bool], object]) -> None:
+        """Have *function* called once: with True when the client goes away before the response is complete, with False
+        when it is.  A client that has ended its side has gone, though it may take what is still sent."""
+        if self.abandoned or self.complete:
+            function(self.abandoned)
+        elif self._watchers is None:
+            self._watchers = [function]
+        else:
+            self._watchers.append(function)
+            return
+        self.sink.push()  # for who reads may now have to read on
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody waits for that."""
+        return self._watchers is not None
+
+    def abandon(self) -> None:
+        """The client has ended its side, or more."""
+        if not self.complete and not self.abandoned:
+            self.abandoned = True
+            self._tell_watchers()
+
     def gone(self) -> None:
         """The client went away: what is still written goes nowhere."""
         if not self.complete:
+            self.abandon()
             self.complete = True
             self._content.drop()
             self._notify()
@@ -170,7 +199,7 @@ class Response(Draft):
         content.clear()
         self.started = self.complete = True
         self.sink.whole(self, headers, data)
-        if self.on_close is not None:
+        if self.on_close is not None or self._watchers:
             self._notify()
 
     def _finish_slowly(self) -> None:
@@ -271,9 +300,15 @@ class Response(Draft):
         self._done(cut=True)
 
     def _notify(self) -> None:
+        self._tell_watchers()
         function, self.on_close = self.on_close, None
         if function is not None:
             function()
+
+    def _tell_watchers(self) -> None:
+        watchers, self._watchers = self._watchers, None
+        for function in watchers or ():
+            function(self.abandoned)
 
     def _encoding(self) -> bytes | None:
         """The content encoding to use; tells caches that it depends on the client."""

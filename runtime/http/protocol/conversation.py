@@ -60,6 +60,9 @@ class Conversation(Protocol):
     def farewell(self) -> bytes:
         """The last words when the connection is closed at once."""
 
+    def half_closed(self) -> None:
+        """The client sends no more: it has gone, or it waits for what it asked for."""
+
     def disconnect(self) -> None:
         """The client is gone."""
 

@@ -29,6 +29,7 @@ from .framing import Framing
 from .pieces import Pieces
 
 _NONE = Request()
+READ_AHEAD = 16 << 10  # bytes
 _LINE = 64  # bytes of a head, at most, that are neither target nor header
 
 _TELLING = {b"host", b"content-length", b"transfer-encoding", b"expect", b"connection", b"upgrade"}
@@ -85,7 +86,9 @@ class Http1(Framing):
         self._failure = 0  # the status that ends the connection
         self._last = False  # no request is wanted any more
         self._finishing = False
+        self._half_closed = False  # the client sends no more
         self._switched = False
+        self._ahead = 0  # bytes read since requests wait
         self._early = b""  # what came behind a request that asks for another protocol
         self._advancing = False
         self._request = _NONE
@@ -98,14 +101,19 @@ class Http1(Framing):
 
     @property
     def paused(self) -> bool:
-        """Whether to leave further bytes to the network: requests wait already, or the client does not read."""
-        return bool(self._queue) or not self.writable
+        """Whether to leave further bytes to the network: requests wait already, or the client does not read.
+
+        For a handler that wants to hear of the end, which may be behind what waits, a little is read ahead."""
+        if not self.writable or not self._queue:
+            return not self.writable
+        return self.active is None or not self.active.watched or self._ahead > READ_AHEAD
 
     def feed(self, data: bytes) -> None:
         """Take *data* from the client and serve the requests that it completes."""
         if self._last or self._failure:
             self.lingering = True
             return
+        self._ahead = self._ahead + len(data) if self._queue else 0
         rest = data
         pieces = self._pieces
         while rest and not (self._last or self._failure):
@@ -175,6 +183,7 @@ class Http1(Framing):
                     served = True
                     request = self._queue.popleft()
                     self.active = response = Response(request, self, self._owner)
+                    response.abandoned = self._half_closed
                     try:
                         refusal = decode(request, self.limits.max_upload)
                         if refusal is None:
@@ -240,6 +249,12 @@ class Http1(Framing):
     def farewell(self) -> bytes:
         """The last words when the connection is closed at once: this version has none."""
         return b""
+
+    def half_closed(self) -> None:
+        """The client sends no more."""
+        self._half_closed = True
+        if self.active is not None:
+            self.active.abandon()
 
     def disconnect(self) -> None:
         """The client is gone; a response under way learns it."""

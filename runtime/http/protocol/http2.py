@@ -179,6 +179,12 @@ class Http2:
         """The last words when the connection is closed at once."""
         return b"" if self.closing else frames.goaway(self._frames.highest, frames.NO_ERROR)
 
+    def half_closed(self) -> None:
+        """The client sends no more."""
+        for stream in list(self.streams.values()):
+            if stream.response is not None:
+                stream.response.abandon()
+
     def disconnect(self) -> None:
         """The client is gone; responses under way learn it."""
         self.closing = True

@@ -235,6 +235,9 @@ class WebSocket:
         """The last words when the connection is closed at once."""
         return bytes(self._wire.send(events.CloseConnection(GOING_AWAY))) if self.is_open else b""
 
+    def half_closed(self) -> None:
+        """Nobody waits for that alone."""
+
     def disconnect(self) -> None:
         """The client is gone; messages that wait are for nobody."""
         self.closing = True

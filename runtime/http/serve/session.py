@@ -255,10 +255,16 @@ class Session:
     def _ended(self) -> None:
         """The client sends no more; what it asked for before is still answered."""
         self._eof = True
-        if self._lingering or (self.http.active is None and self._unsent is None and not self.http.paused):
+        self.http.half_closed()
+        if self._lingering or (self._unsent is None and self._is_done()):
             self.close()
         else:
             self._settle()
+
+    def _is_done(self) -> bool:
+        """Whether nothing is under way and nothing waits."""
+        http = self.http
+        return http.active is None and not http.paused and not http.unfinished
 
     def _settle(self) -> None:
         """Wait for what comes next, or be done."""
@@ -269,7 +275,7 @@ class Session:
             self._going_on = eventer.current().post(self._go_on)
         if self._unsent is not None:
             wanted = WRITE | EXCEPTION if http.paused or self._eof else READ | WRITE | EXCEPTION
-        elif http.closing or (self._eof and http.active is None and not http.paused):
+        elif http.closing or (self._eof and self._is_done()):
             self._finish()
             return
         else:
