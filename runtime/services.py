@@ -60,7 +60,7 @@ def _listen(configuration: Conf) -> None:
         except net.NetError as mistake:
             raise ConfError(str(mistake)) from None
         for each in net.listeners():
-            log.error.log(f"listening on {each} ({each.type})\n")
+            log.notice.log(f"listening on {each} ({each.type})\n")
 
     def drain() -> None:
         net.stop_accepting()

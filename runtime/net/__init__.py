@@ -9,12 +9,13 @@ from ._commands import commands, may, register_command, set_fallback, set_guard
 from ._conf import listen, mistakes
 from ._connection import Connection, connections
 from ._errors import NetError
-from ._listener import Listener, check_config, listeners, open_listener, start, stop_accepting
+from ._listener import Listener, arriving, check_config, listeners, open_listener, start, stop_accepting
 
 __all__ = [
     "Connection",
     "Listener",
     "NetError",
+    "arriving",
     "check_config",
     "commands",
     "connections",

@@ -32,6 +32,8 @@ _fallback_words: dict[bytes, str] = {}
 class _Opening:
     """The closure of a connection whose first bytes are still to come."""
 
+    arriving = True
+
     def __init__(self, connection: Connection) -> None:
         self.word = b""
         self._connection = connection

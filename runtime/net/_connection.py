@@ -120,6 +120,12 @@ def connections(thread: eventer.LoopThread) -> "list[Connection]":
     return list(_open.get(thread, ()))
 
 
+def arriving() -> int:
+    """How many connections there are on which nobody knows yet what is spoken."""
+    everybody = [each for held in list(_open.values()) for each in list(held)]
+    return sum(each.closure is None or getattr(each.closure, "arriving", False) for each in everybody)
+
+
 def _close_all(owner: eventer.LoopThread) -> None:
     for connection in list(_open.pop(owner, ())):
         shut = getattr(connection.closure, "close", None)  # a service may hold more than the socket

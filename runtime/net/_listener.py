@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from runtime import eventer, log
 from runtime.eventer import EXCEPTION, READ, WRITE
 
-from . import _address
+from . import _address, _connection
 from ._connection import Connection
 from ._errors import NetError
 
@@ -31,11 +31,14 @@ _debug: Final = log.facility("debug/listener")
 BACKLOG = 1024
 ACCEPT_BATCH = 64  # connections a turn of the loop, so that a flood leaves room for others
 PATIENCE = 500  # milliseconds until a thread that accepts notices that it should not
+LET_IN = 16 * BACKLOG  # connections at the end, so that it comes to one whoever knocks
+STOP_PATIENCE = 1.0  # seconds for a loop to let in who waits
 PAUSE = 0.2  # seconds without accepting when descriptors or memory ran out
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 _listeners: "list[Listener]" = []
+_closing: "set[Listener]" = set()
 _numbers = itertools.count(1)
 _accepting: dict[str, eventer.Callback] = {}
 _checks: dict[str, Callable[[Mapping[str, str]], object]] = {}
@@ -79,6 +82,7 @@ class Listener:
         self._service: eventer.Callback | None = None
         self._inode = _inode(address) if sock.family == socket.AF_UNIX else None
         self._closed = False
+        self._gone = threading.Event()
         self._complained = False
 
     def __repr__(self) -> str:
@@ -121,10 +125,11 @@ class Listener:
         return eventer.choose_owner(0) if pool is None else pool.threads[0]
 
     def close(self) -> None:
-        """Stop accepting and close the socket; connections accepted before live on.  From any thread."""
+        """Let in who waits, and close the socket; connections live on.  From any thread; :meth:`wait` for its end."""
         if self._closed:
             return
         self._closed = True
+        _closing.add(self)
         if _debug.enabled:
             _debug.log(f"listener on {self} closes\n")
         if self in _listeners:
@@ -135,9 +140,14 @@ class Listener:
         if here or owner is None or not owner.post(self._close):
             self._close()
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until the socket is closed, *seconds* at most; returns whether it is.  Not on the listener's thread."""
+        return self._gone.wait(seconds)
+
     def _close(self) -> None:
         if self.event is not None:
             eventer.remove(self.event)
+            self.accept(LET_IN)  # the system resets those who were connected and not accepted
         if self.accept_thread:
             try:
                 self.sock.shutdown(socket.SHUT_RDWR)  # or it lives on for as long as the thread looks at it
@@ -149,6 +159,8 @@ class Listener:
                 Path(self.address).unlink()
             except OSError:
                 pass  # the next owner replaces it
+        _closing.discard(self)
+        self._gone.set()
 
     def _accept_blocking(self) -> None:
         poller = select.poll()
@@ -157,9 +169,9 @@ class Listener:
             if poller.poll(PATIENCE) and not self._closed and not self.accept():
                 time.sleep(PAUSE)
 
-    def accept(self) -> bool:
-        """Take what waits, a batch at most; False when accepting should pause."""
-        for _ in range(ACCEPT_BATCH):
+    def accept(self, most: int = ACCEPT_BATCH) -> bool:
+        """Take what waits, *most* at most; False when accepting should pause."""
+        for _ in range(most):
             try:
                 sock, peer = self.sock.accept()
             except (BlockingIOError, InterruptedError):
@@ -267,9 +279,20 @@ def start() -> None:
 
 
 def stop_accepting() -> None:
-    """Close every listener; connections accepted before live on."""
-    for each in listeners():
+    """Close every listener, once those who waited to be let in were; connections live on.
+
+    Not from a loop thread.  A loop that does nothing else for a second is not waited for."""
+    closing = listeners()
+    for each in closing:
         each.close()
+    end = time.monotonic() + STOP_PATIENCE
+    for each in closing:
+        each.wait(end - time.monotonic())
+
+
+def arriving() -> int:
+    """How many connections, and listeners that are about to close, nobody serves yet.  From any thread."""
+    return _connection.arriving() + len(_closing)
 
 
 def _acceptor(type_name: str) -> eventer.Callback:

@@ -2,13 +2,18 @@
 
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Authority
+from launching import free_port
 from webprogram import Web
 
 Program = Callable[..., "subprocess.Popen[str]"]
@@ -134,6 +139,77 @@ def test_a_handler_that_waits_answers_before_the_end(web: Web) -> None:
         while piece := client.recv(4096):
             seen += piece
     assert seen.endswith(b"waiting true")
+
+
+BUSY = """
+module(..., package.seeall)
+function handler(rest)
+  local http = rest:http()
+  if http:request():uri() == "/busy" then
+    io.open(package.path:match("^(.-)/%?%.lua") .. "/begun", "w"):close()
+    local till = mtev.gettimeofday() + 0.5
+    repeat until mtev.gettimeofday() > till
+  end
+  http:write("answered")
+  http:flush_end()
+end
+"""
+
+
+@pytest.mark.parametrize("engine", ["lua", "python"])
+@pytest.mark.parametrize("secure", [False, True])
+def test_who_waits_to_be_let_in_at_the_end_is_served(web: Web, engine: str, secure: bool, tmp_path: Path) -> None:
+    issued = Authority(tmp_path).issue("localhost", "localhost")
+    port, web.engine = free_port(), engine
+    web.start(
+        BUSY,
+        listeners=f"""<listener type="http_rest_api" address="127.0.0.1" port="{port}" ssl="on"><sslconfig>
+        <certificate_file>{issued.certificate}</certificate_file><key_file>{issued.key}</key_file>
+        </sslconfig></listener>""",
+    )
+    assert web.process is not None
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    def asked(client: socket.socket) -> bytes:
+        if secure:
+            client = trusting.wrap_socket(client)
+        with client:
+            client.sendall(b"GET /any HTTP/1.1\r\nHost: here\r\n\r\n")
+            return b"".join(iter(lambda: client.recv(4096), b""))
+
+    with ThreadPoolExecutor(26) as others, socket.create_connection(("127.0.0.1", web.port), 20) as busy:
+        idle = [socket.create_connection(("127.0.0.1", web.port), 20) for _ in range(3)]
+        for client in idle:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert client.recv(4096).endswith(b"answered")
+        busy.sendall(b"GET /busy HTTP/1.0\r\n\r\n")
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        address = ("127.0.0.1", port if secure else web.port)
+        eager = [others.submit(asked, socket.create_connection(address, 20)) for _ in range(20)]
+        late = [socket.create_connection(address, 20) for _ in range(3)]
+        for client in idle:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        web.process.send_signal(signal.SIGTERM)
+        assert busy.recv(4096).endswith(b"answered")
+        answers = [*map(asked, late)]
+        answers += [each.result(20) for each in eager]
+        for client in idle:
+            answers.append(b"".join(iter(lambda client=client: client.recv(4096), b"")))  # type: ignore[misc]
+            client.close()
+    assert [each.count(b"answered") for each in answers] == [1] * 26
+    assert web.process.wait(20) == 0
+
+
+def test_who_never_asks_keeps_nobody(web: Web) -> None:
+    web.start(BUSY)
+    assert web.process is not None
+    with socket.create_connection(("127.0.0.1", web.port), 20) as client:
+        assert web.text("/") == "answered"
+        web.process.send_signal(signal.SIGTERM)
+        assert client.recv(10) == b""
+        assert web.process.wait(8) == 0
 
 
 def test_a_timeout_is_a_number(luamtev: Callable[..., Any]) -> None:

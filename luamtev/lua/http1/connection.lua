@@ -47,6 +47,7 @@ local READ_SIZE = 65536
 local HIGH_WATER = 262144 -- bytes not sent yet above which no more are made for a client
 local TEARS = 8 -- pieces that a head may come in
 local A_VISIT = 16 -- requests of one connection before another has its turn
+local NEWCOMER = 1 -- seconds for a client who was let in at the end to ask for something
 local LINGER = 2 -- seconds to wait for a client to notice that we are done with it
 local DONTWAIT, NOSIGNAL = 0x40, 0x4000
 local EAGAIN, EINTR = 11, 4
@@ -403,7 +404,7 @@ local function settle(conn)
   if conn.more then return enqueue(conn) end
   if conn.eof then return close(conn) end
   if conn.buffer == "" then
-    if finishing then return close(conn) end
+    if finishing and (conn.answered or clock - finishing >= NEWCOMER) then return close(conn) end
     conn.stage, conn.tears = "idle", 0
   elseif conn.stage ~= "head" then
     conn.stage, conn.since, conn.tears = "head", clock, 1
@@ -604,6 +605,8 @@ function entries.http1_sweep()
     if overall > 0 and clock - conn.since >= overall or quiet > 0 and clock - conn.touched >= quiet then
       border.http1_timeout(conn.number, stage)
       close(conn)
+    elseif finishing and stage == "idle" then
+      enqueue(conn)
     end
   end
   return kernel.delay()
@@ -611,9 +614,13 @@ end
 
 -- Be done with what was begun, and take no more.
 function entries.http1_finish()
-  finishing = true
+  clock = monotonic()
+  finishing = clock
   for _, conn in pairs(connections) do
-    if not conn.active then enqueue(conn) end
+    if not conn.active then
+      conn.news = true -- what came by now is read
+      enqueue(conn)
+    end
   end
   return kernel.delay()
 end

@@ -35,6 +35,10 @@ class Conversation(Protocol):
         """Which one of those."""
 
     @property
+    def fresh(self) -> bool:
+        """Whether the client has not begun to ask for anything yet."""
+
+    @property
     def paused(self) -> bool:
         """Whether to leave further bytes to the network."""
 
@@ -53,6 +57,9 @@ class Conversation(Protocol):
 
     def expire(self, now: float) -> None:
         """Let go of what waits for the client too long; *now* on the clock of :func:`time.monotonic`."""
+
+    def last_call(self) -> None:
+        """What is answered from now on is the last."""
 
     def finish(self) -> None:
         """Be done with what was begun, and take no more."""

@@ -212,12 +212,21 @@ class Http1(Framing):
     def expire(self, now: float) -> None:
         """Nothing waits that the connection does not wait for."""
 
-    def finish(self) -> None:
-        """Be done with what was begun, and take no more."""
+    @property
+    def fresh(self) -> bool:
+        """Whether the client has not begun to ask for anything yet."""
+        return self.begun == 0 and self.phase is IDLE
+
+    def last_call(self) -> None:
+        """What is answered from now on is the last."""
         self._finishing = True
         if self.active is not None:
             self.active.option(CLOSE)
-        elif self._is_idle():
+
+    def finish(self) -> None:
+        """Be done with what was begun, and take no more."""
+        self.last_call()
+        if self.active is None and self._is_idle():
             self._last = self.closing = True
 
     @property

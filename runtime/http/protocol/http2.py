@@ -167,6 +167,14 @@ class Http2:
             self._close_if_done()
             self.push()
 
+    @property
+    def fresh(self) -> bool:
+        """Whether the client has not begun to ask for anything yet."""
+        return self._frames.highest == 0
+
+    def last_call(self) -> None:
+        """Nothing to say before :meth:`finish`."""
+
     def finish(self) -> None:
         """Be done with what was begun, and take no more."""
         if not self._finishing:

@@ -227,6 +227,11 @@ class WebSocket:
     def expire(self, now: float) -> None:
         """Nothing waits that the connection does not wait for."""
 
+    fresh = False
+
+    def last_call(self) -> None:
+        """Nothing to say before :meth:`finish`."""
+
     def finish(self) -> None:
         """Be done: the server stops."""
         self.close(GOING_AWAY)

@@ -28,6 +28,7 @@ _io: Final = log.facility("http/io")
 
 READ_SIZE = 32 << 10
 READING = READ | EXCEPTION
+NEWCOMER = 1.0  # seconds for a client who was let in at the end to ask for something
 LINGER = 2.0  # seconds to wait for a client to notice that we are done with it
 
 
@@ -77,6 +78,7 @@ class Session:
         self._unsent: memoryview | None = None
         self._wanted: int | None = None  # what the event waits for, once this has had a say in it
         self._eof = self._lingering = self._touched = self._going_on = False
+        self._finished_at: float | None = None  # when the end was called
         self._stage: tuple[object, ...] = ()
         self._since = self._quiet = 0.0
         self._sweeper = _sweeper.here()
@@ -103,9 +105,18 @@ class Session:
             self.http.disconnect()
 
     def finish(self) -> None:
-        """Be done with what was begun, and close."""
-        self.http.finish()
-        self.push()
+        """Be done with what was begun and with what waits to be read, and close; a newcomer may still ask once."""
+        self._finished_at = time.monotonic()
+        self.http.last_call()
+        if not (self._lingering or self._eof or self.http.paused):
+            self.readable(time.time())
+        if not self.http.fresh:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.connection.closed:
+            self.http.finish()
+            self.push()
 
     def begin(self, data: bytes, now: float) -> None:
         """Take *data* from the client, read already."""
@@ -116,6 +127,8 @@ class Session:
         http = self.http
         http.now = now
         http.feed(data)
+        if self._finished_at is not None and not self.http.fresh:
+            self.http.finish()
         if self.http.output and self._unsent is None:  # not http: another may have followed it
             self.write()
         self._settle()
@@ -176,6 +189,8 @@ class Session:
     def expire(self, now: float) -> None:
         """Close the session if what it waits for is overdue; *now* on the clock of :func:`time.monotonic`."""
         self.http.expire(now)
+        if self._finished_at is not None and self.http.fresh and now - self._finished_at >= NEWCOMER:
+            self._end()
         if self.connection.closed:
             return
         limits, http = self.limits, self.http

@@ -7,16 +7,18 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from runtime import eventer
+from runtime import eventer, net
 
 from . import guests
 
 if TYPE_CHECKING:
     from .session import Session
 
+NEWCOMERS = 1.0  # seconds for those who were let in at the end to say what they speak
 POLL = 0.005  # seconds between looks at sessions that are to end
 TICK = 1.0  # seconds between looks at the clocks of sessions, at most
 
+_draining = False
 _sweepers: "dict[eventer.LoopThread, Sweeper]" = {}
 
 
@@ -27,7 +29,7 @@ class Sweeper:
         self.sessions: set[Session] = set()
         self.tick = TICK
         self.clock = clock
-        self.finishing = False
+        self.finishing = _draining
         self._armed = False
         owner.at_stop(lambda: _sweepers.pop(owner, None))
 
@@ -84,16 +86,33 @@ def in_flight() -> int:
 def drain(timeout: float) -> bool:
     """Have all sessions finish the requests they have, and none of those to come; not from a loop thread.
 
-    Returns whether all did within *timeout* seconds."""
+    Connections that were accepted before have a moment to ask.  Returns whether all did within *timeout* seconds."""
+    global _draining
+    _draining = True
+    try:
+        return _drain(timeout)
+    finally:
+        _draining = False
+
+
+def _drain(timeout: float) -> bool:
     for owner, sweeper in list(_sweepers.items()):
         owner.post(sweeper.finish)
     for owner, guest in guests.everywhere():
         owner.post(guest.finish)
-    deadline = time.monotonic() + timeout
-    while any(sweeper.sessions for sweeper in list(_sweepers.values())) or any(
-        guest.count for _, guest in guests.everywhere()
-    ):
-        if time.monotonic() >= deadline:
+    now = quiet = time.monotonic()
+    deadline = now + timeout
+    while (busy := _is_busy()) or (net.arriving() and now < quiet + NEWCOMERS):
+        if now >= deadline:
             return False
         time.sleep(POLL)
+        now = time.monotonic()
+        if busy:
+            quiet = now
     return True
+
+
+def _is_busy() -> bool:
+    return any(sweeper.sessions for sweeper in list(_sweepers.values())) or any(
+        guest.count for _, guest in guests.everywhere()
+    )
