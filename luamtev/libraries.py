@@ -3,6 +3,9 @@
 from functools import cache
 from importlib import resources
 
+ROOMS = ("kernel", "mtev", "http1", "ffi_mtev")
+"""Folders of the Lua half."""
+
 LOADER = b"""
 local sources = ...
 return function(name, ...)
@@ -20,7 +23,5 @@ def sources() -> dict[str, bytes]:
     """The Lua half by name: `kernel`, `mtev/log` and so on."""
     top = resources.files("luamtev") / "lua"
     files = [(each.name, each) for each in top.iterdir()]
-    files += [
-        (f"{room}/{each.name}", each) for room in ("mtev", "http1", "ffi_mtev") for each in (top / room).iterdir()
-    ]
+    files += [(f"{room}/{each.name}", each) for room in ROOMS for each in (top / room).iterdir()]
     return {name.removesuffix(".lua"): file.read_bytes() for name, file in files if name.endswith(".lua")}

@@ -9,7 +9,7 @@ if settings.jit_opt then jit.opt.start(settings.jit_opt) end
 if settings.gc_pause then collectgarbage("setpause", settings.gc_pause) end
 if settings.gc_stepmul then collectgarbage("setstepmul", settings.gc_stepmul) end
 
-local kernel = load_library("kernel", border, settings)
+local kernel = load_library("kernel", border, settings, load_library)
 local reactor = load_library("reactor", kernel, border, settings, load_library)
 
 -- What a family of functions is built from.

@@ -5,8 +5,8 @@
 -- resumes it with values; a deadline that passes resumes it with none.  There is no other way to wait.
 --
 --   ready queue   tasks to be resumed at the next turn, in order (sleep(0), expired deadlines, ready descriptors)
---   deadline heap a binary heap over plain arrays; a task knows its place in it, so leaving early is O(log n)
---   waiters       waitfor's registry, with `mailboxes` for what was sent before anyone waited
+--   deadlines     kernel/deadlines.lua: what happens to a task at a certain time
+--   mailboxes     kernel/mailboxes.lua: waitfor's registry, and what was sent before anyone waited
 --   tickets       registry of work under way outside Lua; whoever does that work calls wake(ticket, ...)
 --
 -- The event loop calls pump(); it runs turns for one slice of time and returns when it wants to be called again.
@@ -15,119 +15,50 @@
 -- A task is a table of four fields and no more (LuaJIT sizes it for four): co, the coroutine; pos, its place in the
 -- deadline heap, or minus the time it was spawned at; hold and key, the registry entry it waits in or false.
 
-local border, settings = ...
+local border, settings, load_library = ...
 
-local ffi = require("ffi")
 local create, raw_resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local raw_status, isyieldable = coroutine.status, coroutine.isyieldable
 local select, type, tostring, error, unpack = select, type, tostring, error, unpack
 local pcall, tonumber, setmetatable, traceback = pcall, tonumber, setmetatable, debug.traceback
-local floor, huge = math.floor, math.huge
-
-ffi.cdef [[
-typedef struct { long sec, nsec; } luamtev_timespec;
-int luamtev_clock_gettime(int clock, luamtev_timespec *t) __asm__("clock_gettime");
-]]
-local C = ffi.C
-local CLOCK_MONOTONIC = ffi.os == "OSX" and 6 or 1
-local CLOCK_THREAD_CPUTIME = ffi.os == "OSX" and 16 or 3
-local timespec = ffi.new("luamtev_timespec")
+local huge = math.huge
 
 local SLICE = 0.001 -- seconds of turns before the event loop gets a look at everything else
 local GLANCE = 16 -- tasks, at most, between two looks at the clock inside a turn
 local BREATHS = 32 -- calls of breathe between two looks at the clock
-local REST = 19 -- a full collection is followed by so many times as long without one, however many visits that is
-local SPARE = 8192 -- KB of garbage that a small heap may have before the collector sets out again
 local SWITCH_DEPTH = 100 -- resumes on the C stack before notify and spawn take turns instead of nesting
 local STACK_DEPTH = 4000 -- resumes on the C stack before user code gets an error instead of a crash
 
 local PARK = setmetatable({}, { __tostring = function() return "park" end }) -- what a parked coroutine yields
 
-local kernel = {}
+local kernel = { PARK = PARK }
+local deadlines = load_library("kernel/deadlines")
+local timing = load_library("kernel/timing", border, settings, deadlines)
+local monotonic, arm, disarm, earliest = timing.monotonic, deadlines.enter, deadlines.leave, deadlines.earliest
+kernel.monotonic, kernel.ages, kernel.place = monotonic, timing.ages, timing.place
+local collector = load_library("kernel/collector", kernel, settings)
+local count_visit, is_collection_due = collector.visit, collector.is_due
+
 local current = nil -- the running task
 local depth = 0 -- nested resumes
 local confined = false -- inside a user's coroutine that runs below a C function: what suspends there would not get out
 local tasks = {} -- coroutine -> task, all that started and have not ended
-local waiters, mailboxes, tickets = {}, {}, {}
+local tickets = {}
 local last_ticket = 0
 local ready_task, ready_value, ready_count = {}, {}, 0 -- the next turn
 local turn_task, turn_value, turn_at, turn_count = {}, {}, 0, 0 -- the turn under way
 local gave_way, gave_way_count = {}, 0 -- continuations of tasks that nest too deep, innermost first
 local resumable, resumable_count = {}, 0 -- the same while they are being resumed, last first
-local heap_at, heap_task, heap_born, heap_count = {}, {}, {}, 0
 local slice_end, breaths = 0, 0 -- the end is false where nobody has looked at the clock yet
-local visits = 0
 local answering = false -- the coroutine of a function for whose result somebody outside waits
 local looked_at = 0 -- what the clock said when the event loop, or somebody else, came in last
-local measuring = false -- whether each run is timed: somebody looks at CPU time, or wants slow coroutines logged
-local spent, spent_until, inner = false, 0, 0 -- CPU seconds by coroutine, until when they are counted; those of nested runs
-local slow_byte, slow_threshold = settings.slow_byte, settings.slow_threshold -- of the log of slow callbacks
+local measuring = false -- whether each run is timed
 local spans = false -- the number of what is traced, by coroutine; false while nothing ever was
-local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
-local collection_due = false -- or "step", or "full"
-local next_full_collection = 0 -- not before then
-local gc_full, gc_step = settings.gc_full, settings.gc_step
 
-local function monotonic()
-  C.luamtev_clock_gettime(CLOCK_MONOTONIC, timespec)
-  return tonumber(timespec.sec) + tonumber(timespec.nsec) * 1e-9
-end
-kernel.monotonic = monotonic
-
-local function cpu_time()
-  C.luamtev_clock_gettime(CLOCK_THREAD_CPUTIME, timespec)
-  return tonumber(timespec.sec) + tonumber(timespec.nsec) * 1e-9
-end
-
--- The event loop, or somebody else, comes in: whether to time what runs now.
+-- The event loop, or somebody else, comes in.
 local function look(now)
   looked_at = now
-  if spent and now > spent_until then spent = false end
-  measuring = spent ~= false or (slow_threshold and enabled[slow_byte] ~= 0) or false
-end
-
--- Deadlines ---------------------------------------------------------------------------------------------------------
-
-local function sift_up(i, at, task, born)
-  while i > 1 do
-    local parent = floor(i / 2)
-    local parent_at = heap_at[parent]
-    if parent_at <= at then break end
-    local moved = heap_task[parent]
-    heap_at[i], heap_task[i], heap_born[i], moved.pos = parent_at, moved, heap_born[parent], i
-    i = parent
-  end
-  heap_at[i], heap_task[i], heap_born[i], task.pos = at, task, born, i
-end
-
-local function sift_down(i, at, task, born)
-  while true do
-    local child = i * 2
-    if child > heap_count then break end
-    if child < heap_count and heap_at[child + 1] < heap_at[child] then child = child + 1 end
-    local child_at = heap_at[child]
-    if child_at >= at then break end
-    local moved = heap_task[child]
-    heap_at[i], heap_task[i], heap_born[i], moved.pos = child_at, moved, heap_born[child], i
-    i = child
-  end
-  heap_at[i], heap_task[i], heap_born[i], task.pos = at, task, born, i
-end
-
-local function arm(task, at)
-  heap_count = heap_count + 1
-  return sift_up(heap_count, at, task, task.pos)
-end
-
-local function disarm(task)
-  local i, last = task.pos, heap_count
-  local at, moved, born = heap_at[last], heap_task[last], heap_born[last]
-  task.pos = heap_born[i]
-  heap_at[last], heap_task[last], heap_born[last] = nil, nil, nil
-  heap_count = last - 1
-  if i == last then return end
-  if i > 1 and heap_at[floor(i / 2)] > at then return sift_up(i, at, moved, born) end
-  return sift_down(i, at, moved, born)
+  measuring = timing.is_wanted(now)
 end
 
 -- Running -----------------------------------------------------------------------------------------------------------
@@ -187,15 +118,14 @@ end
 
 local begin_visit -- set where Lua can be interrupted
 
--- What a run took: CPU without that of runs inside it; on the clock with them, for the loop was held up by all of it.
-local function timed(task, previous, outside, began, clocked, around, ...)
-  local took = cpu_time() - began
-  if spent then spent[task.co] = (spent[task.co] or 0) + took - inner end
-  inner = around + took
-  if slow_threshold and enabled[slow_byte] ~= 0 then
-    local held_up = monotonic() - clocked
-    if held_up >= slow_threshold then border.slow_coroutine(kernel.place(task.co), held_up) end
-  end
+-- Has *f* called whenever the event loop, or somebody else, has Lua run.
+function kernel.on_visit(f) begin_visit = f end
+
+-- Whether somebody runs who can be interrupted.
+function kernel.is_running() return current or answering end
+
+local function timed(task, previous, outside, around, began, clocked, ...)
+  timing.note(task.co, around, began, clocked)
   return ended(task, previous, outside, ...)
 end
 
@@ -205,9 +135,8 @@ local function run(task, ...)
   local previous, outside = current, confined
   current, depth, confined = task, depth + 1, false
   if measuring then
-    local around = inner
-    inner = 0
-    return timed(task, previous, outside, cpu_time(), monotonic(), around, raw_resume(task.co, ...))
+    local around, began, clocked = timing.begin()
+    return timed(task, previous, outside, around, began, clocked, raw_resume(task.co, ...))
   end
   return ended(task, previous, outside, raw_resume(task.co, ...))
 end
@@ -272,8 +201,8 @@ local function switch(task, ...)
 end
 
 local function expire(now)
-  while heap_count > 0 and heap_at[1] <= now do
-    local task = heap_task[1]
+  while earliest() <= now do
+    local task = deadlines.first()
     release(task)
     set_ready(task)
   end
@@ -305,37 +234,11 @@ end
 
 -- Seconds until pump has something to do: 0 at once, -1 not before somebody wakes a task.
 local function delay()
-  if collection_due or ready_count > 0 or turn_at < turn_count or kernel.is_serving() then return 0 end
-  if heap_count == 0 then return -1 end
-  local rest = heap_at[1] - monotonic()
+  if is_collection_due() or ready_count > 0 or turn_at < turn_count or kernel.is_serving() then return 0 end
+  local first = earliest()
+  if first == huge then return -1 end
+  local rest = first - monotonic()
   return rest > 0 and rest or 0
-end
-
--- Whoever calls in for an answer gets it first: only pump collects.
-local function count_visit()
-  visits = visits + 1
-  if gc_full > 0 and visits % gc_full == 0 then
-    collection_due = "full"
-  elseif gc_step > 0 then
-    collection_due = collection_due or "step"
-  end
-end
-
-local function collect()
-  if collection_due == "full" then
-    local began = monotonic()
-    if began >= next_full_collection then
-      collectgarbage("collect")
-      if not settings.gc_pause then
-        local pause = 100 + 100 * SPARE / collectgarbage("count")
-        collectgarbage("setpause", pause < 200 and 200 or pause > 300 and 300 or pause)
-      end
-      local now = monotonic()
-      next_full_collection = now + (now - began) * REST
-    end
-  end
-  if gc_step > 0 then collectgarbage("step", gc_step) end
-  collection_due = false
 end
 
 -- Replaced by the reactor: moves tasks whose descriptors are ready into the ready queue.
@@ -356,7 +259,7 @@ function kernel.pump()
   slice_end = stop
   look(now)
   repeat
-    if heap_count > 0 then expire(now) end
+    expire(now)
     kernel.poll()
     if kernel.is_serving() then
       kernel.serve(now, stop)
@@ -369,7 +272,7 @@ function kernel.pump()
   until now >= stop
   kernel.settle()
   count_visit()
-  if collection_due then collect() end
+  if is_collection_due() then collector.collect() end
   return delay()
 end
 
@@ -463,7 +366,7 @@ function kernel.carried() return spans and current and spans[current.co] or nil 
 
 -- All coroutines that were spawned and have not ended, as keys; and how often the event loop has called.
 function kernel.tasks() return tasks end
-function kernel.visits() return visits end
+kernel.visits = collector.visits
 
 -- The coroutine that runs outside all tasks, or false.
 function kernel.answering() return answering end
@@ -472,36 +375,19 @@ local registry_names = {} -- registry -> what a task in it waits for
 
 -- For those whose registries tasks are parked in: has *registry* called *name*.
 function kernel.name_registry(registry, name) registry_names[registry] = name end
-registry_names[waiters], registry_names[tickets] = "waitfor", "ticket"
+registry_names[tickets] = "ticket"
 
 -- What *task* waits for: a word (of its registry, or running, sleep, turn), the key there, and seconds until a deadline.
 function kernel.awaits(task)
-  local left = task.pos > 0 and heap_at[task.pos] - monotonic() or nil
+  local at = deadlines.of(task)
+  local left = at and at - monotonic() or nil
   if task == current then return "running", nil, left end
   if task.hold then return registry_names[task.hold] or "event", task.key, left end
   return left and "sleep" or "turn", nil, left
 end
 
--- Seconds since *task* was spawned, and of CPU it has used since somebody began to look; looking goes on for a minute.
-function kernel.ages(task)
-  local now = monotonic()
-  if not spent then spent = setmetatable({}, { __mode = "k" }) end
-  spent_until = now + 60
-  local born = task.pos > 0 and heap_born[task.pos] or task.pos
-  return now + born, spent[task.co] or 0
-end
-
 -- What the clock said when somebody outside came in last.
 function kernel.looked_at() return looked_at end
-
--- Where a coroutine is in its user's code, as file:line; nil where it is in none.
-function kernel.place(co)
-  for level = 0, 40 do
-    local info = debug.getinfo(co, level, "Sl")
-    if not info then return nil end
-    if info.what ~= "C" and info.source:sub(1, 9) ~= "@luamtev/" then return info.short_src .. ":" .. info.currentline end
-  end
-end
 
 -- The task of a coroutine that was spawned and has not ended, or nil.
 function kernel.task_of(co) return tasks[co] end
@@ -555,56 +441,6 @@ function kernel.make_ready(task, value)
   set_ready(task, value)
 end
 
-local function mailbox_key(key, name)
-  local kind = type(key)
-  if kind == "string" then return key end
-  if kind == "number" then return tostring(key) end
-  error("bad argument #1 to '" .. name .. "' (string key expected, got " .. kind .. ")", 3)
-end
-
-local function receive(key, message)
-  local following = message.following
-  if following then
-    following.last = message.last
-    mailboxes[key] = following
-  else
-    mailboxes[key] = nil
-  end
-  if message.n == 1 then return key, message[1] end
-  return key, unpack(message, 1, message.n)
-end
-
-function kernel.waitfor(key, timeout)
-  key = mailbox_key(key, "waitfor")
-  local message = mailboxes[key]
-  if message then return receive(key, message) end
-  if timeout then
-    timeout = seconds(timeout, "waitfor", 2)
-    if timeout <= 0 then return end
-    if timeout == huge then timeout = nil end
-  end
-  if waiters[key] then error("waitfor cannot be called concurrently", 2) end
-  return park(waiters, key, timeout)
-end
-
-function kernel.notify(...)
-  if select("#", ...) == 0 then return end
-  local key = mailbox_key((...), "notify")
-  local task = waiters[key]
-  if task then
-    release(task)
-    return switch(task, key, select(2, ...))
-  end
-  local message = { n = select("#", ...) - 1, select(2, ...) }
-  local first = mailboxes[key]
-  if first then
-    (first.last or first).following = message
-    first.last = message
-  else
-    mailboxes[key] = message
-  end
-end
-
 -- A number for work that goes on outside Lua; kernel.await parks until wake is called with it.
 function kernel.ticket()
   last_ticket = last_ticket + 1
@@ -622,82 +458,27 @@ end
 
 function kernel.await(ticket, timeout) return park(tickets, ticket, timeout) end
 
--- Coroutines of the user's own: a suspension inside one passes through to the task around it ------------------------
+-- For coroutines of the user's own -----------------------------------------------------------------------------------------
 
-local relaying = setmetatable({}, { __mode = "k" }) -- user's coroutines suspended, inside, by the kernel
+-- One resume deeper.
+function kernel.deepen() depth = depth + 1 end
 
-local relay
-
-local function relay_resume(co, ...)
-  relaying[co] = nil
-  depth = depth + 1
-  return relay(co, false, raw_resume(co, ...))
-end
-
-function relay(co, outside, ...)
-  depth, confined = depth - 1, outside
-  local ok, what = ...
-  if what == PARK and ok then
-    relaying[co] = true
-    return relay_resume(co, yield(PARK))
-  end
-  return ...
-end
-
-local function resume(co, ...)
-  if relaying[co] then return false, "cannot resume normal coroutine" end
-  if depth >= STACK_DEPTH then return false, "C stack overflow" end
+-- The same, into a coroutine that cannot suspend if *held*.  Returns whether the caller could not; nil when it is too deep.
+function kernel.confine(held)
+  if depth >= STACK_DEPTH then return nil end
   local outside = confined
-  depth, confined = depth + 1, outside or not isyieldable()
-  return relay(co, outside, raw_resume(co, ...))
+  depth, confined = depth + 1, outside or held
+  return outside
 end
 
-local function unwrap(ok, ...)
-  if ok then return ... end
-  return error((...), 0)
-end
+-- Back again, to where the caller could not suspend if *outside*.
+function kernel.surface(outside) depth, confined = depth - 1, outside end
 
--- Whether *f* is of those that resume a user's coroutine, which is the first of their locals.
-function kernel.is_resumer(f) return f == resume or f == relay_resume end
+kernel.is_resumer = load_library("kernel/relay", kernel).is_resumer
 
-coroutine.resume = resume
+local mailboxes = load_library("kernel/mailboxes", kernel, release, switch)
+kernel.waitfor, kernel.notify = mailboxes.waitfor, mailboxes.notify
 
-function coroutine.wrap(f)
-  local co = create(f)
-  return function(...) return unwrap(resume(co, ...)) end
-end
-
-function coroutine.status(co)
-  if relaying[co] then return "normal" end
-  return raw_status(co)
-end
-
--- Interruption: only in states that ask for it, for hooks fire in interpreted code alone ----------------------------
-
-if settings.interrupt_time then
-  local COUNT = 10000 -- instructions between two looks at the clock
-  local limit, expired = huge, false
-
-  local function check()
-    if not (current or answering) or not (expired or monotonic() > limit) then return end
-    if debug.getinfo(2, "S").source == "@luamtev/kernel.lua" then return end -- its registries stay whole
-    if not expired then
-      expired = true
-      debug.sethook(check, "", 1) -- so that no pcall in a loop outlives it
-    end
-    error("interrupted!", 0)
-  end
-
-  function begin_visit()
-    limit = monotonic() + settings.interrupt_time
-    if expired then
-      expired = false
-      debug.sethook(check, "", COUNT)
-    end
-  end
-
-  jit.off()
-  debug.sethook(check, "", COUNT)
-end
+if settings.interrupt_time then load_library("kernel/interrupt", kernel, settings) end
 
 return kernel

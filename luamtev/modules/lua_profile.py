@@ -64,7 +64,9 @@ class _Profile:
         self.next()
 
     def _note(self, state: State, stack: str, count: int) -> None:
-        frames = [each for each in stack.split(";") if each and not each.startswith("luamtev/kernel.lua")]
+        frames = [
+            each for each in stack.split(";") if each and not each.startswith(("luamtev/kernel.lua", "luamtev/kernel/"))
+        ]
         where = f"{state.options.name} {state.thread.name}"
         key = (where, *(frames or ["(event loop)"]))
         self._stacks[key] = self._stacks.get(key, 0) + count
