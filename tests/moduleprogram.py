@@ -25,7 +25,7 @@ CONFIGURATION = """\
         <lua_function>main</lua_function></config>
     </generic>
     <generic image="lua_mtev" name="lua_web">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><mount_web>web:POST:/</mount_web>
+      <config><directory>{directory}/?.lua;{{package.path}}</directory><mount_web>web:POST:/:^run$</mount_web>
         <engine>{engine}</engine></config>
     </generic>
   </modules>
@@ -33,7 +33,7 @@ CONFIGURATION = """\
     <listener type="http_rest_api" address="127.0.0.1" port="{port}"/>
     <listener type="mtev_console" address="127.0.0.1" port="{console}"/>
   </listeners>
-  <rest><acl><rule type="allow"/></acl></rest>
+  <rest><acl>{acl}</acl></rest>
   {more}
 </cli>
 """
@@ -57,10 +57,18 @@ PATIENCE = 60.0
 
 
 class Program:
-    """The program in *directory*, with *modules* and *more* in its configuration; *engine* serves its requests."""
+    """The program in *directory*, with *modules* and *more* in its configuration; *engine* serves its requests, and
+    *acl* says whose."""
 
     def __init__(
-        self, directory: Path, modules: str, more: str = "", logs: str = "", threads: int = 1, engine: str = "lua"
+        self,
+        directory: Path,
+        modules: str,
+        more: str = "",
+        logs: str = "",
+        threads: int = 1,
+        engine: str = "lua",
+        acl: str = '<rule type="allow"/>',
     ) -> None:
         self.directory = directory
         self.port, self.console = free_port(), free_port()
@@ -75,6 +83,7 @@ class Program:
             logs=logs,
             threads=threads,
             engine=engine,
+            acl=acl,
         )
         (directory / "module.conf").write_text(text)
 

@@ -61,6 +61,12 @@ class Rabbit:
                 assert time.monotonic() < deadline, (self.directory / "output").read_text()
                 time.sleep(0.2)
 
+    def control(self, *words: str) -> None:
+        """What ``rabbitmqctl`` does."""
+        command = [str(SERVER.with_name("rabbitmqctl")), "-n", self.environment["RABBITMQ_NODENAME"], *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def stop(self) -> None:
         """Down, with all connections."""
         assert self.process is not None

@@ -18,6 +18,7 @@ from runtime import hooks, http, log, stats
 from runtime.conf import names
 from runtime.http import Request, Response
 from runtime.http.message.response import STARTING
+from runtime.http.message.target import shown
 from runtime.http.rest.dispatch import AUTH_DENIED, AUTHENTICATE
 
 from . import _http_pages as pages
@@ -119,7 +120,8 @@ class HmacCookie:
         return f"{f'; Domain={domain}' if domain else ''}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
     def _denied(self, request: Request, response: Response) -> int:
-        asked = "/login?whereto=" + quote_from_bytes(request.uri, safe="-_.~")
+        uri = request.uri if request.uri.startswith(b"/") else shown(request.uri)
+        asked = "/login?whereto=" + quote_from_bytes(uri, safe="-_.~")
         if request.path == b"/login":
             _html(response, 500, "DENIED", pages.closed())
         elif request.user is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from moduleprogram import Program
 from rabbit import Rabbit, missing
+from relay import Relay
 
 MODULE = '<generic image="amqp" name="amqp"><config>{config}</config></generic>'
 MQ = """<mq type="amqp"><host>127.0.0.1</host><port>{port}</port><exchange>amq.topic</exchange>{more}</mq>"""
@@ -88,6 +89,68 @@ def test_what_is_beyond_the_backlog_is_dropped_and_counted(tmp_path: Path) -> No
         took = running.run("local n = 0 for i = 1, 50 do n = n + mtev.amqp.send('e', 'r', ('x'):rep(98)) end return n")
         assert took == "10"  # of 100 bytes each
         assert running.metric("mtev_amqp_dropped_total") == 40
+
+
+MANY = """
+local n = 0
+for i = 1, 100 do n = n + mtev.amqp.send('amq.topic', 'slow', ('%08d'):format(i) .. ('x'):rep(99992)) end
+return n
+"""
+
+
+def test_a_broker_that_does_not_read_holds_nobody_up(rabbit: Rabbit, tmp_path: Path) -> None:
+    rabbit.queue("slow", "amq.topic", "slow")
+    with Relay(rabbit.port) as relay, program(tmp_path, relay.port, "<backlog>4000000</backlog>") as running:
+        is_up(running)
+        relay.pause()
+        assert running.run(MANY) == "39"  # of 100,013 bytes each
+        assert running.metric("mtev_amqp_dropped_total") == 61
+        assert running.metric("mtev_amqp_sent_total") == 0
+        assert running.run("return mtev.amqp.send('amq.topic', 'slow', ('y'):rep(99999))") == "0"
+        relay.resume()
+        found = rabbit.take("slow", 39)
+        assert [int(each[:8]) for each in found] == list(range(1, 40)) and {len(each) for each in found} == {100_000}
+        running.wait(lambda: running.metric("mtev_amqp_sent_total") == 39)
+        relay.pause()
+        assert running.run(MANY) == "39"
+        relay.cut()  # what was written is not known to have arrived
+        relay.resume()
+        again = rabbit.take("slow", 39)
+        assert [int(each[:8]) for each in again] == list(range(1, 40))
+        assert running.metric("mtev_amqp_connects_total") == 2
+        assert running.stop() == 0
+
+
+def test_a_broker_short_of_memory_gets_everything_later(rabbit: Rabbit, tmp_path: Path) -> None:
+    rabbit.queue("blocked", "amq.topic", "slow")
+    with program(tmp_path, rabbit.port, "<backlog>4000000</backlog>") as running:
+        is_up(running)
+        try:
+            rabbit.control("set_vm_memory_high_watermark", "0.0000001")
+            first = int(running.run(MANY))
+            running.wait(lambda: "the broker takes no messages for now: low on memory" in running.errors())
+            took = first + int(running.run(MANY)) + int(running.run(MANY))
+            assert running.metric("mtev_amqp_dropped_total") == 300 - took > 0
+            assert running.run("return 'answers'") == "answers"
+        finally:
+            rabbit.control("set_vm_memory_high_watermark", "0.4")
+        assert len(rabbit.take("blocked", took)) == took
+        running.wait(lambda: running.metric("mtev_amqp_sent_total") == took)
+        assert "takes messages again" in running.errors()
+        assert running.metric("mtev_amqp_connects_total") == 1
+
+
+def test_a_process_ends_in_time_while_its_broker_is_short_of_memory(rabbit: Rabbit, tmp_path: Path) -> None:
+    with program(tmp_path, rabbit.port) as running:
+        is_up(running)
+        try:
+            rabbit.control("set_vm_memory_high_watermark", "0.0000001")
+            running.run(MANY)
+            running.wait(lambda: "low on memory" in running.errors())
+            assert running.stop() == 0
+            assert "messages that the broker has not confirmed" in running.errors()
+        finally:
+            rabbit.control("set_vm_memory_high_watermark", "0.4")
 
 
 def test_an_exchange_that_is_not_there_costs_only_what_is_for_it(rabbit: Rabbit, tmp_path: Path) -> None:

@@ -2,9 +2,7 @@
 
 import json
 import re
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,22 +10,10 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from chromium import MISSING, chromium
 from opsprogram import Ops
 
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER) and shutil.which("apt-get") is None, reason="no Chromium, and no Debian to get it from"
-)
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+pytestmark = pytest.mark.skipif(MISSING, reason="no Chromium, and no Debian to get it from")
 PANELS = ["overview", "loops", "queues", "timers", "sockets", "logs", "lua", "profile", "routes", "memory"]
 MARKUP = "<img src=x onerror=alert(1)>"
 
@@ -64,19 +50,8 @@ class Page:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
-    options = Options()
-    options.binary_location = BROWSER or ""
-    directory = tempfile.mkdtemp()
-    for each in (*ARGUMENTS, f"--user-data-dir={directory}"):
-        options.add_argument(each)
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER or ""))
-    yield Page(driver)
-    driver.quit()
-    shutil.rmtree(directory, ignore_errors=True)
+    with chromium() as driver:
+        yield Page(driver)
 
 
 @pytest.fixture(scope="module")

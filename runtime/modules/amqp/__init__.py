@@ -86,6 +86,11 @@ def _stop() -> None:
     while any(each.up and each.backlog.bytes for each in _clients) and time.monotonic() < end:
         time.sleep(0.01)
     for each in _clients:
+        if len(each.backlog):
+            count = len(each.backlog)
+            log.facility("error/amqp").log(
+                f"{each.name}: the process ends with {count} messages that the broker has not confirmed\n"
+            )
         each.stop()
 
 

@@ -196,6 +196,10 @@ class Client:
         return self._reason or (_shown(reasons[0]) if reasons else "ended")
 
     def _opened(self, connection: Any) -> None:
+        connection.add_on_connection_blocked_callback(self._blocked)
+        connection.add_on_connection_unblocked_callback(
+            lambda *_: log.notice.log(f"amqp: {self.name} takes messages again\n")
+        )
         connection.channel(channel_number=1, on_open_callback=self._channel_opened)
 
     def _channel_opened(self, channel: Any) -> None:
@@ -242,6 +246,10 @@ class Client:
         if up != self.up:
             self.up = up
             self._loop.post(self._connected, self, up)
+
+    def _blocked(self, _connection: Any, frame: Any) -> None:
+        """The broker reads nothing that is published until it says so."""
+        _errors.log(f"{self.name}: the broker takes no messages for now: {frame.method.reason}\n")
 
     def _channel_closed(self, _channel: Any, why: Exception) -> None:
         self._channel = None

@@ -130,6 +130,8 @@ class Client:
         end = time.monotonic() + patience
         while self._command is not None and self.backlog.bytes and time.monotonic() < end:
             time.sleep(0.01)
+        if len(self.backlog):
+            _errors.log(f"{self.name}: the process ends with {len(self.backlog)} messages that were not sent\n")
 
     def _start(self) -> None:
         self.thread.at_stop(self._stop)
