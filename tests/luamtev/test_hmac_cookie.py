@@ -3,6 +3,7 @@
 import http.client
 import http.cookiejar
 import socket
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -94,8 +95,18 @@ class Browser:
         assert "<form" in self.get(host, path)
         for name, value in (("username", user), ("password", password)):
             self.driver.find_element("name", name).send_keys(value)
+        self.driver.execute_script("document.documentElement.id = 'before'")
         self.driver.find_element("tag name", "button").click()
+        self.await_page()
         return str(self.driver.page_source)
+
+    def await_page(self) -> None:
+        """The page is another than it was, and there whole."""
+        script = "return document.documentElement.id !== 'before' && document.readyState === 'complete'"
+        deadline = time.monotonic() + 60
+        while not self.driver.execute_script(script):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def log_out(self, host: str) -> None:
         script = "const done = arguments[0]; fetch('/logout', { method: 'POST' }).then(() => done())"
@@ -139,10 +150,11 @@ def test_a_jar_and_a_browser_keep_the_cookie_as_they_are_told(tmp_path: Path) ->
         assert LOGGED_IN in browser.log_in(www, "alice", PASSWORD, "/capa")
         assert "mtevauth" not in driver.execute_script("return document.cookie")
         browser.get(elsewhere, "/login")
-        post = """const form = document.createElement('form');
+        post = """document.documentElement.id = 'before'; const form = document.createElement('form');
             form.method = 'POST'; form.action = arguments[0]; document.body.append(form); form.submit()"""
         driver.execute_script(post, f"http://{www}:{running.port}/run")
-        running.wait(lambda: www in driver.current_url)
+        browser.await_page()
+        assert www in driver.current_url
         assert "whereto" in driver.current_url, "a form elsewhere posts without the cookie"
         driver.get(f"http://{www}:{running.port}/capa")
         assert LOGGED_IN in driver.page_source, "a link there is followed with it"
