@@ -20,7 +20,15 @@ describe("the process", function()
     assert.is_true(tid > 0)
     assert.are.equal(0, index)
     assert.are.equal("e:default/0", name)
+    assert.are.equal(tid, (mtev.thread_self("more", {}, nil)))
     assert.is_true(mtev.eventer_loop_concurrency() >= 1)
+  end)
+
+  it("takes no port that is none", function()
+    for _, port in ipairs({ 0 / 0, -1, 1.5, 65536, 1e308 }) do
+      assert.has_error(function() mtev.reverse_start("127.0.0.1", port) end, "reverse_start(host,port,sslconfig,config)")
+      assert.has_error(function() mtev.reverse_stop("127.0.0.1", port) end, "reverse_stop(host,port)")
+    end
   end)
 
   it("knows the system it runs on", function()

@@ -138,7 +138,10 @@ def attribute_of(node: Any, name: str) -> str | None:
     """The attribute *name*, of whatever namespace; one without a namespace comes first."""
     if not name or "{" in name:
         return None
-    found: str | None = node.get(name)
+    try:
+        found: str | None = node.get(name)
+    except ValueError:  # no name that XML can hold
+        return None
     if found is None and isinstance(node, etree._Element):
         attributes: Any = node.attrib
         for key, content in attributes.items():

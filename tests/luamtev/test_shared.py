@@ -44,6 +44,15 @@ def test_a_value_set_in_one_state_is_read_in_another_as_a_copy(lua: Any) -> None
     assert lines == ["2\ttrue\tfalse\ttrue\tnil", "true"]
 
 
+def test_what_cannot_be_shared_is_sent_as_nothing(lua: Any) -> None:
+    lines = both(
+        lua,
+        "for _, each in ipairs { print, io.stdout, coroutine.create(print), 1 } do mtev.shared_notify('k', each) end",
+        "for _ = 1, 4 do print(mtev.shared_waitfor('k', 10)) end",
+    )
+    assert lines == ["1", "nil", "nil", "nil"]
+
+
 def test_a_sequence_gives_every_number_once_over_all_states(lua: Any) -> None:
     body = """
         local seen = {}

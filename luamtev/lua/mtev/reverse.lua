@@ -14,11 +14,13 @@ local function plain(config)
   return json == "[ ]" and "{}" or json
 end
 
+local function is_port(port) return type(port) == "number" and port >= 0 and port <= 65535 and port % 1 == 0 end
+
 -- Keeps a reverse connection to an address, or the path of a socket, and a port up.
 function mtev.reverse_start(...)
   local host, port, sslconfig, config = ...
   local n = select("#", ...)
-  if n < 2 or n > 4 or type(host) ~= "string" or type(port) ~= "number" or n > 2 and type(sslconfig) ~= "table"
+  if n < 2 or n > 4 or type(host) ~= "string" or not is_port(port) or n > 2 and type(sslconfig) ~= "table"
     or n > 3 and type(config) ~= "table" then
     error("reverse_start(host,port,sslconfig,config)", 2)
   end
@@ -27,7 +29,7 @@ end
 
 local function check(...)
   local host, port = ...
-  if select("#", ...) ~= 2 or type(host) ~= "string" or type(port) ~= "number" then
+  if select("#", ...) ~= 2 or type(host) ~= "string" or not is_port(port) then
     error("reverse_stop(host,port)", 3)
   end
 end

@@ -42,8 +42,6 @@ local function plain(value, around)
   return copy
 end
 
-local function pack(value) return encode(plain(value, {})) end
-
 local function wait_limit(timeout, name)
   if timeout == nil then return nil end
   timeout = kernel.seconds(timeout, name, 3)
@@ -79,7 +77,11 @@ end
 
 local notify, take, withdraw = checked(border.shared_notify), checked(border.shared_take), checked(border.withdraw)
 
-function mtev.shared_notify(key, value) notify(shared_key(key, "shared_notify"), pack(value)) end
+function mtev.shared_notify(key, value)
+  key = shared_key(key, "shared_notify")
+  value = plain(value, {})
+  notify(key, encode(value))
+end
 
 -- The next value sent to *key*, waited for up to *timeout* seconds (nil: for good); nil when the time is up.
 function mtev.shared_waitfor(key, timeout)

@@ -34,7 +34,9 @@ function mtev.uname()
 end
 
 -- OS thread id, index of the event loop thread in its pool, thread name.
-mtev.thread_self = checked(border.thread_self)
+local thread_self = checked(border.thread_self)
+
+function mtev.thread_self() return thread_self() end
 
 function mtev.eventer_loop_concurrency() return settings.loop_concurrency end
 
