@@ -5,7 +5,9 @@ import socket
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from runtime.conf import Conf, ConfError, Section, parse_boolean, parse_integer
+from runtime.conf import Conf, ConfError, Section, hide, parse_boolean, parse_integer
+
+hide("//clusters//cluster/@key")
 
 PERIOD_DEFAULT, PERIOD_MOST = 200, 5000
 TIMEOUT_DEFAULT = 5000

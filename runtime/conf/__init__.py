@@ -8,6 +8,7 @@ from ._conf import Conf, Section, load, loads
 from ._errors import ConfError
 from ._fixup import VALUE_FIXUP, Value
 from ._load import Include
+from ._secrets import hide, masked
 from ._values import parse_boolean, parse_duration, parse_float, parse_integer
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "Value",
     "current",
     "current_or_none",
+    "hide",
     "load",
     "loads",
+    "masked",
     "parse_boolean",
     "parse_duration",
     "parse_float",

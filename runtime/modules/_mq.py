@@ -10,6 +10,8 @@ from runtime.eventer import LoopThread
 
 T = TypeVar("T")
 
+conf.hide("//network//mq/pass")
+
 
 def brokers(kind: str, known: Collection[str], settings: Callable[[Mapping[str, str]], T]) -> list[T]:
     """*settings* of what stands in each ``<mq type="KIND">``, in order.

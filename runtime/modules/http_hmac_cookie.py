@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs, quote, quote_from_bytes
 
-from runtime import hooks, http, log, stats
+from runtime import conf, hooks, http, log, stats
 from runtime.conf import names
 from runtime.http import Request, Response
 from runtime.http.message.response import STARTING
@@ -30,6 +30,8 @@ TEST_AUTH: Final = b"hmac_cookie_test"
 """The auth of those who log in with a password of the configuration."""
 HOOK_AUTH: Final = b"http_auth"
 """The auth of those whom the hook let in, unless it said another."""
+
+conf.hide("//config/key", "//config/*[starts-with(name(), 'user_')]")
 
 HTTP_AUTH = hooks.declare("http_auth")
 """``callback(request, user, password)``, texts: DONE lets *user* in, or whoever it puts into ``request.user`` and

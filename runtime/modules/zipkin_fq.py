@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, Final
 
-from runtime import eventer, hooks, lifecycle, log, stats, zipkin
+from runtime import conf, eventer, hooks, lifecycle, log, stats, zipkin
 from runtime.conf import names
 from runtime.zipkin import Span
 
@@ -20,6 +20,7 @@ PATIENCE: Final = 2.0
 LONGEST: Final = 127
 """Bytes of an exchange, and of a route."""
 
+conf.hide("//config/pass")
 _debug: Final = log.facility("debug/zipkin_fq")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from runtime import zipkin
+from runtime import conf, zipkin
 from runtime.conf import names
 from runtime.zipkin import Span
 
@@ -19,6 +19,8 @@ from ._peers import number, url
 from ._span_batches import SpanBatches
 
 URL: Final = "http://127.0.0.1:4318/v1/traces"
+
+conf.hide("//generic[@image='zipkin_otlp']/config/*[starts-with(name(), 'header_')]")
 
 _FORMS: Final[dict[str, tuple[str, Callable[[list[Span], Attributes], bytes]]]] = {
     "protobuf": ("application/x-protobuf", to_protobuf),

@@ -158,3 +158,101 @@ def test_a_jar_and_a_browser_keep_the_cookie_as_they_are_told(tmp_path: Path) ->
         assert "whereto" in driver.current_url, "a form elsewhere posts without the cookie"
         driver.get(f"http://{www}:{running.port}/capa")
         assert LOGGED_IN in driver.page_source, "a link there is followed with it"
+
+
+def test_lua_decides_who_is_let_in(tmp_path: Path) -> None:
+    acl = ACL.replace("metrics", "metrics|run")
+    with program(tmp_path, acl=acl) as running:
+        running.run(
+            """
+            asked = {}
+            package.loaded.door = { ask = function(request, user, password)
+              asked[#asked + 1] = request.method .. " " .. request.uri .. " " .. user
+              if user == "carol" and password == "from lua" then return MTEV_HOOK_DONE end
+              if password == "from nowhere" then return MTEV_HOOK_ABORT end
+              return MTEV_HOOK_CONTINUE
+            end }
+            assert(mtev.hook("http_auth", "door", "ask"))"""
+        )
+        for user, password, let_in in (
+            ("carol", "from lua", True),
+            ("carol", "wrong", False),
+            ("alice", PASSWORD, True),
+            ("alice", "from nowhere", False),
+        ):
+            client = Jar(running.port)
+            assert (LOGGED_IN in client.log_in("localhost", user, password, "/capa")) == let_in
+            assert (client.cookie() is not None) == let_in
+        asked = running.run("return table.concat(asked, ',')").split(",")
+        assert asked == [f"POST /login {each}" for each in ("carol", "carol", "alice", "alice")]
+
+
+def test_five_failures_a_minute_then_429_and_others_are_let_in(tmp_path: Path) -> None:
+    with program(tmp_path, config="<user_carol>else</user_carol>") as running:
+        client = Jar(running.port)
+        for _ in range(5):
+            assert "authentication failed" in client.log_in("localhost", "alice", "guess", "/capa")
+        for password in ("guess", PASSWORD):
+            assert "too many failures" in client.log_in("localhost", "alice", password, "/capa")
+        assert LOGGED_IN in client.log_in("localhost", "carol", "else", "/capa")
+        assert running.metric("mtev_http_hmac_cookie_failures_total") == 5
+        assert running.metric("mtev_http_hmac_cookie_refused_total") == 2
+        assert running.metric("mtev_http_hmac_cookie_logins_total") == 1
+
+
+SPEAKING = [
+    "debug", "error", "notice", "http/io", "http/access", "debug/http", "debug/rest", "debug/acl", "debug/conf",
+    "debug/http_hmac_cookie", "error/http_hmac_cookie", "debug/amqp", "debug/fq", "debug/consul", "debug/zipkin_otlp",
+    "debug/zipkin_fq",
+]  # fmt: skip
+
+
+COMMANDS = [
+    "show conf //*", "show conf -x /", "show conf //@*", "show conf //text()", "write terminal", "show fq",
+    "configure terminal\r\nls network\r\nls network/mq[1]\r\nls //config\r\nls //cluster",
+]  # fmt: skip
+
+
+def test_secrets_are_in_no_log_no_page_and_no_console(tmp_path: Path) -> None:
+    keys = {
+        "consul": "<agent>http://user:secret1@127.0.0.1:1</agent><bearer_token>secret2</bearer_token>",
+        "zipkin_otlp": "<url>http://user:secret3@127.0.0.1:1/v1</url><header_authorization>secret4</header_authorization>",
+        "zipkin_fq": "<port>1</port><pass>secret5</pass>",
+        "http_hmac_cookie": f"<key>{KEY}</key><user_alice>{PASSWORD.replace('&', '&amp;')}</user_alice>",
+    }
+    modules = "".join(
+        f'<generic image="{name}" name="{name}"><config>{config}</config></generic>' for name, config in keys.items()
+    )
+    modules += '<generic image="amqp" name="amqp"/><generic image="fq" name="fq"/>'
+    more = """<network><mq type="amqp"><port>1</port><pass>secret6</pass></mq>
+      <mq type="fq"><port>1</port><pass>secret7</pass></mq></network>
+      <zipkin><probability new="1"/></zipkin><consul><service><web port="1" address="a"/></service></consul>
+      <clusters><cluster name="one" key="secret8" seq="1" port="1" period="0"/></clusters>"""
+    logs = '<console_output><outlet name="stderr"/>' + "".join(f'<log name="{each}"/>' for each in SPEAKING)
+    with Program(tmp_path, modules, more, logs=f"{logs}</console_output>") as running:
+        client = Jar(running.port)
+        for password in ("secret9", PASSWORD):
+            client.get("localhost", "/login", {"username": "alice", "password": password, "whereto": "/capa"})
+        cookie = client.cookie()
+        assert cookie is not None
+        running.wait(lambda: "whereto=" in running.errors() and "not reached" in running.errors())
+        seen = {"the log": running.errors()}
+        for path in ("/capa", "/capa.json", "/metrics", "/mtev/stats.json", "/cluster.json", "/eventer/sockets.json"):
+            seen[path] = running.get(path)[1]
+        for said in COMMANDS:
+            seen[said] = on_console(running, said)
+        secrets = [f"secret{each}" for each in range(1, 10)] + [KEY, PASSWORD, cookie["value"]]
+        secrets += [urllib.parse.quote(PASSWORD), urllib.parse.quote_plus(PASSWORD), PASSWORD.replace("&", "&amp;")]
+        for place, text in seen.items():
+            assert not [each for each in secrets if each in text], place
+        assert "/v1" in seen["show conf //*"] and "(not shown)" in seen["write terminal"]
+        assert "password=*******" in seen["the log"]
+        assert running.stop() == 0
+        assert not [each for each in secrets if each in running.errors()]
+
+
+def on_console(running: Program, said: str) -> str:
+    with socket.create_connection(("127.0.0.1", running.console), 60) as console, console.makefile("rb") as answer:
+        console.sendall(f"{said}\r\nexit\r\nexit\r\n".encode())
+        console.shutdown(socket.SHUT_WR)
+        return answer.read().decode()

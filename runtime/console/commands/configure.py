@@ -1,6 +1,7 @@
 """``configure`` and ``write``: the configuration, walked, changed, read again, written.  Manual: Console, configure."""
 
 from collections.abc import Callable
+from typing import Any
 
 from lxml import etree
 
@@ -88,9 +89,7 @@ def reload(console: Console, _words: list[str]) -> None:
 
 def write_terminal(console: Console, _words: list[str]) -> None:
     """``write terminal``."""
-    current = conf.current()
-    with current.lock:
-        text = etree.tostring(current.root, encoding="unicode", with_tail=False)
+    text = etree.tostring(conf.masked(conf.current()), encoding="unicode", with_tail=False)
     console.print(f'<?xml version="1.0" encoding="utf8" standalone="yes"?>\n{text}\n')
 
 
@@ -175,6 +174,7 @@ def ls(console: Console, words: list[str]) -> None:
     """``ls [XPATH]``."""
     current = conf.current()
     with current.lock:
+        shown: Any = conf.masked(current).getroottree()
         here = next(iter(_elements(current, _xpath(current, console))), None)
         found = _elements(current, _xpath(current, console, words[0])) if words else [here]
         settings: list[str] = []
@@ -185,8 +185,9 @@ def ls(console: Console, words: list[str]) -> None:
             prefix = "" if element is here or element is current.root else _relative(current, here, element) + "/"
             if element is current.root and element is not here and words and words[0] != "/":
                 prefix = "../" * (_below(current, here).count("/") if here is not None else 1)
-            settings += [f"{prefix}@{name}: {value}" for name, value in _attributes(element)]
-            for child in element.iterchildren("*"):
+            (twin,) = shown.xpath(current.tree.getpath(element))
+            settings += [f"{prefix}@{name}: {value}" for name, value in _attributes(twin)]
+            for child in twin.iterchildren("*"):
                 name = prefix + _name(child)
                 if len(child) or not (child.text or "").strip():
                     sections.append(name)

@@ -61,13 +61,12 @@ def configuration(console: Console, words: list[str]) -> None:
         console.print(CONF_USAGE)
         return
     text = f"Looking for '{path}'\n"
-    current = conf.current()
-    with current.lock:
-        try:
-            found = current.root.xpath(path, namespaces={k: v for k, v in current.root.nsmap.items() if k} or None)
-        except etree.XPathError:
-            found = []
-        rows = [_node(current, each, as_xml) for each in found] if isinstance(found, list) else []
+    root = conf.masked(conf.current())
+    try:
+        found = root.xpath(path, namespaces={k: v for k, v in root.nsmap.items() if k} or None)
+    except etree.XPathError:
+        found = []
+    rows = [_node(root.getroottree(), each, as_xml) for each in found] if isinstance(found, list) else []
     shown = [each for each in rows if each is not None]
     if not shown:
         text += "no elements found\n"
@@ -76,8 +75,7 @@ def configuration(console: Console, words: list[str]) -> None:
     console.print(text)
 
 
-def _node(current: conf.Conf, node: Any, as_xml: bool) -> tuple[str, str] | None:
-    tree = current.tree
+def _node(tree: Any, node: Any, as_xml: bool) -> tuple[str, str] | None:
     if isinstance(node, etree._Element):
         where = tree.getpath(node)
         if as_xml:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from runtime import eventer, log
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
+from runtime.http.ledger.masks import masked
 from runtime.http.message.limits import Limits
 from runtime.http.message.peer import Peer
 from runtime.http.message.response import Response
@@ -146,7 +147,7 @@ class Session:
             if data is None:
                 return
             if _io.enabled:
-                _io.log(b"[fd=%d] mtev_http:read() => %d [\n%b\n]\n" % (self._event.fd, len(data), data))
+                _io.log(b"[fd=%d] mtev_http:read() => %d [\n%b\n]\n" % (self._event.fd, len(data), masked(data)))
             self._touched = True
             if not data:
                 self._ended()
@@ -176,7 +177,7 @@ class Session:
                 self.close()
                 return
             if _io.enabled:
-                _io.log(b" http_write(%d) => %d [\n%b\n]\n" % (self._event.fd, size, bytes(data[:size])))
+                _io.log(b" http_write(%d) => %d [\n%b\n]\n" % (self._event.fd, size, masked(bytes(data[:size]))))
             if size < len(data):
                 self._unsent = memoryview(data)[size:]
                 if size:

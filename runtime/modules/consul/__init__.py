@@ -27,6 +27,7 @@ PATIENCE: Final = 3.0
 HEALTH: Final = {"passing": 204, "warning": 429, "critical": 502}
 
 _consul: "Consul | None" = None
+conf.hide("//config/bearer_token")
 
 
 class Consul:
