@@ -9,11 +9,26 @@ if settings.jit_opt then jit.opt.start(settings.jit_opt) end
 if settings.gc_pause then collectgarbage("setpause", settings.gc_pause) end
 if settings.gc_stepmul then collectgarbage("setstepmul", settings.gc_stepmul) end
 
-local kernel = load_library("kernel", border, settings, load_library)
-local reactor = load_library("reactor", kernel, border, settings, load_library)
+-- What a library is built from.
+local home = { border = border, load_library = load_library, settings = settings }
+home.kernel = load_library("kernel", border, settings, load_library)
+local kernel = home.kernel
 
--- What a family of functions is built from.
-local home = { border = border, kernel = kernel, load_library = load_library, reactor = reactor, settings = settings }
+local libraries = {}
+
+-- What the library *name* returns; it is loaded when it is first needed.
+function home.need(name)
+  local found = libraries[name]
+  if found == nil then
+    found = load_library(name, home)
+    if found == nil then found = true end
+    libraries[name] = found
+  end
+  return found
+end
+
+home.reactor = home.need("reactor")
+local reactor = home.reactor
 
 -- Raises what a Python function raised; any other results pass through.
 function home.checked(function_)
@@ -32,25 +47,29 @@ end
 
 mtev = {}
 ffi = require("ffi")
-for _, family in ipairs({ "object", "timeval", "coroutines", "stopping", "log", "conf", "shared", "system",
-  "json_decode", "json_encode", "json", "encodings", "digests", "text", "gunzip", "pcre_library", "pcre_package", "pcre",
-  "timezone", "crypto", "bignum", "xml", "pack", "extras", "files", "cluster", "reverse", "messages", "consul", "sockaddr", "addresses", "eventer", "tls", "socket", "process", "exec", "Proc", "dns", "hooks",
-  "http_response", "zipkin", "HttpClient", "Api", "websocket", "absent" }) do
-  package.loaded["mtev." .. family] = load_library("mtev/" .. family, home) or mtev
+-- Those with public functions.  What is a module of its own, and not part of mtev, is true here.
+local families = { "timeval", "coroutines", "stopping", "log", "conf", "shared", "system", "json", "encodings", "digests",
+  "text", "gunzip", "pcre", "timezone", "crypto", "bignum", "xml", "pack", "extras", "files", "cluster", "reverse", "messages",
+  "consul", "addresses", "eventer", "tls", "socket", "process", "exec", "Proc", "dns", "hooks", "zipkin", "HttpClient", "Api",
+  "websocket", "absent" }
+local is_module = { Api = true, HttpClient = true, Proc = true, consul = true, extras = true, zipkin = true }
+
+for _, family in ipairs(families) do
+  local found = home.need("mtev/" .. family)
+  package.loaded["mtev." .. family] = is_module[family] and found or mtev
 end
 
 package.loaded.mtev, package.loaded["mtev.lua_init"] = mtev, mtev
 
 -- The C functions of the server are Lua here.
-local load_shared, libmtev = ffi.load, nil
+local load_shared = ffi.load
 function ffi.load(name, ...)
   if type(name) ~= "string" or name:gsub("^lib", ""):gsub("%.so[.%d]*$", "") ~= "mtev" then
     return load_shared(name, ...)
   end
-  libmtev = libmtev or load_library("ffi_mtev/init", home)
-  return libmtev
+  return home.need("ffi_mtev/init")
 end
-package.loaded["mtev.hooks.http"] = load_library("mtev/hooks_http", home)
+package.loaded["mtev.hooks.http"] = home.need("mtev/hooks_http")
 
 -- `require` -------------------------------------------------------------------------------------------------------
 
@@ -67,7 +86,7 @@ package.cpath = search_path(settings.cpath, package.cpath)
 table.insert(package.loaders, 2, function(name)
   local inner = name:match("^mtev%.([%w_]+)$")
   if inner and border.library_exists("mtev/" .. inner) then
-    return function() return load_library("mtev/" .. inner, home) end
+    return function() return load_library("mtev/" .. inner, home) or mtev end
   end
   return "\n\tno library '" .. name .. "'"
 end)
@@ -108,31 +127,24 @@ local function call(module_name, function_name)
   local ok, run = xpcall(load_main, home.report, module_name, function_name)
   if not ok then return border.load_failed(run) end
   run() -- no tail call: a traceback shall name it
-  home.eventer_keep() -- what it made is the module's
+  home.need("mtev/eventer").keep() -- what it made is the module's
 end
 
-local observer = load_library("stacks", home)
-local inspect, repl -- few states are ever asked
+local observer = home.need("stacks")
 
 local entries = {
   pump = kernel.pump,
   wake = kernel.wake,
   recover = kernel.recover,
   call = function(module_name, function_name) return kernel.start(call, module_name, function_name) end,
-  hook = function(...) return kernel.answer(home.call_hook, ...) end,
-  inspect = function(...)
-    inspect = inspect or load_library("inspect", home)
-    return kernel.answer(inspect, ...)
-  end,
-  repl = function(what, ...)
-    repl = repl or load_library("repl", home)
-    return kernel.start(repl[what], ...)
-  end,
+  hook = function(...) return kernel.answer(home.need("mtev/hooks").call, ...) end,
+  inspect = function(...) return kernel.answer(home.need("inspect"), ...) end,
+  repl = function(what, ...) return kernel.start(home.need("repl")[what], ...) end,
   reactor_fd = reactor.fd,
   observer = observer,
 }
 if settings.library ~= "" then
-  for name, entry in pairs(load_library(settings.library, home)) do entries[name] = entry end
+  for name, entry in pairs(home.need(settings.library)) do entries[name] = entry end
 end
 
 return entries

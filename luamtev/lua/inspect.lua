@@ -70,7 +70,7 @@ local function descriptors()
       waiting[key] = entry
     end
   end
-  for fd, event in pairs(home.open_descriptors) do
+  for fd, event in pairs(home.need("mtev/eventer").open_descriptors) do
     if event.fd == fd then
       local entry = waiting[fd] or { mask = 0 }
       local co = entry.co or (event.owner and event.owner.co)
@@ -127,7 +127,7 @@ local function figures()
     coroutines[what] = (coroutines[what] or 0) + 1
     if what == "readable" or what == "writable" then waiting[key] = what end
   end
-  for fd, event in pairs(home.open_descriptors) do
+  for fd, event in pairs(home.need("mtev/eventer").open_descriptors) do
     if event.fd == fd then
       local what = waiting[fd] or "idle"
       sockets[what] = (sockets[what] or 0) + 1

@@ -1,6 +1,8 @@
 -- The reactor's calls where there is no epoll: every wait is a watcher of the hub's, made and ended outside Lua.
 
-local kernel, border = ...
+local home = ...
+
+local kernel, border = home.kernel, home.border
 
 local READ, WRITE = 1, 2
 local waiting = { [READ] = {}, [WRITE] = {} } -- mask -> fd -> ticket

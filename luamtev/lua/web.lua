@@ -5,8 +5,8 @@
 
 local home = ...
 
-local kernel, border, checked, class = home.kernel, home.border, home.checked, home.class
-local http = home.load_library("web_http", home)
+local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
+local http = home.need("web_http")
 local new_context, flush_end = http.new_context, http.flush_end
 local fetch_config = checked(border.web_config)
 local monotonic, unpack = kernel.monotonic, unpack
@@ -178,7 +178,6 @@ local entries = {
 
 -- Where descriptors can be waited for here, this state serves connections of HTTP/1 itself.
 if home.reactor.attend then
-  home.http = http
   local engine = home.load_library("http1/connection", home, { run = run })
   for name, entry in pairs(engine) do entries[name] = entry end
 end

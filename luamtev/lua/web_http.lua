@@ -6,7 +6,7 @@ local home = ...
 
 local bit = require("bit")
 local read_file = home.load_library("web_file")
-local kernel, border, checked, class = home.kernel, home.border, home.checked, home.class
+local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
 local extras = mtev.extras
 local whole = checked(border.web_whole)
 local acl = checked(border.web_acl)

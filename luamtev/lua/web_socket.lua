@@ -8,7 +8,7 @@
 
 local home, web = ...
 
-local border, checked, class = home.border, home.checked, home.class
+local border, checked, class = home.border, home.checked, home.need("mtev/object")
 local check_count, check_text, new_request_of = web.check_count, web.check_text, web.new_request_of
 local type, error, select, unpack, xpcall = type, error, select, unpack, xpcall
 

@@ -16,7 +16,8 @@ BENCH = b"""
 local sources = ...
 mtev = {}
 local home = {}
-for _, name in ipairs({ "object", "json_decode", "json_encode", "json" }) do assert(loadstring(sources[name]))(home) end
+function home.need(name) return assert(loadstring(sources[name]))(home) end
+home.need("mtev/json")
 local parse = function(text)
   local json, message, offset = mtev.parsejson(text)
   if not json then return false, message, offset end
@@ -55,8 +56,8 @@ return {
 @pytest.fixture(scope="module")
 def lua() -> Callable[..., Any]:
     border = bridge.Border()
-    folder = resources.files("luamtev") / "lua" / "mtev"
-    names = ("object", "json_decode", "json_encode", "json")
+    folder = resources.files("luamtev") / "lua"
+    names = [f"mtev/{name}" for name in ("object", "json_decode", "json_encode", "json")]
     functions = border.load(BENCH, "bench")(
         border.table({name: (folder / f"{name}.lua").read_bytes() for name in names})
     )

@@ -7,9 +7,10 @@ local ffi = require("ffi")
 local bit = require("bit")
 local length, source, target = arguments.length, arguments.source, arguments.target
 local band, bor, lshift, rshift = bit.band, bit.bor, bit.lshift, bit.rshift
-local base64 = home.base64
+local encodings = home.need("mtev/encodings")
+local base64 = encodings.base64
 local encode_into, decode_groups, values64 = base64.encode_into, base64.decode_groups, base64.values
-local base32, values32 = home.base32, home.base32.values
+local base32, values32 = encodings.base32, encodings.base32.values
 local floor, min = math.floor, math.min
 local copy = ffi.copy
 

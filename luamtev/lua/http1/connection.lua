@@ -33,7 +33,7 @@ local begin_span, end_span, drop_span = checked(border.http1_begin_span), border
 local send_encrypted, receive_encrypted = border.http1_send, border.http1_receive
 local monotonic = kernel.monotonic
 local parse, note, wall_clock, date_of = parser.parse, ledger.note, ledger.wall_clock, ledger.date_of
-local new_context_on = home.http.new_context_on
+local new_context_on = home.need("web_http").new_context_on
 local string_of, sub, band = ffi.string, string.sub, bit.band
 
 ffi.cdef [[

@@ -7,7 +7,7 @@
 
 local home = ...
 
-local http = home.http
+local http = home.need("web_http")
 local key_of, status_line = http.key_of, http.status_line
 
 local CLOSE = 2

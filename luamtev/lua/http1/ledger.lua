@@ -3,6 +3,7 @@
 
 local home = ...
 
+local write = home.need("C").write
 local ffi = require("ffi")
 local new_buffer = require("string.buffer").new
 local border, kernel, checked = home.border, home.kernel, home.checked
@@ -97,7 +98,7 @@ local function flush()
   if #lines > 0 then
     local fd = direct[ACCESS] - 1
     local data, size = lines:ref()
-    local written = fd < 0 and 0 or tonumber(C.luamtev_log_write(fd, data, size))
+    local written = fd < 0 and 0 or write(fd, data, size)
     if written < size then
       if written > 0 then lines:skip(written) end
       write_text(lines:tostring())

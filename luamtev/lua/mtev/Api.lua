@@ -3,6 +3,7 @@
 
 local home = ...
 
+local resolve = home.need("mtev/dns").resolve
 local HttpClient = mtev.HttpClient
 local type, tostring, pairs, error, setmetatable = type, tostring, pairs, error, setmetatable
 local tonumber, ipairs, pcall = tonumber, ipairs, pcall
@@ -87,7 +88,7 @@ end
 
 -- Whether the client is connected; if not, why.
 local function connect(api, client, deadline)
-  local addresses = home.resolve(api.host, deadline)
+  local addresses = resolve(api.host, deadline)
   if not addresses then return false, "DNS lookup failed" end
   local secure = api.scheme == "https"
   for _, address in ipairs(addresses) do

@@ -2,8 +2,9 @@
 
 local home = ...
 
-local kernel, sockaddr, eventer = home.kernel, home.sockaddr, home.eventer
-local begin_client_span, end_client_span = home.begin_client_span, home.end_client_span
+local kernel, sockaddr, eventer = home.kernel, home.need("mtev/sockaddr"), home.need("mtev/eventer")
+local client_span, response = home.need("mtev/client_span"), home.need("mtev/http_response")
+local begin_client_span, end_client_span = client_span.begin, client_span.finish
 local monotonic = kernel.monotonic
 local type, tostring, tonumber, setmetatable = type, tostring, tonumber, setmetatable
 local pairs, ipairs, error, pcall = pairs, ipairs, error, pcall
@@ -113,7 +114,7 @@ function HttpClient:connect(target, port, ssl, sni, layer)
   if kind == "unix" then host = "localhost" end
   self.host = (sni or host) .. (kind ~= "unix" and tonumber(port) ~= standard and ":" .. port or "")
   self.target, self.port, self.e, self.failed_ssl_ctx = target, port, socket, nil
-  self.reader = home.http_reader(function() return receive(self) end)
+  self.reader = response.reader(function() return receive(self) end)
   hook(self, "connected")
   return 0
 end
@@ -248,8 +249,8 @@ local function read_body(client, limit)
     end
     return not client.truncated
   end
-  local framing = home.http_framing(client.method, client.code, client.headers)
-  local decode, at_end = home.http_decoder(client.headers["content-encoding"], take)
+  local framing = response.framing(client.method, client.code, client.headers)
+  local decode, at_end = response.decoder(client.headers["content-encoding"], take)
   local trailers = client.reader:body(framing, function(data)
     client.raw_bytes = client.raw_bytes + #data
     return decode(data)

@@ -6,8 +6,8 @@
 local home = ...
 
 local kernel = home.kernel
-local prepare, start, numbers = home.process.prepare, home.process.start, home.process.numbers
-local read_some = home.eventer.read_some
+local processes, eventer = home.need("mtev/process"), home.need("mtev/eventer")
+local prepare, start, numbers, read_some = processes.prepare, processes.start, processes.numbers, eventer.read_some
 local type, tostring, error, setmetatable, pcall, ipairs = type, tostring, error, setmetatable, pcall, ipairs
 local find, sub, gsub, remove, monotonic, huge =
   string.find, string.sub, string.gsub, table.remove, kernel.monotonic, math.huge
@@ -197,7 +197,7 @@ function Proc:start()
   self.boot_deadline = monotonic() + self.boot_timeout
   if not stdout then
     self.listeners.ended = true
-    return self, self.path .. ": " .. home.eventer.error_text(stdin)
+    return self, self.path .. ": " .. eventer.error_text(stdin)
   end
   self.boot_watch = new_watch(self.listeners, self.boot_matches, 1)
   stdin:close()

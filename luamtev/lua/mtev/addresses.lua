@@ -2,7 +2,7 @@
 
 local home = ...
 
-local border, kernel, checked, check_bytes = home.border, home.kernel, home.checked, home.check_bytes
+local border, kernel, checked, check_bytes = home.border, home.kernel, home.checked, home.need("arguments").check_bytes
 local ffi = require("ffi")
 local C, string_of = ffi.C, ffi.string
 local find, error = string.find, error
@@ -12,7 +12,7 @@ int luamtev_address_parse(int family, const char *text, void *address) __asm__("
 const char *luamtev_address_show(int family, const void *address, char *text, unsigned size) __asm__("inet_ntop");
 ]]
 
-local families = home.sockaddr.family_number
+local families = home.need("mtev/sockaddr").family_number
 local inet_address, inet6_address = ffi.typeof("uint8_t[4]"), ffi.typeof("uint8_t[16]")
 local text_type = ffi.typeof("char[64]")
 

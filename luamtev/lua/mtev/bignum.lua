@@ -5,6 +5,7 @@
 
 local home = ...
 
+local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
 local read, show, compute = checked(border.bignum_read), checked(border.bignum_show), checked(border.bignum_compute)
 local divide, on_word, compare = checked(border.bignum_divide), checked(border.bignum_word),
@@ -127,7 +128,7 @@ function methods.set_negative(self, flag)
   if flag ~= (self.value:byte() >= 0x80) then self.value = compute("neg", self.value) end
 end
 
-new = home.class("crypto.bignum", methods)
+new = class("crypto.bignum", methods)
 bignum_type = getmetatable(new({}))
 
 -- Operators: what they give is new, and a whole Lua number may stand for a bignum.

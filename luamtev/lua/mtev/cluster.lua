@@ -2,7 +2,8 @@
 
 local home = ...
 
-local border, checked, check_bytes = home.border, home.checked, home.check_bytes
+local class = home.need("mtev/object")
+local border, checked, check_bytes = home.border, home.checked, home.need("arguments").check_bytes
 local exists, size, oldest = checked(border.cluster_exists), checked(border.cluster_size), checked(border.cluster_oldest)
 local owners, own, nodes = checked(border.cluster_owners), checked(border.cluster_own), checked(border.cluster_nodes)
 local type, error = type, error
@@ -15,7 +16,7 @@ local function check_count(count, name)
   return count
 end
 
-local new_cluster = home.class("mtev.cluster", {
+local new_cluster = class("mtev.cluster", {
   -- How many nodes it has, dead or alive.
   size = function(self) return (size(self.name)) end,
   -- Whether no living node that this one hears booted earlier.

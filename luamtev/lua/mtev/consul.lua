@@ -2,6 +2,7 @@
 
 local home = ...
 
+local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
 local register, deregister = checked(border.consul_register), checked(border.consul_deregister)
 local set_state = checked(border.consul_set_state)
@@ -24,7 +25,7 @@ local function state_setter(state)
   end
 end
 
-local new_handle = home.class("mtev.consul.handle", {
+local new_handle = class("mtev.consul.handle", {
   passing = state_setter("passing"),
   warning = state_setter("warning"),
   critical = state_setter("critical"),
@@ -45,7 +46,7 @@ local function texts(given, what, usage)
   return found
 end
 
-local new_service = home.class("mtev.consul.service", {
+local new_service = class("mtev.consul.service", {
   -- A check whose state is told three times within ttl seconds.
   check_push = function(self, name, ttl, dereg)
     local usage = "check_push(name, ttl, deregister)"

@@ -2,7 +2,7 @@
 
 local home = ...
 
-local kernel, from_seconds = home.kernel, home.timeval_from_seconds
+local kernel, from_seconds = home.kernel, home.need("mtev/timeval").from_seconds
 local sleep, monotonic = kernel.sleep, kernel.monotonic
 local tonumber, tostring, type, pairs = tonumber, tostring, type, pairs
 

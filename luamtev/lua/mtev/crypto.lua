@@ -4,6 +4,7 @@
 
 local home = ...
 
+local class = home.need("mtev/object")
 local border, kernel, checked = home.border, home.kernel, home.checked
 local ffi = require("ffi")
 local generate, generate_later = checked(border.rsa_generate), checked(border.rsa_generate_later)
@@ -40,7 +41,7 @@ end
 mtev.rand_bytes = random_bytes("rand_bytes")
 mtev.pseudo_rand_bytes = random_bytes("pseudo_rand_bytes")
 
-local new_request = home.class("crypto.req", {
+local new_request = class("crypto.req", {
   pem = function(request) return request.text end,
 })
 
@@ -79,7 +80,7 @@ local function add_extensions(pairs_, extensions)
   end
 end
 
-local new_key = home.class("crypto.rsa", {
+local new_key = class("crypto.rsa", {
   pem = function(key) return key.text end,
 
   gencsr = function(key, options)

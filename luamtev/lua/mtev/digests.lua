@@ -5,7 +5,7 @@ local home = ...
 
 local ffi = require("ffi")
 local bit = require("bit")
-local check_bytes, to_base64 = home.check_bytes, home.to_base64
+local check_bytes, to_base64 = home.need("arguments").check_bytes, home.need("mtev/encodings").to_base64
 local border, checked = home.border, home.checked
 local ipairs, pcall = ipairs, pcall
 

@@ -5,9 +5,11 @@
 
 local home = ...
 
+local class = home.need("mtev/object")
+local receive_datagram = home.need("mtev/socket").receive_datagram
 local bit = require("bit")
-local kernel, border, checked, check_bytes = home.kernel, home.border, home.checked, home.check_bytes
-local sockaddr = home.sockaddr
+local kernel, border, checked, check_bytes = home.kernel, home.border, home.checked, home.need("arguments").check_bytes
+local sockaddr = home.need("mtev/sockaddr")
 local query, reply, settings, hosts =
   checked(border.dns_query), checked(border.dns_reply), checked(border.dns_settings), checked(border.dns_hosts)
 local type, tonumber, error, unpack, ipairs = type, tonumber, error, unpack, ipairs
@@ -27,7 +29,7 @@ end
 local function ask_udp(socket, server, question, deadline)
   if socket:connect(server.address, server.port) ~= 0 or socket:send(question.wire) < 0 then return "failed" end
   while true do
-    local n, wire = home.receive_datagram(socket, LARGEST, deadline)
+    local n, wire = receive_datagram(socket, LARGEST, deadline)
     if n < 0 then return wire == "timeout" and "timeout" or "failed" end
     local what, records = read_reply(question, wire)
     if what ~= "ignored" then return what, records end
@@ -114,7 +116,7 @@ function methods:lookup(name, rtype, rclass)
   if why then error(why, 2) end
 end
 
-local new_dns = home.class("mtev.dns", methods)
+local new_dns = class("mtev.dns", methods)
 
 -- Whether a text is an IP address, and the number of its family; called with a dot or a colon.
 local function is_valid_ip(...)
@@ -147,7 +149,7 @@ end
 
 -- For the rest of the library: the addresses of *host*, which may be one itself; nothing and why when there are none, or
 -- none was to be had before the *deadline*.
-function home.resolve(host, deadline)
+local function resolve(host, deadline)
   if mtev.inet_pton(host) then return { host } end
   local found = hosts(host)
   if found[1] then return found end
@@ -162,3 +164,5 @@ function home.resolve(host, deadline)
   if found[1] then return found end
   return nil, "cannot resolve '" .. host .. "'"
 end
+
+return { resolve = resolve }

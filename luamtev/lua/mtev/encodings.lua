@@ -2,12 +2,14 @@
 
 local home = ...
 
+local M = {}
+local check_bytes = home.need("arguments").check_bytes
 local ffi = require("ffi")
 local bit = require("bit")
 local cast, ffi_string = ffi.cast, ffi.string
 local band, bor, bxor, lshift, rshift, bnot = bit.band, bit.bor, bit.bxor, bit.lshift, bit.rshift, bit.bnot
 local string_buffer = require("string.buffer")
-local type, tostring, tonumber, select, error, pcall = type, tostring, tonumber, select, error, pcall
+local type, tonumber, select, error, pcall = type, tonumber, select, error, pcall
 local gsub = string.gsub
 
 local KEPT = 65536 -- bytes of buffer kept between calls
@@ -18,13 +20,6 @@ local pairs_type = ffi.typeof("uint16_t *")
 
 local kept = buffer_type(KEPT + 8)
 local function buffer(size) return size <= KEPT and kept or buffer_type(size + 8) end
-
-local function check_bytes(value, name, position)
-  if type(value) == "string" then return value end
-  if type(value) == "number" then return tostring(value) end
-  error("bad argument #" .. (position or 1) .. " to '" .. name .. "' (string expected, got " .. type(value) .. ")", 3)
-end
-home.check_bytes = check_bytes
 
 local function alphabet(letters)
   local encode, decode = ffi.new("uint8_t[?]", #letters), ffi.new("uint8_t[256]")
@@ -99,7 +94,7 @@ local function decode_groups(p, n, out)
 end
 
 -- For ffi.load("mtev").
-home.base64 = { encode_into = encode_into, decode_groups = decode_groups, values = decode64 }
+M.base64 = { encode_into = encode_into, decode_groups = decode_groups, values = decode64 }
 
 -- nil for what is no base 64.
 local function decode_here(text)
@@ -171,7 +166,7 @@ local function to_base64(text)
   if #text > SMALL and has_library() then return encode_by_library(text) end
   return encode_here(text)
 end
-home.to_base64 = to_base64
+M.to_base64 = to_base64
 
 function mtev.base64_encode(text) return to_base64(check_bytes(text, "base64_encode")) end
 
@@ -208,7 +203,7 @@ local function encode32_into(p, n, out)
 end
 
 -- For ffi.load("mtev").
-home.base32 = { encode_into = encode32_into, values = decode32 }
+M.base32 = { encode_into = encode32_into, values = decode32 }
 
 function mtev.base32_encode(text)
   text = check_bytes(text, "base32_encode")
@@ -281,3 +276,5 @@ function mtev.crc32(start, ...)
   for i = 1, given do crc = crc32(crc, check_bytes((select(i, ...)), "crc32", i + 1)) end
   return crc % 2 ^ 32
 end
+
+return M

@@ -13,8 +13,12 @@
 
 local home = ...
 
+local calls = home.need("C")
+local close, write, error_text = calls.close, calls.write, calls.error_text
+local M = {}
+local new_object -- set once all methods are there
 local ffi = require("ffi")
-local kernel, reactor, sockaddr = home.kernel, home.reactor, home.sockaddr
+local kernel, reactor, sockaddr = home.kernel, home.reactor, home.need("mtev/sockaddr")
 local numbers = sockaddr.numbers
 local wait, drained, quiet, READ, WRITE = reactor.wait, reactor.drained, reactor.quiet, reactor.READ, reactor.WRITE
 local breathe, monotonic, current = kernel.breathe, kernel.monotonic, kernel.current
@@ -24,10 +28,7 @@ local huge = math.huge
 
 ffi.cdef [[
 intptr_t luamtev_read(int fd, void *buffer, size_t most) __asm__("read");
-intptr_t luamtev_write(int fd, const void *data, size_t length) __asm__("write");
-int luamtev_close_descriptor(int fd) __asm__("close");
 int luamtev_fcntl(int fd, int command, ...) __asm__("fcntl");
-char *luamtev_error_text(int number) __asm__("strerror");
 ]]
 local C = ffi.C
 local EAGAIN, EINTR = numbers.EAGAIN, numbers.EINTR
@@ -38,9 +39,6 @@ local buffer = ffi.new("char[?]", MOST) -- shared: nobody suspends while it hold
 
 -- Objects by descriptor, for those who look at the system.
 local open_descriptors, getinfo = setmetatable({}, { __mode = "v" }), debug.getinfo
-home.open_descriptors = open_descriptors
-
-local function error_text(number) return ffi.string(C.luamtev_error_text(number)) end
 
 -- POSIX ---------------------------------------------------------------------------------------------------------------
 
@@ -63,7 +61,7 @@ end
 
 function posix.write(event, data, from)
   while true do
-    local n = tonumber(C.luamtev_write(event.fd, ffi.cast("const char *", data) + from, #data - from))
+    local n = write(event.fd, ffi.cast("const char *", data) + from, #data - from)
     if n >= 0 then return n end
     local errno = ffi.errno()
     if errno == EAGAIN then return nil, WRITE end
@@ -335,7 +333,7 @@ kernel.on_leaving(function(task)
 end)
 
 -- The events of the running task outlive it.
-function home.eventer_keep()
+function M.keep()
   first_of[current()], others_of[current()] = nil, nil
 end
 
@@ -346,7 +344,7 @@ local function close_descriptor(guard)
   if fd < 0 then return end
   guard[0] = -1
   reactor.forget(fd)
-  C.luamtev_close_descriptor(fd)
+  close(fd)
 end
 
 -- Closes the descriptor.  Whoever waits on it is woken; a second close is harmless.  Returns 0.
@@ -367,7 +365,7 @@ function methods:own()
   moved.owner = current()
   self.fd, self.guard, self.tls, self.input, self.from = -1, false, false, "", 1
   reactor.forget(fd) -- whoever still waits on the old one
-  local made = belongs(home.eventer_object(moved), moved.owner)
+  local made = belongs(new_object(moved), moved.owner)
   open_descriptors[fd] = made
   return made
 end
@@ -375,11 +373,11 @@ end
 -- Making them ---------------------------------------------------------------------------------------------------------------
 
 -- An object over a descriptor it owns from now on.  *kind*: "pipe" or the family of a socket; *stream*: not a datagram.
-function home.eventer_from_fd(fd, kind, stream)
+function M.from_fd(fd, kind, stream)
   local flags = C.luamtev_fcntl(fd, F_GETFL)
   C.luamtev_fcntl(fd, F_SETFL, ffi.cast("int", bit.bor(flags, numbers.O_NONBLOCK)))
   C.luamtev_fcntl(fd, F_SETFD, ffi.cast("int", FD_CLOEXEC))
-  return home.eventer_adopt(fd, kind or "pipe", stream ~= false)
+  return M.adopt(fd, kind or "pipe", stream ~= false)
 end
 
 local PLACES, EACH = 100, 16 -- so many descriptors a second have their place looked for, of more only one in EACH
@@ -400,10 +398,10 @@ local function place()
 end
 
 -- The same for a descriptor that is non-blocking and closed on exec already.
-function home.eventer_adopt(fd, kind, stream)
+function M.adopt(fd, kind, stream)
   local guard = ffi.gc(ffi.new("int[1]", fd), close_descriptor)
   local owner = current()
-  local made = belongs(home.eventer_object({
+  local made = belongs(new_object({
     fd = fd, guard = guard, owner = owner, kind = kind, stream = stream, input = "", from = 1, ops = posix, tls = false,
     accepted = false, made_at = place(),
   }), owner)
@@ -411,6 +409,10 @@ function home.eventer_adopt(fd, kind, stream)
   return made
 end
 
-home.eventer_methods = methods -- socket.lua and tls.lua add theirs, then socket.lua makes the class
-home.eventer = { valid = valid, owned = owned, ready = ready, payload = payload, error_text = error_text, posix = posix,
-  read_some = read_some, unread = unread, write_all = write_all }
+new_object, M.add_methods = home.need("mtev/object")("mtev.eventer", methods)
+
+M.open_descriptors, M.posix, M.error_text = open_descriptors, posix, error_text
+M.valid, M.owned, M.ready, M.payload = valid, owned, ready, payload
+M.read_some, M.unread, M.write_all = read_some, unread, write_all
+
+return M

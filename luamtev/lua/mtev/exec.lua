@@ -3,8 +3,8 @@
 local home = ...
 
 local kernel = home.kernel
-local prepare, start, numbers = home.process.prepare, home.process.start, home.process.numbers
-local read_some = home.eventer.read_some
+local processes, eventer = home.need("mtev/process"), home.need("mtev/eventer")
+local prepare, start, numbers, read_some = processes.prepare, processes.start, processes.numbers, eventer.read_some
 local monotonic, concat, huge = kernel.monotonic, table.concat, math.huge
 local type, error, tostring = type, error, tostring
 

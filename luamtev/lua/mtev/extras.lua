@@ -2,7 +2,7 @@
 
 local home = ...
 
-local check_bytes, breathe = home.check_bytes, home.kernel.breathe
+local check_bytes, breathe = home.need("arguments").check_bytes, home.kernel.breathe
 local type, tostring, tonumber, error, select, pcall = type, tostring, tonumber, error, select, pcall
 local ipairs = ipairs
 local sub, find, gsub, format, lower = string.sub, string.find, string.gsub, string.format, string.lower

@@ -6,11 +6,12 @@
 
 local home = ...
 
+local close, error_text = home.need("C").close, home.need("C").error_text
 local border, kernel, checked, forget = home.border, home.kernel, home.checked, home.reactor.forget
 local ffi = require("ffi")
 local bit = require("bit")
 local C, last_errno = ffi.C, ffi.errno
-local type, tostring, error = type, tostring, error
+local type, tostring = type, tostring
 local find, match, gmatch = string.find, string.match, string.gmatch
 
 -- write gives an int here, though it is wider: no call takes 2^31 bytes, and a wider result would be an object, whose
@@ -18,14 +19,12 @@ local find, match, gmatch = string.find, string.match, string.gmatch
 ffi.cdef [[
 int luamtev_file_open(const char *path, int flags, ...) __asm__("open");
 int luamtev_file_write(int fd, const void *data, size_t length) __asm__("write");
-int luamtev_file_close(int fd) __asm__("close");
 int luamtev_file_chmod(const char *path, unsigned mode) __asm__("chmod");
 int luamtev_file_mkdir(const char *path, unsigned mode) __asm__("mkdir");
 int luamtev_file_rmdir(const char *path) __asm__("rmdir");
 int luamtev_file_unlink(const char *path) __asm__("unlink");
 int luamtev_file_access(const char *path, int mode) __asm__("access");
 char *luamtev_file_realpath(const char *path, char *resolved) __asm__("realpath");
-char *luamtev_file_error(int number) __asm__("strerror");
 ]]
 
 local int = ffi.typeof("int")
@@ -37,9 +36,7 @@ local CLOEXEC = home.settings.constants.O_CLOEXEC or 0
 
 -- Arguments; these raise at the caller of the function that calls them --------------------------------------------------
 
-local function bad(name, position, expected, got)
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. expected .. " expected, got " .. got .. ")", 4)
-end
+local bad = home.need("arguments").refusal(4)
 
 local function check_path(value, name)
   if type(value) == "number" then value = tostring(value) end
@@ -90,8 +87,6 @@ end
 
 -- Results ---------------------------------------------------------------------------------------------------------------
 
-local function error_text(number) return ffi.string(C.luamtev_file_error(number)) end
-
 local function outcome(failed)
   if failed == 0 then return true end
   local number = last_errno()
@@ -128,7 +123,7 @@ end
 function mtev.close(fd)
   fd = check_fd(fd, "close")
   forget(fd) -- else the next descriptor of this number would be taken for it
-  if C.luamtev_file_close(fd) == 0 then return 0 end
+  if close(fd) == 0 then return 0 end
   return minus_one()
 end
 

@@ -3,7 +3,7 @@
 local home = ...
 
 local ffi = require("ffi")
-local border, checked, check_bytes = home.border, home.checked, home.check_bytes
+local border, checked, check_bytes = home.border, home.checked, home.need("arguments").check_bytes
 local type, tostring, error, max = type, tostring, error, math.max
 
 local LIMIT = 1048576 -- bytes a call may give
@@ -33,7 +33,7 @@ local function guarded(handle)
 end
 
 -- A function that inflates, and one that tells whether the stream has come to its end.
-function home.new_inflater()
+local function new_inflater()
   local guard = guarded(open())
 
   local function inflate_more(data, limit)
@@ -55,4 +55,6 @@ function home.new_inflater()
   return inflate_more, function() return guard.bytes == 0 end
 end
 
-function mtev.gunzip() return (home.new_inflater()) end
+function mtev.gunzip() return (new_inflater()) end
+
+return { new_inflater = new_inflater }

@@ -2,7 +2,8 @@
 
 local home = ...
 
-local border, checked, check_bytes = home.border, home.checked, home.check_bytes
+local class = home.need("mtev/object")
+local border, checked, check_bytes = home.border, home.checked, home.need("arguments").check_bytes
 local exists, register = checked(border.hook_exists), checked(border.hook_register)
 local type, tostring, error, require, pcall, setmetatable = type, tostring, error, require, pcall, setmetatable
 local extras, lower = mtev.extras, string.lower
@@ -31,7 +32,7 @@ end
 
 -- A request as a hook gets it is a table of what is known of it, and has the method request() of a handler's context: an
 -- object with the methods that read a request.
-local new_request = home.class("mtev.http_request", {
+local new_request = class("mtev.http_request", {
   method = function(self) return self.known.method end,
   uri = function(self) return self.known.uri end,
   headers = function(self, name)
@@ -59,9 +60,11 @@ local function as_given(first, ...)
 end
 
 -- Calls hook *number*; what is no result of a hook, and an error, are CONTINUE.
-function home.call_hook(number, ...)
+local function call(number, ...)
   local ok, result = pcall(registered[number], as_given(...))
   if ok and (result == nil or result == CONTINUE or result == DONE or result == ABORT) then return result or CONTINUE end
   border.task_failed(ok and "a hook returned " .. tostring(result) .. ", not a hook result" or tostring(result))
   return CONTINUE
 end
+
+return { call = call }

@@ -6,6 +6,8 @@
 
 local home = ...
 
+local M = {}
+local new_inflater = home.need("mtev/gunzip").new_inflater
 local find, sub, match, lower, concat = string.find, string.sub, string.match, string.lower, table.concat
 local tonumber, error, setmetatable, rawget, type, pcall = tonumber, error, setmetatable, rawget, type, pcall
 local min, huge = math.min, math.huge
@@ -142,7 +144,7 @@ local function length_of(headers)
 end
 
 -- How the body of a response ends: "none", "chunked", "close", or its length.
-function home.http_framing(method, code, headers)
+function M.framing(method, code, headers)
   if method == "head" or code == 204 or code == 304 or code == 101 then return "none" end
   local coding = headers["transfer-encoding"]
   if coding then
@@ -231,7 +233,7 @@ function Reader:rest()
   return rest
 end
 
-function home.http_reader(source) return setmetatable({ source = source, input = "", at = 1, raw = 0, missing = false }, Reader) end
+function M.reader(source) return setmetatable({ source = source, input = "", at = 1, raw = 0, missing = false }, Reader) end
 
 local PIECE = 8192 -- compressed bytes inflated at once
 local MOST = PIECE * 1100 -- what they can become
@@ -250,9 +252,9 @@ end
 
 -- A function that decodes pieces of a body in *encoding* and hands what they become to *consume*, and one to be called at
 -- the end of the body.
-function home.http_decoder(encoding, consume)
+function M.decoder(encoding, consume)
   if not is_compressed(encoding) then return consume, function() end end
-  local inflate, has_ended = home.new_inflater()
+  local inflate, has_ended = new_inflater()
   local came = false
   return function(data)
     came = true
@@ -264,3 +266,5 @@ function home.http_decoder(encoding, consume)
     if came and not has_ended() then malformed("the body ends inside its " .. encoding .. " stream") end
   end
 end
+
+return M

@@ -3,7 +3,9 @@
 
 local home = ...
 
-local decode, encode, reformat = home.json_decode, home.json_encode, home.json_format
+local class = home.need("mtev/object")
+local decode, encoder = home.need("mtev/json_decode").decode, home.need("mtev/json_encode")
+local encode, reformat = encoder.encode, encoder.reformat
 local type, tonumber, tostring, select, error = type, tonumber, tostring, select, error
 
 local function no_arguments(...)
@@ -11,7 +13,7 @@ local function no_arguments(...)
   if n > 0 then error("expects no arguments, got " .. n, 3) end
 end
 
-local new_json = home.class("mtev.json", {
+local new_json = class("mtev.json", {
   document = function(self, ...)
     no_arguments(...)
     if self.has_value then

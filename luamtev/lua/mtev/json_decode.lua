@@ -5,8 +5,6 @@
 -- string.buffer refuses, deep nesting and keys that are there twice, is built by a few lines of Lua from the same bytes.
 -- A Lua string ends in a NUL that belongs to nobody: the scanner may look at it, and meets it as an unexpected character.
 
-local home = ...
-
 local ffi = require("ffi")
 local bit = require("bit")
 local string_buffer = require("string.buffer")
@@ -103,7 +101,7 @@ local function unescape(out, p, start, i, n)
 end
 
 -- The string whose first byte, after the quote, is at i, and the place after its closing quote; of a text that was scanned.
-function home.json_read_string(p, i, n)
+local function read_string(p, i, n)
   local start = i
   while plain[p[i]] == 1 do i = i + 1 end
   if p[i] == 34 then return ffi_string(p + start, i - start), i + 1 end
@@ -373,7 +371,7 @@ end
 
 -- Decodes the document at the start of *text*.  Returns true, its value and the place after it; or nil, a message
 -- and the offset of the byte at fault.
-function home.json_decode(text)
+local function decode(text)
   written:reset()
   out, used, room = nil, 0, 0
   reserve(#text + #text / 2)
@@ -385,4 +383,4 @@ function home.json_decode(text)
   return true, value, after
 end
 
-home.json_max_depth = MAX_DEPTH
+return { decode = decode, read_string = read_string, MAX_DEPTH = MAX_DEPTH }

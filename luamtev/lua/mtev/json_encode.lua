@@ -10,7 +10,8 @@ local bit = require("bit")
 local cast, copy, ffi_string, istype = ffi.cast, ffi.copy, ffi.string, ffi.istype
 local rshift, band = bit.rshift, bit.band
 local type, next, format, floor, error, tostring = type, next, string.format, math.floor, error, tostring
-local read_string, MAX_DEPTH = home.json_read_string, home.json_max_depth
+local decoder = home.need("mtev/json_decode")
+local read_string, MAX_DEPTH = decoder.read_string, decoder.MAX_DEPTH
 
 local KEPT = 1048576 -- bytes of buffer kept between calls
 local MOST_HOLES = 1000000 -- nulls that keys too far apart may ask for
@@ -230,12 +231,12 @@ local function taken(at)
   return text
 end
 
-function home.json_encode(value, limit) return taken(write(value, limit)) end
+local function encode(value, limit) return taken(write(value, limit)) end
 
 local separators = { [123] = "{ ", [91] = "[ ", [44] = ", ", [58] = ": ", [125] = " }", [93] = " ]" }
 
 -- Text that was decoded before, as this family writes it: keys keep their order and numbers their digits.
-function home.json_format(text)
+local function reformat(text)
   local p, n, i, at = cast(bytes_type, text), #text, 0, 0
   while i < n do
     local c = p[i]
@@ -254,3 +255,5 @@ function home.json_format(text)
   end
   return taken(at)
 end
+
+return { encode = encode, reformat = reformat }

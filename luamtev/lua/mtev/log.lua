@@ -4,6 +4,7 @@
 
 local home = ...
 
+local put = home.need("C").write
 local border, settings = home.border, home.settings
 local checked = home.checked
 
@@ -15,8 +16,6 @@ local NEWLINE = 10
 local WANTS_PLACE = 3 -- enabled, and some stream on the way prints file and line
 
 local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
-ffi.cdef [[ intptr_t luamtev_log_write(int fd, const void *data, size_t length) __asm__("write"); ]]
-local C = ffi.C
 
 local carried, note_line = home.kernel.carried, border.zipkin_note_line
 local find, enable = checked(border.log_find), checked(border.log_enable)
@@ -45,7 +44,7 @@ local function write(slot, message)
   if span then note_line(span, message) end
   local fd = direct[slot] - 1
   if fd < 0 then return write_slowly(slot, message) end
-  local written = tonumber(C.luamtev_log_write(fd, message, #message))
+  local written = put(fd, message, #message)
   if written == #message then return end
   write_slowly(slot, written > 0 and message:sub(written + 1) or message)
 end

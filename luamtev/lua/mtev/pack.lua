@@ -8,7 +8,7 @@
 local home = ...
 
 local ffi = require("ffi")
-local check_bytes = home.check_bytes
+local check_bytes = home.need("arguments").check_bytes
 local table_unpack = unpack
 local sub, find, match, concat = string.sub, string.find, string.match, table.concat
 local type, tonumber, tostring, error, select = type, tonumber, tostring, error, select

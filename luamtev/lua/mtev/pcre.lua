@@ -9,7 +9,7 @@ local type, tostring, error = type, tostring, error
 local engine
 
 local function choose_engine()
-  engine = settings.env.LUAMTEV_PCRE ~= "package" and home.pcre_library() or home.pcre_package()
+  engine = settings.env.LUAMTEV_PCRE ~= "package" and home.need("mtev/pcre_library")() or home.need("mtev/pcre_package")()
   return engine
 end
 

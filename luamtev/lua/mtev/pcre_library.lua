@@ -1,11 +1,9 @@
--- Regular expressions by ffi on the system's PCRE2 library.  home.pcre_library() opens it: an engine, or nil.
+-- Regular expressions by ffi on the system's PCRE2 library.  what this returns opens it: an engine, or nil.
 --
 -- An engine is compile(expression) -> code, groups | nil, message, offset; and searcher(code, groups) -> search,
 -- where search(subject, start, after_empty, limit, depth) -> first, last, spans gives offsets, or nil; spans[2i] and
 -- spans[2i + 1] bound group i, negative for one that took no part, until the next search.
 -- A search goes on in the rest of the subject as if that were the whole.
-
-local home = ...
 
 local ffi = require("ffi")
 local cast, tonumber, ipairs, pcall = ffi.cast, tonumber, ipairs, pcall
@@ -131,7 +129,7 @@ local function new_engine(C)
   return engine
 end
 
-function home.pcre_library()
+return function()
   local library = open()
   return library and new_engine(library)
 end

@@ -8,7 +8,7 @@ local ffi = require("ffi")
 
 local MOST = 64 -- matches a crossing
 
-function home.pcre_package()
+return function()
   local engine = {}
   local compile, search = checked(border.pcre_compile), checked(border.pcre_search)
 

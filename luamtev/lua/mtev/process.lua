@@ -3,6 +3,8 @@
 
 local home = ...
 
+local class = home.need("mtev/object")
+local from_fd = home.need("mtev/eventer").from_fd
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, border, checked = home.kernel, home.border, home.checked
@@ -20,10 +22,7 @@ local give_up, release = border.ticket_cancel, border.process_release
 
 -- Arguments ----------------------------------------------------------------------------------------------------------
 
-local function bad(name, position, expected, got, level)
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. expected .. " expected, got " .. tostring(got) .. ")",
-    level or 5)
-end
+local bad = home.need("arguments").refusal(5)
 
 local function check_path(path, name)
   if type(path) ~= "string" then bad(name, 1, "path", type(path)) end
@@ -128,14 +127,14 @@ function methods:wait(timeout)
   return status
 end
 
-local new_process = home.class("mtev.process", methods)
+local new_process = class("mtev.process", methods)
 
 local function start(path, argv, env, directory)
   local handle, pid, stdin, stdout, stderr = spawn(path, argv, env, directory)
   if not handle then return new_process({ number = -1, guard = false, errno = pid, told = false }), pid end
   local guard = ffi.gc(ffi.new("double[1]", handle), function(it) release(it[0]) end)
-  return new_process({ number = pid, guard = guard, told = false }), home.eventer_from_fd(stdin, "pipe"),
-    home.eventer_from_fd(stdout, "pipe"), home.eventer_from_fd(stderr, "pipe")
+  return new_process({ number = pid, guard = guard, told = false }), from_fd(stdin, "pipe"),
+    from_fd(stdout, "pipe"), from_fd(stderr, "pipe")
 end
 
 -- spawn(path[, argv[, env]]): the process and its stdin, stdout and stderr; a process that is none and an errno when it
@@ -145,7 +144,6 @@ function mtev.spawn(path, argv, env)
   return start(path, argv, env)
 end
 
-home.process = { prepare = prepare, start = start, numbers = numbers } -- start takes what prepare gives, and a directory
 
 -- Wait statuses -----------------------------------------------------------------------------------------------------------
 
@@ -171,3 +169,6 @@ local questions = {
 for name, question in pairs(questions) do
   mtev[name] = function(status) return question(check_status(status, name)) end
 end
+
+-- `start` takes what `prepare` gives, and a directory.
+return { prepare = prepare, start = start, numbers = numbers }

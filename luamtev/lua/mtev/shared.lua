@@ -2,6 +2,7 @@
 
 local home = ...
 
+local class = home.need("mtev/object")
 local border, kernel, checked = home.border, home.kernel, home.checked
 local encode, decode = require("string.buffer").encode, require("string.buffer").decode
 local type, pairs, tostring = type, pairs, tostring
@@ -93,7 +94,7 @@ end
 local sem_open, sem_take, sem_release = checked(border.semaphore_open), checked(border.semaphore_take),
   checked(border.semaphore_release)
 
-local new_semaphore = home.class("mtev.semaphore", {
+local new_semaphore = class("mtev.semaphore", {
   acquire = function(self, timeout)
     return await(self.name, wait_limit(timeout, "acquire"), sem_take, withdraw) ~= nil
   end,

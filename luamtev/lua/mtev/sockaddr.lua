@@ -90,4 +90,4 @@ function sockaddr.unpack(address, length)
   end
 end
 
-home.sockaddr = sockaddr
+return sockaddr

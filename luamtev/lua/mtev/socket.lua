@@ -4,8 +4,8 @@ local home = ...
 
 local ffi = require("ffi")
 local bit = require("bit")
-local kernel, reactor, sockaddr, eventer = home.kernel, home.reactor, home.sockaddr, home.eventer
-local methods = home.eventer_methods
+local kernel, reactor, sockaddr, eventer = home.kernel, home.reactor, home.need("mtev/sockaddr"), home.need("mtev/eventer")
+local methods = {}
 local numbers, families = sockaddr.numbers, sockaddr.family_number
 local valid, owned, ready, payload, error_text =
   eventer.valid, eventer.owned, eventer.ready, eventer.payload, eventer.error_text
@@ -21,7 +21,6 @@ int luamtev_bind(int fd, const void *address, unsigned length) __asm__("bind");
 int luamtev_listen(int fd, int backlog) __asm__("listen");
 int luamtev_accept(int fd, void *address, unsigned *length) __asm__("accept");
 int luamtev_accept4(int fd, void *address, unsigned *length, int flags) __asm__("accept4");
-intptr_t luamtev_send(int fd, const void *data, size_t length, int flags) __asm__("send");
 intptr_t luamtev_recvfrom(int fd, void *buffer, size_t most, int flags, void *address, unsigned *length) __asm__("recvfrom");
 intptr_t luamtev_sendto(int fd, const void *data, size_t length, int flags, const void *address, unsigned address_length)
   __asm__("sendto");
@@ -46,8 +45,8 @@ local buffer_size = 65536
 local buffer = ffi.new("char[?]", buffer_size)
 
 local function adopt(fd, kind, stream)
-  if LINUX then return home.eventer_adopt(fd, kind, stream) end
-  return home.eventer_from_fd(fd, kind, stream)
+  if LINUX then return eventer.adopt(fd, kind, stream) end
+  return eventer.from_fd(fd, kind, stream)
 end
 
 local function family_of(target)
@@ -205,7 +204,6 @@ local function receive_datagram(event, most, deadline)
     end
   end
 end
-home.receive_datagram = receive_datagram
 
 -- recv(most): number of bytes, the bytes, and the sender's address and port; -1 and why not.
 -- 0 and "" at the end of a stream.
@@ -291,4 +289,6 @@ function methods:sock_name()
   return sockaddr.unpack(address, length[0])
 end
 
-home.eventer_object = home.class("mtev.eventer", methods)
+eventer.add_methods(methods)
+
+return { receive_datagram = receive_datagram }

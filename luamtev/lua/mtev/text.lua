@@ -2,7 +2,7 @@
 
 local home = ...
 
-local border, checked, check_bytes = home.border, home.checked, home.check_bytes
+local border, checked, check_bytes = home.border, home.checked, home.need("arguments").check_bytes
 local byte, gsub, format = string.byte, string.gsub, string.format
 
 local names -- code point -> name, asked for when it is first needed

@@ -1,7 +1,5 @@
 -- mtev.timeval, and the clocks.  A timeval is a table of sec and usec, 0 <= usec < 1000000.
 
-local home = ...
-
 local ffi = require("ffi")
 local floor, type, tonumber, setmetatable = math.floor, type, tonumber, setmetatable
 
@@ -91,4 +89,4 @@ function mtev.timeval.new(sec, usec)
   return normal(tv.sec, tv.usec + floor(micro))
 end
 
-home.timeval_from_seconds = from_seconds
+return { from_seconds = from_seconds }

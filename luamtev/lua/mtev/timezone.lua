@@ -3,6 +3,7 @@
 
 local home = ...
 
+local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
 local open, period_at = checked(border.timezone_open), checked(border.timezone_period)
 local floor, type, tostring, select, error, unpack = math.floor, type, tostring, select, error, unpack
@@ -69,7 +70,7 @@ local function extract(zone, time, name)
   return field(time + period.offset, period)
 end
 
-local new_timezone = home.class("mtev.timezone", {
+local new_timezone = class("mtev.timezone", {
   extract = function(self, time, ...)
     if type(time) ~= "number" or not (time > -1e11 and time < 1e12) then
       error("bad argument #1 to 'extract' (seconds since 1970 expected, got " .. tostring(time) .. ")", 2)

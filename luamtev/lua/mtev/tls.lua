@@ -6,8 +6,8 @@
 local home = ...
 
 local ffi = require("ffi")
-local border, kernel, reactor, eventer = home.border, home.kernel, home.reactor, home.eventer
-local methods, owned, ready, valid = home.eventer_methods, eventer.owned, eventer.ready, eventer.valid
+local border, kernel, reactor, eventer = home.border, home.kernel, home.reactor, home.need("mtev/eventer")
+local owned, ready, valid = eventer.owned, eventer.ready, eventer.valid
 local start, handshake, describe = home.checked(border.tls_start), home.checked(border.tls_handshake),
   home.checked(border.tls_describe)
 local tls_read, tls_write = home.checked(border.tls_read), home.checked(border.tls_write)
@@ -18,6 +18,7 @@ local HANDSHAKE_TIMEOUT = 30 -- seconds
 local RECORD = 65536 -- bytes handed over at once
 
 local operations = {}
+local methods = {}
 
 function operations.read(event, most)
   local data, why = tls_read(event.tls.handle, most)
@@ -104,3 +105,5 @@ function methods:ssl_ctx()
   if not self.tls then return nil end
   return setmetatable(describe(self.tls.handle), context_meta)
 end
+
+eventer.add_methods(methods)

@@ -5,7 +5,9 @@
 
 local home = ...
 
-local border, kernel, eventer = home.border, home.kernel, home.eventer
+local class = home.need("mtev/object")
+local resolve = home.need("mtev/dns").resolve
+local border, kernel, eventer = home.border, home.kernel, home.need("mtev/eventer")
 local checked = home.checked
 local open, receive, frame = checked(border.websocket_open), checked(border.websocket_receive), checked(border.websocket_send)
 local release = border.websocket_release
@@ -81,7 +83,7 @@ function methods:close()
   end
 end
 
-local new_client = home.class("mtev.websocket_client", methods)
+local new_client = class("mtev.websocket_client", methods)
 
 local function complain(client, what) mtev.log("error/websocket_client", "%s: %s\n", client.url, what) end
 local function tell(client, what) mtev.log("debug/websocket_client", "%s: %s\n", client.url, what) end
@@ -97,7 +99,7 @@ local function callback(client, name, ...)
 end
 
 local function connect(client, host, port, sslconfig)
-  local addresses, why = home.resolve(host)
+  local addresses, why = resolve(host)
   if not addresses then return nil, why end
   local failure
   for _, address in ipairs(addresses) do

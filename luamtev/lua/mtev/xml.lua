@@ -8,6 +8,7 @@
 
 local home = ...
 
+local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
 local ffi = require("ffi")
 local cast, text_of, type, tostring, error = ffi.cast, ffi.string, type, tostring, error
@@ -117,7 +118,7 @@ local function attr(node, ...)
   batch.tree.edits = batch.tree.edits + 1
 end
 
-new_node = home.class("mtev.xmlnode", {
+new_node = class("mtev.xmlnode", {
   name = function(node) return value(node, "name", "name", "") end,
   attr = attr,
   attribute = attr,
@@ -156,7 +157,7 @@ new_node = home.class("mtev.xmlnode", {
 
 local node_type = getmetatable(new_node({}))
 
-local new_doc = home.class("mtev.xmldoc", {
+local new_doc = class("mtev.xmldoc", {
   root = function(doc) return new_node({ batch = doc.batch, index = 1 }) end,
 
   tostring = function(doc) return (serialize(doc.batch.handle)) end,

@@ -3,12 +3,12 @@
 
 local home = ...
 
-local kernel, border, checked, check_bytes = home.kernel, home.border, home.checked, home.check_bytes
+local class = home.need("mtev/object")
+local kernel, border, checked, check_bytes = home.kernel, home.border, home.checked, home.need("arguments").check_bytes
 local carried = kernel.carried
 local is_alive, annotate_span, tag_span = border.zipkin_is_alive, border.zipkin_annotate, checked(border.zipkin_tag)
 local ids_of = checked(border.zipkin_ids)
-local begin_client, end_client = border.zipkin_begin_client, border.zipkin_end_client
-local type, error, getmetatable, select, tostring, lower = type, error, getmetatable, select, tostring, string.lower
+local type, error, getmetatable = type, error, getmetatable
 
 local timeval = getmetatable(mtev.timeval.new(0, 0))
 
@@ -31,7 +31,7 @@ local function tag(self, caller, key, value)
   tag_span(self.number, key, value)
 end
 
-local new_span = home.class("mtev.zipkin_span", {
+local new_span = class("mtev.zipkin_span", {
   annotate = function(self, text, when) return annotate(self, "annotate", text, when) end,
   log = function(self, text, when) return annotate(self, "log", text, when) end,
   bannotate = function(self, key, value) return tag(self, "bannotate", key, value) end,
@@ -46,27 +46,6 @@ local zipkin = {}
 function zipkin.active()
   local number = carried()
   return number and is_alive(number) and new_span({ number = number }) or nil
-end
-
-local function take(lines, given, number, ...)
-  if not number then return nil end
-  for i = 1, select("#", ...), 2 do
-    local name, value = select(i, ...)
-    if not given[lower(name)] then lines[#lines + 1] = name .. ": " .. value end
-  end
-  return number
-end
-
--- Begins the span of a request to somebody else, whose *lines* of headers then tell of it, but for those *given*.  Returns
--- its number, or nil where nothing is traced.
-function home.begin_client_span(method, host, uri, lines, given)
-  local number = carried()
-  return number and take(lines, given, begin_client(number, method, host, uri))
-end
-
--- Ends it, with the status of the response and what went wrong, if anything.
-function home.end_client_span(number, code, failure)
-  end_client(number, code, failure ~= nil and tostring(failure) or nil)
 end
 
 mtev.zipkin = zipkin
