@@ -14,7 +14,21 @@ from collections.abc import Callable, Iterable
 from types import FrameType, ModuleType
 from typing import NoReturn
 
-from runtime import conf, console, crash, daemon, eventer, late, lifecycle, log, memory, modules, services, stacks
+from runtime import (
+    conf,
+    console,
+    crash,
+    daemon,
+    eventer,
+    late,
+    lifecycle,
+    log,
+    memory,
+    modules,
+    services,
+    stacks,
+    trace,
+)
 from runtime.conf import logs, names
 from runtime.security import SecurityError, security_init
 
@@ -65,6 +79,7 @@ def run(
     *enable_logs* names streams to enable whatever the configuration says.
     Raises :exc:`runtime.conf.ConfError`, :exc:`runtime.eventer.EventerError`, :exc:`runtime.modules.ModuleError`,
     :exc:`runtime.daemon.LockError` or :exc:`SecurityError` for what cannot be brought up.  Manual: mtev_main."""
+    trace.expose()
     conf.set_current(configuration)
     console.init(configuration.root_name)
     lifecycle.set_terminate(terminate)

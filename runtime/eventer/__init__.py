@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         jobqs,
     )
     from ._slices import Slice, in_slices
+    from ._told import told_accept, told_close, told_read, told_send
 
 _LAZY = {
     "Aco": "_aco",
@@ -159,6 +160,10 @@ _LAZY = {
     "simple_asynch": "_asynch",
     "sockets": "_inspect",
     "timers": "_inspect",
+    "told_accept": "_told",
+    "told_close": "_told",
+    "told_read": "_told",
+    "told_send": "_told",
     "try_add_asynch": "_asynch",
     "try_add_asynch_dep": "_asynch",
     "write": "_opset",
@@ -277,6 +282,10 @@ __all__ = [
     "stop",
     "this_event",
     "timers",
+    "told_accept",
+    "told_close",
+    "told_read",
+    "told_send",
     "trigger",
     "try_add_asynch",
     "try_add_asynch_dep",

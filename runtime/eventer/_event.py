@@ -12,7 +12,9 @@ Manual: The Eventer (File Descriptor Activity, Recurrent Events, Timed Events).
 import itertools
 from collections.abc import Callable
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from runtime import trace
 
 from ._callbacks import name_for_callback
 from ._errors import EventerError
@@ -36,6 +38,8 @@ _READINESS = READ | WRITE  # libev reports an error as readiness for both
 Callback = Callable[["Event", int, Any, float], int | None]
 """``callback(event, mask, closure, now)``: *mask* says what happened, *now* is the epoch time in seconds."""
 
+
+_calling: Final = trace.call("eventer-callback")
 
 allocated = itertools.count()
 """How many events were ever made."""
@@ -109,7 +113,7 @@ class Event:
         here.this_event = self
         here.now = now = time()
         try:
-            if here.slow.enabled or running is not None:
+            if here.slow.writes or running is not None or _calling.heard[0]:
                 return self._call_watched(here, mask, now)
             return self.callback(self, mask, self.closure, now)
         except Exception:
@@ -119,15 +123,20 @@ class Event:
             here.this_event = before
 
     def _call_watched(self, here: LoopThread, mask: int, now: float) -> int | None:
-        callback = self.callback
+        callback, following = self.callback, None
+        is_told = _calling.heard[0]
+        if is_told:
+            name = name_for_callback(callback, self)
+            _calling.entry.tell(self, callback, name, self.fd, self.mask, mask)
         began = perf_counter()
         try:
-            if running is not None:
-                return running(self, mask, now)
-            return callback(self, mask, self.closure, now)
+            following = running(self, mask, now) if running is not None else callback(self, mask, self.closure, now)
+            return following
         finally:
-            if here.slow.enabled:
+            if here.slow.writes:
                 here.took(name_for_callback(callback, self), perf_counter() - began)
+            if is_told:
+                _calling.leave.tell(self, callback, name, following or 0)
 
 
 class Prompt(Event):

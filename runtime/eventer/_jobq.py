@@ -219,7 +219,7 @@ class JobQueue:
                 self._timeouts += 1
             else:
                 self._run += (ran - self._run) * weight
-        if self._slow.enabled and _settings.current.slow_job(ran):
+        if self._slow.writes and _settings.current.slow_job(ran):
             self._slow.log(f"callback {job.name()} took {ran * 1e3:.3f} ms\n")
         try:
             job.release()

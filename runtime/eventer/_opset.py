@@ -11,7 +11,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime import log
+from runtime import log, trace
 
 from ._callbacks import name_for_callback
 from ._errors import EventerError
@@ -20,6 +20,8 @@ from ._events import remove
 from ._thread import start_thread
 
 _errors: Final = log.facility("error/eventer")
+_accepting, _reading = trace.call("eventer-accept"), trace.call("eventer-read")
+_writing, _closing = trace.call("eventer-write"), trace.call("eventer-close")
 
 if TYPE_CHECKING:
     import ssl
@@ -120,21 +122,37 @@ def accept(event: Event) -> tuple[int, Any] | int:
 
     With TLS it is the handshake that goes on, and the descriptor is -1.  Raises OSError.
     Manual: ``eventer_accept``."""
-    return opset(event).accept(event.fd)
+    operations = opset(event)
+    if _accepting.heard[0]:
+        from ._told import told_accept
+
+        accepted: tuple[int, Any] | int = told_accept(event.fd, event.closure, lambda: operations.accept(event.fd))
+        return accepted
+    return operations.accept(event.fd)
 
 
 def read(event: Event, size: int) -> bytes | int:
     """Read up to *size* bytes, empty at the end; or the mask to wait for.
 
     Raises OSError.  Manual: ``eventer_read``."""
-    return opset(event).read(event.fd, size)
+    operations = opset(event)
+    if _reading.heard[0]:
+        from ._told import told_read
+
+        return told_read(event, size, lambda size: operations.read(event.fd, size))
+    return operations.read(event.fd, size)
 
 
 def write(event: Event, data: "bytes | memoryview") -> tuple[int] | int:
     """Write some of *data*: how many bytes, as a tuple of one; or the mask to wait for.
 
     Raises OSError.  Manual: ``eventer_write``."""
-    return opset(event).write(event.fd, data)
+    operations = opset(event)
+    if _writing.heard[0]:
+        from ._told import told_write
+
+        return told_write(event, data, lambda data: operations.write(event.fd, data))
+    return operations.write(event.fd, data)
 
 
 def close(event: Event) -> None:
@@ -142,7 +160,12 @@ def close(event: Event) -> None:
     operations = opset(event)
     remove(event)
     fd, event.fd = event.fd, -1
-    operations.close(fd)
+    if _closing.heard[0]:
+        from ._told import told_close
+
+        told_close(fd, event, lambda: operations.close(fd))
+    else:
+        operations.close(fd)
 
 
 def run_in_thread(event: Event, mask: int) -> threading.Thread:

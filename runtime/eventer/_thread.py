@@ -205,7 +205,7 @@ class LoopThread:
 
     def guarded(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call ``function(*args)``; log what it raises, and return None then."""
-        if self.slow.enabled:
+        if self.slow.writes:
             return self._timed(function, args)
         try:
             return function(*args)

@@ -33,7 +33,7 @@ from ._registry import (
     stream_find,
     streams,
 )
-from ._stream import LogStream, watch_lines
+from ._stream import LogStream, listen, watch_lines
 from ._table import direct_address, enabled_address
 from ._types import LogType, register_type
 
@@ -63,6 +63,7 @@ __all__ = [
     "go_asynch",
     "go_synch",
     "init",
+    "listen",
     "maintain",
     "mtevEL",
     "mtevFatal",

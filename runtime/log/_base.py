@@ -37,7 +37,7 @@ def as_bytes(text: object) -> bytes:
     raise TypeError(f"a log message is bytes or str, not {type(text).__name__}")
 
 
-def trace(fmt: str, *args: object) -> None:
+def say_change(fmt: str, *args: object) -> None:
     """Say on descriptor 2 what happens to the graph, if ``MTEV_LOG_DEBUG`` is a number but 0.  Manual: Environment."""
     if _TRACING:
         _say("log: " + fmt % args + "\n")

@@ -5,11 +5,13 @@ import os
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
-from ._base import ENABLED, LogError, tell_also, trace
+from runtime import trace
+
+from ._base import ENABLED, LogError, say_change, tell_also
 from ._facilities import NAMES
 from ._file import STDERR, File
 from ._memory import Memory
-from ._stream import LogStream, graph_lock
+from ._stream import LogStream, graph_lock, listen
 from ._types import NO_CONFIG, LogType, register_later, register_type
 
 
@@ -56,6 +58,7 @@ def _leads_to_stderr(stream: LogStream) -> bool:
 
 
 tell_also(_report)
+trace.report_to(error.log)
 
 
 def init(debug_on: bool = False) -> None:
@@ -108,7 +111,7 @@ def stream_find(name: str) -> LogStream:
             name = name.rpartition("/")[0]
         parent = _streams.get(name)
         for each in reversed(missing):
-            trace("%s: new stream", each)
+            say_change("%s: new stream", each)
             stream = LogStream(each)
             _streams[each] = stream
             if parent is not None:
@@ -201,9 +204,12 @@ def go_synch() -> None:
 
 
 def maintain(now: float) -> None:
-    """What is to be done every second, at *now* in seconds since the epoch: rotate, remove old files, count repeats.
+    """What is to be done every second, at *now* in seconds since the epoch.
+
+    Files are rotated, old ones removed, repeats counted; and a tracer that listens is noticed.
 
     Manual: ``mtev_conf_log_init_rotate``."""
+    listen()
     for stream in streams():
         stream.maintain(now)
 

@@ -12,10 +12,11 @@ from time import time_ns
 from typing import Final
 
 from runtime import hooks
+from runtime.trace import point
 
 from . import _table
 from ._asynch import Writer
-from ._base import ALL_FLAGS, DEBUG, ENABLED, LogError, as_bytes, tell, trace
+from ._base import ALL_FLAGS, DEBUG, ENABLED, LogError, as_bytes, say_change, tell
 from ._dedup import Dedup
 from ._filter import Filter
 from ._formats import FORMATS
@@ -37,6 +38,8 @@ flatbuffer_hook: Final = hooks.declare("mtev_log_flatbuffer")
 _HOOKS: Final = (line_hook, plain_hook, flatbuffer_hook)
 _FORMAT_HOOKS: Final = {"plain": plain_hook, "flatbuffer": flatbuffer_hook}
 
+_point: Final = point("log")
+_sniffed = False  # the trace point is heard: every stream counts as enabled
 _asynchronous = False
 _watching: Callable[[bytes], object] | None = None
 
@@ -52,7 +55,8 @@ class LogStream:
     """A node of the log graph.  Made by :func:`stream_find` and :func:`new_stream`, never directly.
 
     Attributes: ``name``; ``slot``, its index in the table at :func:`enabled_address`; for reading only ``enabled``,
-    whether logging here would write anything, and ``lines``, how many came by if :meth:`set_stats` has them counted.
+    whether logging here would write anything or a tracer hears it, ``writes``, whether it would write anything, and
+    ``lines``, how many came by if :meth:`set_stats` has them counted.
     """
 
     __slots__ = (
@@ -77,12 +81,13 @@ class LogStream:
         "lines",
         "name",
         "slot",
+        "writes",
     )
 
     def __init__(self, name: str) -> None:
         self.name: Final = name
         self.slot: Final = _table.new_slot(name)
-        self.enabled = False
+        self.enabled = self.writes = False
         self._facility = as_bytes(name)
         self._flags = ENABLED
         self._format = "plain"
@@ -100,6 +105,8 @@ class LogStream:
         self.lines = 0
         self._wants_place = False
         self._properties: dict[str, object] = {}
+        if _sniffed:
+            self._route()
 
     def __repr__(self) -> str:
         return f"<LogStream {self.name}>"
@@ -137,10 +144,12 @@ class LogStream:
     ) -> None:
         if message.__class__ is not bytes:
             message = as_bytes(message)
-        if _watching is not None:
+        if _watching is not None and self.writes:
             _watching(message)
         if self._wants_place and not file:
             file, line = _place()
+        if _sniffed:
+            _point.tell(self._facility, file, line, message)
         if when is None:
             when = time_ns()
         for write, flags in self._plain:
@@ -196,7 +205,7 @@ class LogStream:
         with graph_lock:
             before, self._flags = self._flags, mask
             if before != mask:
-                trace("%s: flags %#x, before %#x", self.name, mask, before)
+                say_change("%s: flags %#x, before %#x", self.name, mask, before)
                 self._changed()
         return before
 
@@ -244,7 +253,7 @@ class LogStream:
             fresh = wanted(self.name, path, fd, config)
             fresh.open()  # outside the lock: opening a pipe may take long
             fresh.redirected = self._redirect
-        trace("%s: type %s, path %s", self.name, name, path if fd is None else f"(descriptor {fd})")
+        say_change("%s: type %s, path %s", self.name, name, path if fd is None else f"(descriptor {fd})")
         with graph_lock:
             before, writer = self._ctx, self._writer
             if isinstance(before, Pending) and fresh is not None:
@@ -312,7 +321,7 @@ class LogStream:
     @property
     def is_bare(self) -> bool:
         """Whether lines go to one place, just as they are: then several may be logged as one."""
-        return len(self._plain) == 1 and not (self._plain[0][1] or self._other or self._counted)
+        return len(self._plain) == 1 and not (self._plain[0][1] or self._other or self._counted or _sniffed)
 
     @property
     def wants_pairs(self) -> bool:
@@ -351,7 +360,7 @@ class LogStream:
 
         Raises :exc:`LogError` when it cannot be opened; lines then still go to the old one."""
         if self._ctx is not None:
-            trace("%s: reopen", self.name)
+            say_change("%s: reopen", self.name)
             self._ctx.reopen()
 
     def follow(self) -> None:
@@ -380,7 +389,7 @@ class LogStream:
             if back:
                 names = " -> ".join(each.name for each in [self, *back])
                 raise LogError(f"log '{self.name}': outlet '{outlet.name}' would make a cycle: {names}")
-            trace("%s: outlet %s", self.name, outlet.name)
+            say_change("%s: outlet %s", self.name, outlet.name)
             self._outlets.append(outlet)
             outlet._inlets.append(self)
             self._set_filter(outlet, filter)
@@ -397,7 +406,7 @@ class LogStream:
         with graph_lock:
             if outlet not in self._outlets:
                 return False
-            trace("%s: no outlet %s", self.name, outlet.name)
+            say_change("%s: no outlet %s", self.name, outlet.name)
             self._outlets.remove(outlet)
             self._filters.pop(outlet, None)
             outlet._inlets.remove(self)
@@ -407,7 +416,7 @@ class LogStream:
     def remove_all_outlets(self) -> None:
         """Stop passing lines on."""
         with graph_lock:
-            trace("%s: no outlets", self.name)
+            say_change("%s: no outlets", self.name)
             for outlet in self._outlets:
                 outlet._inlets.remove(self)
             self._outlets.clear()
@@ -457,11 +466,13 @@ class LogStream:
                 elif outlet.enabled:
                     other += [(stream, flags | own, (passes, *filters)) for stream, flags, filters in outlet._every()]
         self._plain, self._other = tuple(usual), tuple(other)
-        self.enabled = bool(usual or other)
-        self._counted = tuple(counted) if self.enabled else ()
-        self._wants_place = bool(other) or any(flags & DEBUG for _, flags in usual)
+        self.writes = bool(usual or other)
+        self.enabled = self.writes or _sniffed
+        self._counted = tuple(counted) if self.writes else ()
+        self._wants_place = _sniffed or bool(other) or any(flags & DEBUG for _, flags in usual)
         _table.set_byte(
-            self.slot, _table.WANTS_PLACE if self._wants_place else _table.ON if self.enabled else _table.OFF
+            self.slot,
+            (_table.ON if self.writes else _table.OFF) | (_table.WANTS_PLACE if self._wants_place else _table.OFF),
         )
         self._show_direct()
 
@@ -485,7 +496,7 @@ class LogStream:
 
     def _show_direct(self) -> None:
         fd = -1
-        if len(self._plain) == 1 and not self._other and not self._counted:
+        if len(self._plain) == 1 and not (self._other or self._counted or _sniffed):
             write, flags = self._plain[0]
             ctx = getattr(write, "__self__", None)
             fd = ctx.direct() if not flags and isinstance(ctx, LogType) else -1
@@ -499,6 +510,22 @@ def watch_lines(function: Callable[[bytes], object] | None) -> None:
     """Have *function* called with each line that is logged to an enabled stream, where it is logged; None: nobody."""
     global _watching
     _watching = function
+
+
+def listen() -> None:
+    """Look whether the trace point ``log`` is heard: then all that is logged comes by, enabled or not."""
+    global _sniffed
+    from ._registry import streams
+
+    with graph_lock:
+        heard = bool(_point.heard[0])
+        if heard != _sniffed:
+            _sniffed = heard
+            for each in streams():
+                each._route()
+
+
+_point.changed = listen
 
 
 def _all_changed() -> None:

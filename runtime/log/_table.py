@@ -12,8 +12,8 @@ CAPACITY: Final = 1 << 20  # bytes, one a stream; pages nobody touched cost noth
 
 OFF: Final = 0
 ON: Final = 1
-WANTS_PLACE: Final = 3
-"""Enabled, and some stream on the way writes file and line number."""
+WANTS_PLACE: Final = 2
+"""Beside ON: some stream on the way writes file and line number.  Alone: nothing is written, but a tracer hears it."""
 
 DIRECT_CAPACITY: Final = CAPACITY * 4  # bytes, a 32-bit integer a stream
 
@@ -31,10 +31,11 @@ def set_direct(slot: int, fd: int) -> None:
 
 
 def enabled_address() -> int:
-    """The address of byte 0 of the table: the byte at :attr:`LogStream.slot` is 0, 1 or 3.
+    """The address of byte 0 of the table: the byte at :attr:`LogStream.slot` is 0 to 3.
 
     0: logging there does nothing.  1: it is enabled.  3: it is enabled, and a stream on the way has the DEBUG flag, so
-    the caller should find out its file and line number.  A byte is right before the change that alters it returns."""
+    the caller should find out its file and line number.  2: nothing would be written, but a tracer hears all that.
+    A byte is right before the change that alters it returns."""
     global _address
     if not _address:
         import ctypes

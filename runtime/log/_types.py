@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 
-from ._base import LogError, tell, trace
+from ._base import LogError, say_change, tell
 from ._rotate import Retention
 
 NO_CONFIG: Mapping[str, str] = {}
@@ -93,7 +93,7 @@ class LogType(ABC):
             if limits.due(size, self._begun, now):
                 if not self.rename(f"{self.path}.{int(now)}"):
                     return
-                trace("%s: moved aside as %s.%d", self.name, self.path, int(now))
+                say_change("%s: moved aside as %s.%d", self.name, self.path, int(now))
                 self.reopen()
                 self._begun = now
             failures = self.cull(limits.retain_seconds, limits.retain_bytes, now)

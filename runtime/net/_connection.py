@@ -6,12 +6,15 @@ and the listener's configuration; what is spoken on it, it does not know.
 
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from runtime import eventer
+from runtime import eventer, trace
 
 if TYPE_CHECKING:
     from ._listener import Listener
+
+_reading, _writing = trace.call("eventer-read"), trace.call("eventer-write")
+_closing: Final = trace.call("eventer-close")
 
 _open: "dict[eventer.LoopThread, set[Connection]]" = {}
 
@@ -58,13 +61,23 @@ class Connection:
 
     def recv(self, size: int) -> bytes | None:
         """Up to *size* bytes; empty at the end, None when nothing is there yet.  Raises OSError."""
+        if _reading.heard[0] and self.event is not None:
+            return eventer.told_read(self.event, size, self._recv)
+        return self._recv(size)
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Send what fits of *data* now; returns how many bytes that was.  Raises OSError."""
+        if _writing.heard[0] and self.event is not None:
+            return eventer.told_send(self.event, data, self._send)
+        return self._send(data)
+
+    def _recv(self, size: int) -> bytes | None:
         try:
             return self.sock.recv(size)
         except (BlockingIOError, InterruptedError):
             return None
 
-    def send(self, data: bytes | memoryview) -> int:
-        """Send what fits of *data* now; returns how many bytes that was.  Raises OSError."""
+    def _send(self, data: bytes | memoryview) -> int:
         try:
             return self.sock.send(data)
         except (BlockingIOError, InterruptedError):
@@ -101,7 +114,10 @@ class Connection:
             eventer.remove(self.event)
             if self.event.owner is not None:
                 _open.get(self.event.owner, set()).discard(self)
-        self.sock.close()
+        if _closing.heard[0] and self.event is not None:
+            eventer.told_close(self.event.fd, self.event, self.sock.close)
+        else:
+            self.sock.close()
 
 
 class _Operations(eventer.Opset):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from runtime import eventer, log
+from runtime import eventer, log, trace
 from runtime.eventer import EXCEPTION, READ, WRITE
 
 from . import _address, _connection
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _errors: Final = log.facility("error/listener")
 _debug: Final = log.facility("debug/listener")
+_accepts: Final = trace.call("eventer-accept")
 
 BACKLOG = 1024
 ACCEPT_BATCH = 64  # connections a turn of the loop, so that a flood leaves room for others
@@ -173,7 +174,7 @@ class Listener:
         """Take what waits, *most* at most; False when accepting should pause."""
         for _ in range(most):
             try:
-                sock, peer = self.sock.accept()
+                sock, peer = self.sock.accept() if not _accepts.heard[0] else self._accept_told()
             except (BlockingIOError, InterruptedError):
                 break
             except ConnectionError:
@@ -190,6 +191,10 @@ class Listener:
             elif not owner.post(self._adopt, sock, peer, owner):
                 sock.close()
         return True
+
+    def _accept_told(self) -> tuple[socket.socket, object]:
+        accepted: tuple[socket.socket, object] = eventer.told_accept(self.sock.fileno(), self, self.sock.accept)
+        return accepted
 
     def resume(self) -> None:
         """Accept again after a pause."""

@@ -80,8 +80,7 @@ class TlsConnection(Connection):
         """As of every connection."""
         return _Operations(self)
 
-    def recv(self, size: int) -> bytes | None:
-        """As of every connection."""
+    def _recv(self, size: int) -> bytes | None:
         try:
             received: bytes = self.sock.recv(size)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -90,8 +89,7 @@ class TlsConnection(Connection):
             return b""
         return received
 
-    def send(self, data: bytes | memoryview) -> int:
-        """As of every connection."""
+    def _send(self, data: bytes | memoryview) -> int:
         try:
             taken: int = self.sock.send(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):

@@ -3,6 +3,7 @@
 Manual: Reverse Connections; ``mtev_reverse_socket_connect``, mtev.reverse_start.
 """
 
+import errno
 import ipaddress
 import os
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 
 from runtime import eventer, lifecycle
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
+from runtime.trace import Point, point
 
 from .._errors import NetError
 from .._tls import client_context, common_name
@@ -41,6 +43,12 @@ KEYS = (
     "cn",
     "buffer",
 )
+
+
+_RESCHEDULE, _SHUTDOWN = point("reverse-reschedule"), point("reverse-shutdown-permanent")
+_CONNECT, _CONNECTED = point("reverse-connect"), point("reverse-connect-success")
+_CLOSE, _FAILED = point("reverse-connect-close"), point("reverse-connect-failed")
+_TLS, _TLS_DONE = point("reverse-connect-ssl"), point("reverse-connect-ssl-success")
 
 
 class TlsCarrier:
@@ -116,6 +124,7 @@ class Dialler:
     def stop(self) -> None:
         """Give up, and close what is up."""
         self.stopping = True
+        self._tell(_SHUTDOWN)
         self.owner.post(self._stop)
 
     def _stop(self) -> None:
@@ -135,11 +144,12 @@ class Dialler:
         try:
             if self.family != socket.AF_UNIX:
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._tell(_CONNECT)
             made.connect(self._target)
         except BlockingIOError:
             pass
         except OSError as failure:
-            self._failed(f"cannot connect: {failure.strerror}")
+            self._failed(f"cannot connect: {failure.strerror}", failure.errno)
             return
         self._timer = eventer.add_in(self._late, None, self._timeout)
         self._watch(self._connected, WRITE)
@@ -152,17 +162,19 @@ class Dialler:
 
     def _late(self, _event: Event, _mask: int, _closure: object, _now: float) -> int:
         self._timer = None
-        self._failed(f"not up after {self._timeout:g} s")
+        self._failed(f"not up after {self._timeout:g} s", errno.ETIMEDOUT)
         return 0
 
     def _connected(self, event: Event, _mask: int, _closure: object, _now: float) -> int:
         assert self._sock is not None
         number = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
-            self._failed(f"cannot connect: {os.strerror(number)}")
+            self._failed(f"cannot connect: {os.strerror(number)}", number)
             return 0
+        self._tell(_CONNECTED)
         self._sock = self._context.wrap_socket(self._sock, do_handshake_on_connect=False)
         event.callback = self._shaking
+        self._tell(_TLS)
         return self._shaking(event, WRITE, None, 0.0)
 
     def _shaking(self, event: Event, _mask: int, _closure: object, _now: float) -> int:
@@ -175,13 +187,14 @@ class Dialler:
         except ssl.SSLWantWriteError:
             return WRITE | EXCEPTION
         except (OSError, ValueError) as failure:
-            self._failed(f"TLS: {failure}")
+            self._failed(f"TLS: {failure}", errno.EPROTO)
             return 0
         wanted = self.config.get("cn")
         found = common_name(sock.getpeercert())
         if wanted and wanted != found:
-            self._failed(f"the peer is {found or 'nobody'}, not {wanted}")
+            self._failed(f"the peer is {found or 'nobody'}, not {wanted}", errno.EACCES)
             return 0
+        self._tell(_TLS_DONE, found, self._context.verify_mode != ssl.CERT_NONE)
         xbind = self.config.get("xbind")
         lines = [f"REVERSE /{PREFIX}{self._endpoint}", *([f"X-Bind: {xbind}"] if xbind else [])]
         self._intro = "".join(f"{each}\r\n" for each in [*lines, ""]).encode()
@@ -194,7 +207,7 @@ class Dialler:
         try:
             self._intro = self._intro[carrier.send(self._intro) :]
         except OSError as failure:
-            self._failed(f"cannot be introduced: {failure.strerror}")
+            self._failed(f"cannot be introduced: {failure.strerror}", failure.errno)
             return 0
         if self._intro:
             return WRITE | EXCEPTION
@@ -225,6 +238,7 @@ class Dialler:
 
     def _ended(self, tunnel: Tunnel) -> None:
         forget(tunnel)
+        self._tell(_CLOSE, self.stopping, 0)
         if self._event is not None:
             eventer.remove(self._event)
         self._event = self._sock = self.tunnel = None
@@ -232,9 +246,10 @@ class Dialler:
             self._interval = self._initial  # it was good for long
         self._again()
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, why: str, number: int | None) -> None:
         where = self.host if self.family == socket.AF_UNIX else f"{self.host} port {self.port}"
         errors.log(f"reverse connection to {where}: {why}\n")
+        self._tell(_FAILED, number or 0)
         self._close()
         self._again()
 
@@ -252,8 +267,15 @@ class Dialler:
     def _again(self) -> None:
         if self.stopping:
             return
+        self._tell(_RESCHEDULE, round(self._interval * 1000))
         self._timer = eventer.add_in(self._retry, None, self._interval)
         self._interval = min(self._interval * 2, self._most)
+
+    def _tell(self, told: Point, *more: object) -> None:
+        """Tell those who listen to *told* of this connection."""
+        if told.heard[0]:
+            fd = self._event.fd if self._event is not None else -1 if self._sock is None else self._sock.fileno()
+            told.tell(fd, self.host if self.family == socket.AF_UNIX else f"{self.host}:{self.port}", self._id, *more)
 
     def _retry(self, _event: Event, _mask: int, _closure: object, _now: float) -> int:
         self._timer = None

@@ -1,6 +1,7 @@
 """The dialling side, against what the original did; and both sides together."""
 
 import contextlib
+import errno
 import json
 import selectors
 import socket
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 from certificates import Authority
 from reverse_wire import close_all, eventually, exactly, frame, ids, kept, known_to_dispatch
+from tracing import heard, wait_for
 
-from runtime import eventer, log, net
+from runtime import eventer, log, net, trace
 from runtime.eventer import READ, WRITE
 from runtime.net import NetError, reverse
 from runtime.net._tls import Tls
@@ -388,3 +390,36 @@ def test_a_facility_says_why_a_dialler_fails(authority: Authority) -> None:
         reverse.start("127.0.0.1", port, sslconfig(authority), {"endpoint": "e"})
         eventually(lambda: lines)
     assert f"127.0.0.1 port {port}" in lines[0] and "refused" in lines[0]
+
+
+def test_trace_points_tell_of_each_step(authority: Authority) -> None:
+    dialled = Dialled(authority)
+    where = f"127.0.0.1:{dialled.port}"
+    config = {"endpoint": "e", "reconnect_initial_interval": "100"}
+    with heard(*(name for name in trace.POINTS if name.startswith("reverse-"))) as told:
+        reverse.start("127.0.0.1", dialled.port, sslconfig(authority), config)
+        dialled.sock.accept()[0].close()  # no TLS
+        sock = dialled.accept()
+        introduced(sock)
+        sock.close()
+        wait_for(told, lambda each: each[0] == "reverse-connect-close")
+        reverse.stop("127.0.0.1", dialled.port)
+    assert {each[2] for each in told} == {where}
+    assert len({each[3] for each in told}) == 1 and told[0][3].startswith("client/")
+    steps = [(each[0], *each[4:]) for each in told]
+    assert steps[:11] == [
+        ("reverse-connect",),
+        ("reverse-connect-success",),
+        ("reverse-connect-ssl",),
+        ("reverse-connect-failed", errno.EPROTO),
+        ("reverse-reschedule", 100),
+        ("reverse-connect",),
+        ("reverse-connect-success",),
+        ("reverse-connect-ssl",),
+        ("reverse-connect-ssl-success", "server.test", True),
+        ("reverse-connect-close", False, 0),
+        ("reverse-reschedule", 200),
+    ]
+    assert ("reverse-shutdown-permanent",) in steps
+    fds = {name: fd for name, fd, *_ in told}
+    assert fds["reverse-connect"] > 0 and fds["reverse-reschedule"] == -1
