@@ -48,7 +48,7 @@ end
 mtev = {}
 ffi = require("ffi")
 -- Those with public functions.  What is a module of its own, and not part of mtev, is true here.
-local families = { "timeval", "coroutines", "stopping", "log", "conf", "shared", "system", "json", "encodings", "digests",
+local families = { "timeval", "coroutines", "stopping", "trace", "log", "conf", "shared", "system", "json", "encodings", "digests",
   "text", "gunzip", "pcre", "timezone", "crypto", "bignum", "xml", "pack", "extras", "files", "cluster", "reverse", "messages",
   "consul", "addresses", "eventer", "tls", "socket", "process", "exec", "Proc", "dns", "hooks", "zipkin", "HttpClient", "Api",
   "websocket", "absent" }
@@ -137,6 +137,7 @@ local entries = {
   wake = kernel.wake,
   recover = kernel.recover,
   call = function(module_name, function_name) return kernel.start(call, module_name, function_name) end,
+  traced = function(...) return kernel.start(home.need("mtev/trace").call, ...) end,
   hook = function(...) return kernel.answer(home.need("mtev/hooks").call, ...) end,
   inspect = function(...) return kernel.answer(home.need("inspect"), ...) end,
   repl = function(what, ...) return kernel.start(home.need("repl")[what], ...) end,

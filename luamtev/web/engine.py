@@ -13,10 +13,11 @@ from typing import Any, Final
 from luamtev.api.zipkin import number_of
 from luamtev.bridge import LuaError
 from luamtev.port import Port
-from runtime import eventer, http, log
+from runtime import eventer, http, log, trace
 from runtime.eventer import EXCEPTION, READ, Event
 from runtime.http import Limits, Mountpoint, Peer, Request, Response
 from runtime.http.ledger.access import escaped
+from runtime.http.message import traced
 from runtime.http.message.target import path_of
 from runtime.net import Connection
 
@@ -141,6 +142,8 @@ class Engine:
         """Forget a connection that others close."""
         if self._held.pop(held.number, None) is None:
             return
+        if traced.CLOSE.heard[0]:
+            traced.tell(traced.CLOSE, held.peer)
         if self._state.can_enter():
             self._tell("drop", held.number)
         else:
@@ -157,6 +160,7 @@ class Engine:
             "http1_generation_address": http.generation.address,
             "http1_counts_address": lambda: self._counts.requests.address,
             "http1_latency_address": self._counts.latency_address,
+            "http1_trace_points": lambda: tuple(trace.ORDER[each] for each in traced.OF_REQUESTS),
             "http1_renewed": self._renewed,
             "http1_decide": self._decide,
             "http1_allows": lambda number, path: http.allows(self._held[int(number)].peer, path),
@@ -327,6 +331,8 @@ class Engine:
         held = self._held.pop(int(number), None)
         if held is not None:
             held.connection.close()
+            if traced.CLOSE.heard[0]:
+                traced.tell(traced.CLOSE, held.peer)
 
     def _receive(self, number: float) -> bytes | bool | None:
         """What came of an encrypted connection; None for nothing yet, False for one that failed."""

@@ -61,6 +61,7 @@ function main()
     mtev.notify("over")
   end })
   mtev.waitfor("over")
+  methods("mtev.trace_subscription", mtev.trace.subscribe("http-close", print))
   os.exit(0)
 end
 """

@@ -23,6 +23,7 @@ COUNTS = {  # as the manual has them
     "Managed applications": 12,
     "Eventer": 14,
     "Log facilities": 40,
+    "Trace points": 26,
     "Listeners": 17,
     "sslconfig": 8,
     "lua_general": 11,

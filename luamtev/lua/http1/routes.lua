@@ -20,6 +20,8 @@ local MOST = 4096 -- answers remembered
 local generation = ffi.cast("const volatile uint32_t *", ffi.cast("uintptr_t", border.http1_generation_address()))
 local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
 local IO, DEBUG_HTTP, DEBUG_REST = find_log("http/io"), find_log("debug/http"), find_log("debug/rest")
+local cells = home.need("mtev/trace").cells
+local POINTS = { border.http1_trace_points() } -- places of the trace points that each request passes
 local seen = -1 -- the generation of what is remembered
 local by_client, count = {}, 0
 local same_for_all = false -- access control asks for nobody's address
@@ -44,9 +46,15 @@ function routes.renew()
   forget()
 end
 
--- Whether somebody wants to see each request, as an object or in the log.
+local function points_are_heard()
+  local heard = 0
+  for at = 1, #POINTS do heard = heard + cells[POINTS[at]] end
+  return heard ~= 0
+end
+
+-- Whether somebody wants to see each request, as an object, in the log or at its trace points.
 function routes.is_watched()
-  return routes.hooked or enabled[IO] + enabled[DEBUG_HTTP] + enabled[DEBUG_REST] ~= 0
+  return routes.hooked or enabled[IO] + enabled[DEBUG_HTTP] + enabled[DEBUG_REST] ~= 0 or points_are_heard()
 end
 
 function routes.of(client)

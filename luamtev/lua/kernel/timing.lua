@@ -36,7 +36,7 @@ end
 -- Whether each run is to be timed from *now* on.
 function timing.is_wanted(now)
   if spent and now > spent_until then spent = false end
-  return spent ~= false or (slow_threshold and enabled[slow_byte] ~= 0) or false
+  return spent ~= false or (slow_threshold and enabled[slow_byte] % 2 == 1) or false
 end
 
 -- Before a run: what `note` wants to know after it.
@@ -51,7 +51,7 @@ function timing.note(co, around, began, clocked)
   local took = cpu_time() - began
   if spent then spent[co] = (spent[co] or 0) + took - inner end
   inner = around + took
-  if slow_threshold and enabled[slow_byte] ~= 0 then
+  if slow_threshold and enabled[slow_byte] % 2 == 1 then
     local held_up = monotonic() - clocked
     if held_up >= slow_threshold then border.slow_coroutine(timing.place(co), held_up) end
   end

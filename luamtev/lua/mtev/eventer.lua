@@ -69,6 +69,34 @@ function posix.write(event, data, from)
   end
 end
 
+-- Through trace points -------------------------------------------------------------------------------------------------
+
+local trace = home.need("mtev/trace")
+local cells, tell, number_of = trace.cells, trace.tell, trace.number_of
+local READ_ENTRY, READ_RETURN = number_of("eventer-read-entry"), number_of("eventer-read-return")
+local WRITE_ENTRY, WRITE_RETURN = number_of("eventer-write-entry"), number_of("eventer-write-return")
+local CLOSE_ENTRY, CLOSE_RETURN = number_of("eventer-close-entry"), number_of("eventer-close-return")
+
+-- Reads, or writes, what *event* can now, by its operations.
+local function read(event, most)
+  if cells[READ_ENTRY] + cells[READ_RETURN] == 0 then return event.ops.read(event, most) end
+  local fd = event.fd
+  tell(READ_ENTRY, fd, nil, most, READ, nil)
+  local data, why = event.ops.read(event, most)
+  local result = data and #data or why == nil and 0 or -1
+  tell(READ_RETURN, fd, data, most, type(why) == "number" and why or 0, nil, result)
+  return data, why
+end
+
+local function write(event, data, from)
+  if cells[WRITE_ENTRY] + cells[WRITE_RETURN] == 0 then return event.ops.write(event, data, from) end
+  local fd, rest = event.fd, sub(data, from + 1)
+  tell(WRITE_ENTRY, fd, rest, #rest, WRITE, nil)
+  local n, why = event.ops.write(event, data, from)
+  tell(WRITE_RETURN, fd, rest, #rest, type(why) == "number" and why or 0, nil, n or -1)
+  return n, why
+end
+
 -- Who may call ----------------------------------------------------------------------------------------------------------
 
 local function valid(event)
@@ -103,7 +131,7 @@ local function fill(event, deadline)
   while true do
     local mask = READ
     if not quiet[event.fd] then
-      local data, why = event.ops.read(event, MOST)
+      local data, why = read(event, MOST)
       if data then
         breathe()
         return data
@@ -259,7 +287,7 @@ local function write_all(event, data, deadline)
   local length, from = #data, 0
   while from < length do
     if event.fd < 0 then return -1, "invalid event" end
-    local n, why = event.ops.write(event, data, from)
+    local n, why = write(event, data, from)
     if n then
       from = from + n
       breathe()
@@ -287,7 +315,7 @@ function methods:send(...)
   if select("#", ...) ~= 1 then error("mtev.socket.send with bad arguments", 2) end
   local data = payload((...), "send")
   while true do
-    local n, why = self.ops.write(self, data, 0)
+    local n, why = write(self, data, 0)
     if n then
       breathe()
       return n
@@ -350,10 +378,13 @@ end
 -- Closes the descriptor.  Whoever waits on it is woken; a second close is harmless.  Returns 0.
 function methods:close()
   if self.fd < 0 then return 0 end
-  local guard, shut = self.guard, self.ops.close
+  local guard, shut, fd = self.guard, self.ops.close, self.fd
+  local is_told = cells[CLOSE_ENTRY] + cells[CLOSE_RETURN] ~= 0
+  if is_told then tell(CLOSE_ENTRY, fd, 0, nil) end
   if shut then shut(self) end
   self.fd, self.input, self.from = -1, "", 1
   close_descriptor(guard)
+  if is_told then tell(CLOSE_RETURN, fd, 0, nil, 0) end
   return 0
 end
 
@@ -413,6 +444,6 @@ new_object, M.add_methods = home.need("mtev/object")("mtev.eventer", methods)
 
 M.open_descriptors, M.posix, M.error_text = open_descriptors, posix, error_text
 M.valid, M.owned, M.ready, M.payload = valid, owned, ready, payload
-M.read_some, M.unread, M.write_all = read_some, unread, write_all
+M.read, M.read_some, M.unread, M.write_all = read, read_some, unread, write_all
 
 return M

@@ -13,7 +13,7 @@ local format, concat, byte, getinfo = string.format, table.concat, string.byte, 
 local select, tostring, type = select, tostring, type
 
 local NEWLINE = 10
-local WANTS_PLACE = 3 -- enabled, and some stream on the way prints file and line
+local WANTS_PLACE = 2 -- and above: some stream on the way, or a tracer, wants file and line
 
 local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
 
@@ -58,7 +58,7 @@ function mtev.log(name, fmt, ...)
   if state == 0 then return end
   local message = format(fmt, ...)
   if byte(message, -1) ~= NEWLINE and slot ~= raw_slot and message ~= "" then message = message .. "\n" end
-  if state == WANTS_PLACE then
+  if state >= WANTS_PLACE then
     write_with_place(slot, message)
   else
     write(slot, message)
@@ -77,7 +77,7 @@ function mtev.print(...)
   local n, parts = select("#", ...), { ... }
   for i = 1, n do parts[i] = tostring(parts[i]) end
   local message = concat(parts, "\t", 1, n) .. "\n"
-  if state == WANTS_PLACE then
+  if state >= WANTS_PLACE then
     write_with_place(print_slot, message)
   else
     write(print_slot, message)

@@ -147,18 +147,34 @@ local function accept_descriptor(fd)
   return C.luamtev_accept(fd, nil, nil)
 end
 
+local trace = home.need("mtev/trace")
+local cells, tell = trace.cells, trace.tell
+local ENTRY, RETURN = trace.number_of("eventer-accept-entry"), trace.number_of("eventer-accept-return")
+
+-- The same, and why there was none, through its trace points.
+local function accept_some(fd)
+  if cells[ENTRY] + cells[RETURN] == 0 then
+    local made = accept_descriptor(fd)
+    return made, ffi.errno()
+  end
+  tell(ENTRY, fd, nil, 0, READ, nil)
+  local made = accept_descriptor(fd)
+  local errno = ffi.errno()
+  tell(RETURN, fd, nil, 0, made < 0 and errno == EAGAIN and READ or 0, nil, made)
+  return made, errno
+end
+
 -- The next connection, a socket of the calling coroutine; nothing and why when there is none to be had.
 function methods:accept()
   owned(self)
   while true do
-    local fd = accept_descriptor(self.fd)
+    local fd, errno = accept_some(self.fd)
     if fd >= 0 then
       local event = adopt(fd, self.kind, true)
       event.accepted = true
       breathe()
       return event
     end
-    local errno = ffi.errno()
     if errno == EAGAIN then
       local ok, why = ready(self, READ)
       if not ok then return nil, why end
@@ -176,7 +192,7 @@ local function receive_stream(event, most)
     return #data, data
   end
   while true do
-    local data, why = event.ops.read(event, most)
+    local data, why = eventer.read(event, most)
     if data then return #data, data end
     if why == nil then return 0, "" end
     if type(why) ~= "number" then return -1, why end

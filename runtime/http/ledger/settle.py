@@ -9,6 +9,7 @@ from functools import partial
 from threading import Lock
 
 from runtime import eventer, hooks, log
+from runtime.http.message import traced
 from runtime.http.message.owner import Owner
 from runtime.http.message.response import Response
 from runtime.http.rest.table import Mountpoint, answers
@@ -29,6 +30,8 @@ _taking = Lock()
 
 def completed(response: Response) -> None:
     """*response* is complete; on its loop thread, or where nobody has one."""
+    if traced.RESPONSE_FINISH.heard[0]:
+        traced.tell(traced.RESPONSE_FINISH, response.request.peer)
     gather(response.owner, [of(response, time.time())])
 
 
@@ -92,11 +95,15 @@ def _count(entries: list[Entry]) -> None:
 def write(entries: list[Entry]) -> None:
     """Write the lines of *entries* into the access log."""
     stream = log.stream_find("http/access")
-    if not stream.enabled:
+    is_told = traced.LOG.heard[0]
+    if not (stream.enabled or is_told):
         return
     if REQUEST_LOG.exists():
         entries = [each for each in entries if _tell(REQUEST_LOG, each) == hooks.CONTINUE]
     lines = _access.lines(entries)
+    if is_told:
+        for entry, line in zip(entries, lines, strict=True):
+            traced.LOG.tell(entry.peer.fd, entry.peer, line)
     if stream.is_bare:
         if lines:
             stream.log("".join(lines), file=__file__, line=1)

@@ -10,7 +10,8 @@ class Peer:
 
     Attributes: ``remote`` and ``port``, its address, empty and 0 for a local socket; ``local``, the address it came to;
     ``cn``, the common name in its verified certificate, or None; ``alpn``, what TLS agreed on, or None; ``secure``, it
-    is TLS; ``listener``, the number of the listener, 0 for none; ``config``, that listener's configuration."""
+    is TLS; ``listener``, the number of the listener, 0 for none; ``config``, that listener's configuration; ``fd``, the
+    descriptor of the connection, -1 for none."""
 
     remote: str = ""
     port: int = 0
@@ -20,6 +21,7 @@ class Peer:
     secure: bool = False
     listener: int = 0
     config: Mapping[str, str] = field(default_factory=dict)
+    fd: int = -1
 
 
 NOBODY = Peer()

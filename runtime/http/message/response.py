@@ -12,6 +12,7 @@ from typing import Any
 from runtime import hooks, log
 
 from . import encoding as _encoding
+from . import traced
 from .content import Part
 from .draft import CHUNKED, CLOSE, DEFLATE, GZIP, Draft
 from .headers import as_bytes
@@ -106,6 +107,8 @@ class Response(Draft):
         if not self.complete:
             raw = self.sink.raw
             assert raw is not None
+            if traced.RESPONSE_START.heard[0]:
+                traced.tell(traced.RESPONSE_START, self.request.peer)
             self._ending = self.started = self.complete = True
             self.code = code
             raw(self, data)
@@ -241,6 +244,8 @@ class Response(Draft):
         self.sink.head(self, headers, empty or self._left is not None, self._mute)
 
     def _tell_starting(self) -> None:
+        if traced.RESPONSE_START.heard[0]:
+            traced.tell(traced.RESPONSE_START, self.request.peer)
         if STARTING.exists():
             try:
                 STARTING.invoke(self.request, self)

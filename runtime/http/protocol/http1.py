@@ -14,6 +14,7 @@ from time import perf_counter
 import httptools
 
 from runtime import log
+from runtime.http.message import traced
 from runtime.http.message.body import decode
 from runtime.http.message.draft import CLOSE
 from runtime.http.message.limits import HIGH_WATER, Limits
@@ -244,6 +245,8 @@ class Http1(Framing):
 
     def switch(self, response: Response, head: bytes) -> bytes:
         """Answer with *head*, the 101 that *response* is, and be done; returns what came behind the request."""
+        if traced.RESPONSE_START.heard[0]:
+            traced.tell(traced.RESPONSE_START, self._peer)
         response.code = 101
         response.started = response.complete = True
         response.written = len(head)
@@ -374,6 +377,8 @@ class Http1(Framing):
             self._retarget(request)
         if self._telling or not self._host or not parser.should_keep_alive():
             self._examine(request)
+        if traced.REQUEST_START.heard[0]:
+            traced.tell(traced.REQUEST_START, self._peer)
 
     def on_body(self, data: bytes) -> None:
         """Of httptools."""
@@ -393,6 +398,8 @@ class Http1(Framing):
             request.keep_alive = False
         if not request.keep_alive:
             self._last = True
+        if traced.REQUEST_FINISH.heard[0]:
+            traced.tell(traced.REQUEST_FINISH, self._peer)
         self._request = _NONE  # or its body would stay for as long as the connection
         self._queue.append(request)
 

@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from runtime import log
+from runtime.http.message import traced
 from runtime.http.message.body import decode
 from runtime.http.message.owner import Owner
 from runtime.http.message.response import Response
@@ -45,6 +46,8 @@ class Requests:
         if request is None or not http.room:
             http.refuse_stream(number, frames.PROTOCOL_ERROR if request is None else frames.REFUSED_STREAM)
             return False
+        if traced.REQUEST_START.heard[0]:
+            traced.tell(traced.REQUEST_START, http.peer)
         request.received = http.now
         stream = http.streams[number] = Stream(http, number, request)
         stream.closed = event.end_stream
@@ -130,6 +133,8 @@ class Requests:
     def _whole(self, stream: Stream) -> None:
         self.uploads.pop(stream.id, None)
         request = stream.request
+        if traced.REQUEST_FINISH.heard[0]:
+            traced.tell(traced.REQUEST_FINISH, request.peer)
         if stream.body:
             request.payload = b"".join(stream.body)
             stream.body.clear()

@@ -6,6 +6,7 @@ from typing import Any, Final
 from runtime import log
 from runtime.http.ledger import settle as _ledger
 from runtime.http.ledger.entry import Entry
+from runtime.http.message import traced
 from runtime.http.message.peer import Peer
 from runtime.http.message.target import path_of
 from runtime.http.protocol.batches import Answered, Offer
@@ -20,8 +21,8 @@ class Batches:
     """What :class:`runtime.http.protocol.batches.Batcher` asks for, from the table of rules and the ledger."""
 
     def generation(self) -> int:
-        """It also changes with hooks, and when ``debug/rest`` begins or ceases to be told of each request."""
-        return generation.current() << 1 | _debug.enabled
+        """It also changes with hooks, and when a log or a tracer begins or ceases to be told of each request."""
+        return generation.current() << 2 | _debug.enabled << 1 | traced.is_heard()
 
     def offer(self, peer: Peer, method: bytes, uri: bytes) -> Offer | None:
         """None when somebody wants to see each request, too."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from runtime import eventer
 from runtime.http.ledger.settle import REQUEST_COMPLETE, REQUEST_LOG, RESPONSE_SENT
+from runtime.http.message import traced
 from runtime.http.message.limits import Limits
 from runtime.http.message.peer import Peer
 from runtime.http.message.response import STARTING, Response
@@ -61,10 +62,10 @@ def everywhere() -> list[tuple[eventer.LoopThread, Guest]]:
 
 
 def is_hooked() -> bool:
-    """Whether somebody wants to see requests and responses as objects, which a guest does not make; but for who
-    surrounds them, whose work a guest does itself."""
+    """Whether somebody wants to see each request and response, which a guest does not show; but for who surrounds them,
+    whose work a guest does itself."""
     known = surrounded_by()
-    return any(name != known for hook in _HOOKS for name in hook.names)
+    return traced.is_heard() or any(name != known for hook in _HOOKS for name in hook.names)
 
 
 for _hook in _HOOKS:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from runtime import eventer
 from runtime.eventer import EXCEPTION, READ, Event
 from runtime.http.ledger.settle import completed
+from runtime.http.message import traced
 from runtime.http.message.limits import Limits, from_config
 from runtime.http.message.peer import Peer
 from runtime.http.rest.dispatch import admit, allows, dispatch
@@ -24,6 +25,8 @@ WIRE = "mtev_wire_rest_api/1.0"
 def http_rest_api(event: Event, _mask: int, connection: Connection, _now: float) -> int:
     """The listener type: takes a new connection over, or the guest of its loop thread does."""
     peer, limits = peer_of(connection), _limits_of(connection)
+    if traced.ACCEPT.heard[0]:
+        traced.tell(traced.ACCEPT, peer)
     guest = guests.here()
     if guest is not None and peer.alpn != "h2" and guest.take(connection, peer, limits):
         return 0
@@ -33,7 +36,10 @@ def http_rest_api(event: Event, _mask: int, connection: Connection, _now: float)
 
 def http_after_word(event: Event, connection: Connection, word: bytes, now: float) -> int:
     """Take over a connection of which *word* was read already."""
-    session = _begin(event, connection, peer_of(connection), _limits_of(connection))
+    peer = peer_of(connection)
+    if traced.ACCEPT.heard[0]:
+        traced.tell(traced.ACCEPT, peer)
+    session = _begin(event, connection, peer, _limits_of(connection))
     session.begin(word, now)
     if not connection.closed and connection.pending():
         session.readable(now)  # what came with the word is here, and the descriptor does not tell of it
@@ -84,6 +90,7 @@ def peer_of(connection: Connection) -> Peer:
         listener.tls is not None,
         listener.number,
         connection.config,
+        connection.sock.fileno(),
     )
 
 

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from runtime import eventer, log
+from runtime import eventer, log, trace
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
 from runtime.http.ledger.masks import masked
+from runtime.http.message import traced
 from runtime.http.message.limits import Limits
 from runtime.http.message.peer import Peer
 from runtime.http.message.response import Response
@@ -26,6 +27,7 @@ from . import sweeper as _sweeper
 _debug: Final = log.facility("debug/http")
 _debug2: Final = log.facility("debug/http2")
 _io: Final = log.facility("http/io")
+_reading, _writing = trace.call("eventer-read"), trace.call("eventer-write")
 
 READ_SIZE = 32 << 10
 READING = READ | EXCEPTION
@@ -100,6 +102,8 @@ class Session:
                 except OSError:
                     pass
             self.connection.close()
+            if traced.CLOSE.heard[0]:
+                traced.tell(traced.CLOSE, self.peer)
             if _debug.enabled:
                 _debug.log(f"{self!r} ends\n")
             self._sweeper.discard(self)
@@ -138,7 +142,7 @@ class Session:
         """Bytes are there, or the end."""
         while True:
             try:
-                data = self._recv(READ_SIZE)
+                data = self._recv(READ_SIZE) if not _reading.heard[0] else self.connection.recv(READ_SIZE)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -170,7 +174,7 @@ class Session:
             else:
                 return
             try:
-                size = self._send(data)
+                size = self._send(data) if not _writing.heard[0] else self.connection.send(data)
             except (BlockingIOError, InterruptedError):
                 size = 0
             except OSError:
