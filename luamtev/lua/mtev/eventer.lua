@@ -78,7 +78,7 @@ local WRITE_ENTRY, WRITE_RETURN = number_of("eventer-write-entry"), number_of("e
 local CLOSE_ENTRY, CLOSE_RETURN = number_of("eventer-close-entry"), number_of("eventer-close-return")
 
 -- Reads, or writes, what *event* can now, by its operations.
-local function read(event, most)
+local function read_once(event, most)
   if cells[READ_ENTRY] + cells[READ_RETURN] == 0 then return event.ops.read(event, most) end
   local fd = event.fd
   tell(READ_ENTRY, fd, nil, most, READ, nil)
@@ -88,7 +88,7 @@ local function read(event, most)
   return data, why
 end
 
-local function write(event, data, from)
+local function write_once(event, data, from)
   if cells[WRITE_ENTRY] + cells[WRITE_RETURN] == 0 then return event.ops.write(event, data, from) end
   local fd, rest = event.fd, sub(data, from + 1)
   tell(WRITE_ENTRY, fd, rest, #rest, WRITE, nil)
@@ -131,7 +131,7 @@ local function fill(event, deadline)
   while true do
     local mask = READ
     if not quiet[event.fd] then
-      local data, why = read(event, MOST)
+      local data, why = read_once(event, MOST)
       if data then
         breathe()
         return data
@@ -287,7 +287,7 @@ local function write_all(event, data, deadline)
   local length, from = #data, 0
   while from < length do
     if event.fd < 0 then return -1, "invalid event" end
-    local n, why = write(event, data, from)
+    local n, why = write_once(event, data, from)
     if n then
       from = from + n
       breathe()
@@ -315,7 +315,7 @@ function methods:send(...)
   if select("#", ...) ~= 1 then error("mtev.socket.send with bad arguments", 2) end
   local data = payload((...), "send")
   while true do
-    local n, why = write(self, data, 0)
+    local n, why = write_once(self, data, 0)
     if n then
       breathe()
       return n
@@ -444,6 +444,6 @@ new_object, M.add_methods = home.need("mtev/object")("mtev.eventer", methods)
 
 M.open_descriptors, M.posix, M.error_text = open_descriptors, posix, error_text
 M.valid, M.owned, M.ready, M.payload = valid, owned, ready, payload
-M.read, M.read_some, M.unread, M.write_all = read, read_some, unread, write_all
+M.read_once, M.read_some, M.unread, M.write_all = read_once, read_some, unread, write_all
 
 return M

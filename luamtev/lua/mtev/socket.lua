@@ -192,7 +192,7 @@ local function receive_stream(event, most)
     return #data, data
   end
   while true do
-    local data, why = eventer.read(event, most)
+    local data, why = eventer.read_once(event, most)
     if data then return #data, data end
     if why == nil then return 0, "" end
     if type(why) ~= "number" then return -1, why end
