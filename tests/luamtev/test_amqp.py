@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moduleexamples import example
 from moduleprogram import Program
 from rabbit import Rabbit, missing
 from relay import Relay
@@ -62,6 +63,13 @@ def test_lua_publishes_and_is_handed_what_comes(rabbit: Rabbit, tmp_path: Path) 
         assert running.stop() == 0
     with pytest.raises(Exception, match="NOT_FOUND"):  # the queue went with its consumer
         rabbit.ask(lambda channel: channel.queue_declare("lua", passive=True))
+
+
+def test_the_example_of_the_reference(rabbit: Rabbit, tmp_path: Path) -> None:
+    shown = example("amqp").at("<user>guest</user>", f"<port>{rabbit.port}</port><user>guest</user>")
+    with Program(tmp_path, shown.modules, shown.more) as running:
+        running.run(shown.lua)
+        running.wait(lambda: "127.0.0.1\t0\tamq.topic\tin.one\thello\n" in running.errors())
 
 
 def test_nothing_is_lost_while_the_broker_is_away(rabbit: Rabbit, tmp_path: Path) -> None:
