@@ -4,6 +4,7 @@ The main thread runs no event loop: it sleeps until a signal comes, so that it c
 """
 
 import ctypes
+import faulthandler
 import os
 import select
 import signal
@@ -164,13 +165,21 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None, watche
 
 
 def _stop(status: int) -> int:
-    """Let what is in flight end, and stop the loops; the exit status.  A loop that does not turn ends the process."""
+    """Let what is in flight end, and stop the loops; the exit status.  A loop that does not turn ends the process.
+
+    One that keeps the interpreter to itself, in a finalizer that runs as its state is closed say, cannot be looked at:
+    then a thread of C's ends the process, unless it is put off in time."""
     stopped = threading.Event()
-    patience = eventer.settings().shutdown_timeout * _SHARE
+    timeout = eventer.settings().shutdown_timeout
+    patience = timeout * _SHARE
     pulse = eventer.Pulse()
+
+    def put_off() -> None:
+        faulthandler.dump_traceback_later(timeout, exit=True, file=2)
 
     def look() -> None:
         while not stopped.wait(_LOOK):
+            put_off()
             stuck = pulse.silent(patience)
             if stuck:
                 names = ", ".join(each.name for each in stuck)
@@ -178,7 +187,9 @@ def _stop(status: int) -> int:
                 log.error.log(stacks.report())
                 terminate(EXIT_STUCK)
 
-    threading.Thread(target=look, name="shutdown", daemon=True).start()
+    looking = threading.Thread(target=look, name="shutdown", daemon=True)
+    put_off()
+    looking.start()
     try:
         lifecycle.stop()
         eventer.stop()
@@ -187,6 +198,8 @@ def _stop(status: int) -> int:
         status = EXIT_STUCK
     finally:
         stopped.set()
+        looking.join()
+        faulthandler.cancel_dump_traceback_later()
     return status
 
 

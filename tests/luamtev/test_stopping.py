@@ -93,6 +93,23 @@ def test_a_loop_that_spins_does_not_keep_the_process(program: Program, spin: str
     assert re.search(r"main\.lua:\d+: in function 'inner'", text), text
 
 
+@pytest.mark.parametrize(
+    "keeps",
+    [
+        "KEPT = newproxy(true) getmetatable(KEPT).__gc = {}",
+        "local ffi = require('ffi') KEPT = ffi.gc(ffi.new('int[1]'), {})",
+    ],
+)
+def test_a_finalizer_that_spins_at_the_end_does_not_keep_the_process(program: Program, keeps: str) -> None:
+    spin = "function() while true do end end"
+    process = program(source=f"function main() {keeps.format(spin)} io.stderr:write('ready\\n') end")
+    said(process, "ready")
+    process.send_signal(signal.SIGTERM)
+    text = rest(process)
+    assert process.returncode == 1, text
+    assert "Timeout (0:00:02)!" in text
+
+
 CONFIGURATION = """\
 <cli>
   <eventer><config><concurrency>{threads}</concurrency>{eventer}</config></eventer>
