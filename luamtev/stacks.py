@@ -21,7 +21,7 @@ from luamtev import bridge
 if TYPE_CHECKING:
     from luamtev.port import Port
 
-PATIENCE = 1.0
+PATIENCE = 2.5
 """Seconds that the fork has for its report."""
 
 _END = b"\1\n"  # of the report of one state

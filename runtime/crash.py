@@ -28,7 +28,7 @@ SIGNALS: Final = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, 
 
 ALTSTACK: Final = 64 << 10  # bytes
 PATIENCE: Final = 60.0  # seconds that a program has to look at a process
-END_PATIENCE: Final = 2.0  # seconds that a process that crashed has to halt or to be gone
+HALT_PATIENCE: Final = 10.0  # seconds that a process that crashes has to write its stacks and to halt
 KILL_PATIENCE: Final = 30.0  # seconds that one has to end by its signal, a core dump among them
 LOOK: Final = 0.01  # seconds between looks
 
@@ -155,25 +155,33 @@ def _stand_by(pid: int, reader: int, program: str) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)  # it ends when the other does
     try:
         text = os.read(reader, 1 << 16)
-        thread = None
-        for _ in _looks(END_PATIENCE):
-            while select.select([reader], [], [], 0)[0]:
-                more = os.read(reader, 1 << 16)
-                if not more:
+        if text:  # it crashes
+            thread = None
+            for _ in _looks(HALT_PATIENCE):
+                thread = halted_thread(pid)
+                text += _waiting(reader)  # behind that look: the last of it comes just before it halts
+                if thread is not None or _is_gone(pid):
                     break
-                text += more
-            thread = halted_thread(pid)
-            if thread is not None or not text:
-                break
-        if thread is not None:
             os.write(2, text)
-            freeze(pid)
-            _run([program, *arguments(pid, thread)])
-            let_end(pid, signal_of(text))
+            if thread is not None:
+                freeze(pid)
+                _run([program, *arguments(pid, thread)])
+                let_end(pid, signal_of(text))
             if not any(_is_gone(pid) for _ in _looks(KILL_PATIENCE)):
                 os.kill(pid, signal.SIGKILL)
     finally:
         os._exit(0)
+
+
+def _waiting(reader: int) -> bytes:
+    """What can be read of a pipe without waiting."""
+    text = b""
+    while select.select([reader], [], [], 0)[0]:
+        more = os.read(reader, 1 << 16)
+        if not more:
+            break
+        text += more
+    return text
 
 
 def _run(command: list[str]) -> None:

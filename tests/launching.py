@@ -1,10 +1,14 @@
 """The real program as a process, with ports that nobody listens on."""
 
 import contextlib
+import random
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
+
+_dice: Final = random.SystemRandom()
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
@@ -12,12 +16,18 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 
 
 def free_ports(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
-    """Some that differ."""
+    """Some that differ, and that no system gives to those who do not ask for one: they stay free."""
+    found: dict[int, socket.socket] = {}
     with contextlib.ExitStack() as held:
-        made = [held.enter_context(socket.socket(socket.AF_INET, kind)) for _ in range(count)]
-        for each in made:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in made]
+        while len(found) < count:
+            port = _dice.randrange(10_000, 32_000)
+            if port not in found:
+                found[port] = held.enter_context(socket.socket(socket.AF_INET, kind))
+                try:
+                    found[port].bind(("127.0.0.1", port))
+                except OSError:
+                    del found[port]
+        return list(found)
 
 
 def launch(directory: Path, configuration: str, mode: str = "ab") -> "subprocess.Popen[bytes]":

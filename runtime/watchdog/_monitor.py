@@ -26,9 +26,9 @@ EXIT_GAVE_UP = 255
 LOOK = 0.1  # seconds between looks at the hearts
 STOP_PATIENCE = 20.0  # seconds that the server has to end after a signal
 MANAGED_PATIENCE = 2.0
-ABORT_PATIENCE = 2.0  # seconds for stacks to be written
+ABORT_PATIENCE = 5.0  # seconds for stacks to be written
 GLIDER_PATIENCE = 60.0
-REPORT_PATIENCE = 2.0  # seconds for the server to say what it is doing
+REPORT_PATIENCE = 3.0  # seconds for the server to say what it is doing
 LONGEST_TRACE = 16 << 20  # bytes
 
 _ENDING = {signal.SIGTERM: 0, signal.SIGINT: 130, signal.SIGQUIT: 0}

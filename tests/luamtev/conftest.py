@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import socket
 import subprocess
 import sys
 import textwrap
@@ -12,6 +11,7 @@ from queue import Empty, Queue
 from typing import Any
 
 import pytest
+from launching import free_port
 from webprogram import Web
 
 from luamtev import settings
@@ -130,8 +130,7 @@ def luamtev(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]
 @pytest.fixture
 def web(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Web]:
     """With the engine "lua", unless a test is parametrized with another."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     made = Web(tmp_path, port, engine=getattr(request, "param", "lua"))
     yield made
     if made.process is not None and made.process.poll() is None:

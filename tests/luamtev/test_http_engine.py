@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
+from launching import free_port
 from webprogram import Web
 
 HELLO = """
@@ -89,8 +90,7 @@ def test_requests_of_lua_stay_and_others_leave_and_come_back(web: Web) -> None:
 
 
 def test_the_example_service_stays_in_lua(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     top = Path(__file__).parents[2]
     web = Web(tmp_path, port)
     process = subprocess.Popen(
@@ -149,8 +149,7 @@ def test_a_handler_that_waits_is_not_idle(web: Web) -> None:
 def test_an_encrypted_connection_is_served_by_the_engine_too(web: Web, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     issued = authority.issue("localhost", "localhost")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     web.listener = f"""</config></listener>
       <listener type="http_rest_api" address="127.0.0.1" port="{port}" ssl="on">
       <sslconfig><certificate_file>{issued.certificate}</certificate_file><key_file>{issued.key}</key_file></sslconfig>

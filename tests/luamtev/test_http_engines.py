@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from launching import free_port
 from webprogram import Web
 
 SOURCE = r"""
@@ -183,8 +184,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, Web]]:
         directory: Path = tmp_path_factory.mktemp(engine)
         (directory / "files").mkdir()
         (directory / "files" / "file").write_bytes(bytes(range(200)))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         found.append(Web(directory, port, engine=engine).start(SOURCE))
     yield found[0], found[1]
     for web in found:

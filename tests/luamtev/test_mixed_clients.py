@@ -5,7 +5,6 @@ In ``make soak`` for ten minutes (SOAK_SECONDS), with memory, descriptors and a 
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from launching import free_port
 from webprogram import Web
 
 CLIENTS = Path(__file__).parents[1] / "mixedclients.py"
@@ -54,8 +54,7 @@ def serving(web: Web) -> int:
     """The program, serving; the port of its TLS."""
     authority = Authority(web.directory)
     issued = authority.issue("localhost", "localhost")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        tls_port: int = free.getsockname()[1]
+    tls_port = free_port()
     web.start(
         SERVICE,
         web=MOUNTS,

@@ -227,9 +227,16 @@ def test_usr2_shows_those_who_wait_and_changes_nothing(program: Program) -> None
         """
     )
     said(process, "ready")
-    for _ in range(3):
+
+    def asked() -> str:
         process.send_signal(signal.SIGUSR2)
-        text = said(process, "and 12 more that wait")
+        return said(process, r"and \d+ more that wait")
+
+    while ", busy:" in asked():  # it has said that it is ready, and is not yet waiting itself
+        pass
+    for _ in range(3):
+        text = asked()
+        assert "and 12 more that wait" in text
         assert "Lua state of lua_general on e:default/0, idle:" in text
         assert len(re.findall(r"main\.lua:3: in function", text)) >= 45
         assert "running" not in text

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority, Issued
+from launching import free_port
 
 from runtime import eventer
 
@@ -261,8 +262,7 @@ end
 
 @contextmanager
 def lua_server(lua: Any, files: Issued, ca: Path | str = "") -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     source = SERVER.replace("PORT", str(port))
     for name, value in (("CERT", files.certificate), ("KEY", files.key), ("CA", ca)):
         source = source.replace(name, f'"{value}"')

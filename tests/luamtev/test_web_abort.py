@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 from h2client import Client
+from launching import free_port
 from webprogram import Web
 
 HANDLER = """
@@ -222,8 +223,7 @@ def test_the_handler_may_be_on_another_loop(web: Web) -> None:
 def test_a_client_on_tls_is_heard_to_go(web: Web, tmp_path: Path, polite: bool) -> None:
     authority = Authority(tmp_path)
     issued = authority.issue("localhost", "localhost")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     web.start(
         HANDLER,
         listeners=f'<listener type="http_rest_api" address="127.0.0.1" port="{port}" ssl="on"><sslconfig>'

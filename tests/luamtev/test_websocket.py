@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from certificates import Authority
 from hearing import hear, wait_for
+from launching import free_port
 from websocketpeer import converse, echo, serving
 from wsproto import ConnectionType, WSConnection, events
 
@@ -126,8 +127,7 @@ def test_a_broken_frame_ends_in_cleanup(lua: Any) -> None:
 
 
 def test_nobody_listening_ends_in_cleanup(lua: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     assert quiet(lua, port) == ""
     assert "Connection refused" in lua.errors()
 

@@ -130,10 +130,11 @@ def test_terminate_writes_what_is_still_buffered_and_skips_the_rest() -> None:
 
 
 HUP_PROGRAM = """
-    import os, signal, sys, threading, time
+    import faulthandler, os, signal, sys, threading, time
     from pathlib import Path
     from runtime import conf, log, main
 
+    faulthandler.dump_traceback_later(50, exit=True)
     loaded = conf.load("app.xml")
 
     def until(condition):

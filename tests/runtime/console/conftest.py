@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launching import free_ports
 
 PROGRAM = Path(__file__).with_name("program.py")
 RECORDED = Path(__file__).parents[2] / "data" / "console"
@@ -22,10 +23,7 @@ class Program:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.clients: list[Client] = []
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-        self.plain, self.telnet, self.web = (each.getsockname()[1] for each in sockets)
-        for each in sockets:
-            each.close()
+        self.plain, self.telnet, self.web = free_ports(3)
         self.errors_path = directory / "errors"
         ports = [str(each) for each in (self.plain, self.telnet, self.web)]
         with self.errors_path.open("wb") as errors:

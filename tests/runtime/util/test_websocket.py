@@ -9,6 +9,7 @@ import gevent.event
 import gevent.ssl
 import pytest
 from certificates import Authority
+from launching import free_port
 from websocketpeer import converse, echo, serving
 from wsproto import events
 
@@ -91,8 +92,7 @@ def test_a_peer_that_is_none_ends_the_client(answer: bytes) -> None:
 
 
 def test_nobody_there_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     seen = Seen()
     client = open_client(seen, port)
     assert client.join(20)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launching import free_port
 from watched import line, started
 
 from runtime import conf, watchdog
@@ -595,8 +596,7 @@ def test_hearts_have_names_and_timeouts(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_port_is_free_again_for_the_next_server(servers: Servers) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     listeners = f'<listeners><listener type="http_rest_api" address="127.0.0.1" port="{port}"/></listeners>'
     monitor = servers.start(more=listeners)
     first = started(monitor)

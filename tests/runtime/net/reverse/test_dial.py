@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from launching import free_port
 from reverse_wire import close_all, eventually, exactly, frame, ids, kept, known_to_dispatch
 from tracing import heard, wait_for
 
@@ -172,8 +173,7 @@ def test_channels_reach_the_local_service_as_recorded(authority: Authority) -> N
 
 
 def test_no_service_is_a_reset(authority: Authority) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     dialled = Dialled(authority)
     reverse.start("127.0.0.1", dialled.port, sslconfig(authority), {"endpoint": "e", "local_port": str(port)})
     sock = dialled.accept()
