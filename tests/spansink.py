@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ class Sink:
     def __init__(self, port: int = 0) -> None:
         self.posts: list[Post] = []
         self.status = 200
+        self.answer: tuple[dict[str, str], bytes] = ({}, b"")  # headers and body
         self.open = threading.Event()
         self.open.set()
         self._connections: list[socket.socket] = []
@@ -33,9 +35,13 @@ class Sink:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 sink.open.wait(60)
                 sink.posts.append(Post(self.path, dict(self.headers.items()), body))
+                headers, said = sink.answer
                 self.send_response(sink.status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(said)))
+                for each in headers.items():
+                    self.send_header(*each)
                 self.end_headers()
+                self.wfile.write(said)
 
             def setup(self) -> None:
                 super().setup()
@@ -55,6 +61,10 @@ class Sink:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     def stop(self) -> None:
         self.open.set()

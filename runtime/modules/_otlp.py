@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+import requests
+
 from runtime import zipkin
 from runtime.zipkin import Span
 
@@ -112,6 +114,53 @@ def _value(value: Value) -> dict[str, Any]:
 
 
 _NOT_FINITE: Final = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
+
+
+# Answers
+
+
+def left_out(answer: requests.Response) -> tuple[int, str]:
+    """How many spans *answer* says were not taken though the others were, and why: its ``partial_success``."""
+    text = answer.content
+    if not text:
+        return 0, ""
+    try:
+        if answer.headers.get("Content-Type", "").startswith("application/json"):
+            told = json.loads(text).get("partialSuccess") or {}
+            return int(told.get("rejectedSpans", 0)), str(told.get("errorMessage", ""))
+        told = _read(_read(text).get(1, b""))
+        return int(told.get(1, 0)), _text(told.get(2, b""))
+    except (ValueError, TypeError, AttributeError, IndexError):  # no answer of the protocol's
+        return 0, ""
+
+
+def _read(message: bytes) -> dict[int, Any]:
+    """The fields of *message* that are varints, numbers, or have a length, bytes; the last of each."""
+    found: dict[int, Any] = {}
+    place = 0
+
+    def varint() -> int:
+        nonlocal place
+        value = shift = 0
+        while True:
+            octet = message[place]
+            place += 1
+            value |= (octet & 0x7F) << shift
+            shift += 7
+            if octet < 128:
+                return value
+
+    while place < len(message):
+        tag = varint()
+        if tag & 7 == 0:
+            found[tag >> 3] = varint()
+        elif tag & 7 == 2:
+            length = varint()
+            found[tag >> 3] = message[place : place + length]
+            place += length
+        else:
+            raise ValueError("no field of an answer's")
+    return found
 
 
 # Protobuf: tags of the fields here, but for that of flags, are below 128

@@ -5,9 +5,10 @@ period.  A collector that cannot be reached is tried again, with pauses that gro
 backlog; a batch that it refuses is posted again as often as *retries* says, and dropped then.  No loop ever waits.
 """
 
+import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import islice
 from threading import Lock
 from typing import Final
@@ -28,14 +29,32 @@ PATIENCE: Final = 2.0
 _DROPPED = ("backlog", "refused")
 
 
+LONGEST_PAUSE = 300.0
+"""Seconds for which a collector may ask us to wait."""
+
+
 class Refused(Exception):
-    """The collector answered, but did not take the batch."""
+    """The collector answered, but did not take the batch; ``status``, and for how many seconds it wants to be left
+    alone."""
+
+    def __init__(self, answer: requests.Response) -> None:
+        super().__init__(f"{answer.status_code} {answer.reason}")
+        self.status = answer.status_code
+        wanted = answer.headers.get("Retry-After", "")
+        self.pause = min(float(wanted), LONGEST_PAUSE) if re.fullmatch(r"\d{1,9}", wanted, re.ASCII) else 0.0
+
+
+def _nothing(_answer: requests.Response) -> tuple[int, str]:
+    """A collector that takes a batch takes all of it."""
+    return 0, ""
 
 
 class SpanBatches:
     """The spans that go to one collector.
 
-    Args: *name*, of the exporter; *url*; *headers*; *encode*, makes the body of a batch, on another thread;
+    Args: *name*, of the exporter; *url*; *headers*; *encode*, makes the body of a batch, on another thread; *left_out*,
+    how many spans of a batch that was taken an answer says were not, and why; *final*, the statuses after which a batch
+    is not posted again;
     *max_batch* and *backlog*, spans; *period* and *timeout*, seconds; *verify*, a file of authorities, or whether the
     system's are asked.  Attributes, for people: ``waiting``, ``sent``, ``failures`` (posts that failed)."""
 
@@ -52,11 +71,14 @@ class SpanBatches:
         retries: int,
         timeout: float,
         verify: str | bool = True,
+        left_out: Callable[[requests.Response], tuple[int, str]] = _nothing,
+        final: Container[int] = (),
     ) -> None:
         self.name, self.url, self.encode = name, url, encode
         self.where = shown(url)
         self.max_batch, self.period, self.backlog = max_batch, period, backlog
         self.retries, self.timeout = retries, timeout
+        self._left_out, self._final = left_out, final
         self.sent = self.failures = 0
         self.dropped = dict.fromkeys(_DROPPED, 0)
         self._waiting: deque[Span] = deque()
@@ -151,10 +173,12 @@ class SpanBatches:
         try:
             with self._session.post(self.url, self.encode(batch), timeout=timeout, allow_redirects=False) as answer:
                 if not 200 <= answer.status_code < 300:
-                    raise Refused(f"{answer.status_code} {answer.reason}")
+                    raise Refused(answer)
+                missing, why = self._left_out(answer)
         except Refused as refused:
             self._attempts += 1
-            self._failed(f"{self.where} answers {refused}", batch if self._attempts > self.retries else [])
+            hopeless = self._attempts > self.retries or refused.status in self._final
+            self._failed(f"{self.where} answers {refused}", batch if hopeless else [], refused.pause)
             return False
         except requests.RequestException as failure:
             self._failed(f"{self.where} is not reached: {type(failure).__name__}", [])
@@ -163,7 +187,11 @@ class SpanBatches:
             self._failed(f"spans cannot be sent: {failure!r}", batch)
             return False
         self._gone(batch)
-        self.sent += len(batch)
+        missing = min(missing, len(batch))
+        self.sent += len(batch) - missing
+        if missing:
+            self.dropped["refused"] += missing
+            self._errors.log(f"{self.name}: {self.where} leaves out {missing} spans: {why}\n")
         if self._told:
             self._told = ""
             self._errors.log(f"{self.name}: {self.where} takes spans again\n")
@@ -172,16 +200,17 @@ class SpanBatches:
         self._backoff.reset()
         return True
 
-    def _failed(self, why: str, lost: list[Span]) -> None:
-        """A post failed; *lost* are the spans that are given up for it."""
+    def _failed(self, why: str, lost: list[Span], pause: float = 0.0) -> None:
+        """A post failed; *lost* are the spans that are given up for it, *pause* seconds are to pass before the next."""
         self.failures += 1
+        self._not_before = time.monotonic() + pause
         if lost:
             self._gone(lost)
             self.dropped["refused"] += len(lost)
             self._backoff.reset()
             self._errors.log(f"{self.name}: {why}; {len(lost)} spans dropped\n")
             return
-        self._not_before = time.monotonic() + self._backoff.next()
+        self._not_before = time.monotonic() + max(pause, self._backoff.next())
         if why != self._told:
             self._told = why
             self._errors.log(f"{self.name}: {why}; {len(self._waiting)} spans wait\n")

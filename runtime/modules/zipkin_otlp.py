@@ -14,13 +14,16 @@ from runtime import conf, zipkin
 from runtime.conf import names
 from runtime.zipkin import Span
 
-from ._otlp import Attributes, to_json, to_protobuf
+from ._otlp import Attributes, left_out, to_json, to_protobuf
 from ._peers import number, url
 from ._span_batches import SpanBatches
 
 URL: Final = "http://127.0.0.1:4318/v1/traces"
 
 conf.hide("//generic[@image='zipkin_otlp']/config/*[starts-with(name(), 'header_')]")
+
+FINAL: Final = frozenset(range(400, 500)) - {408, 429}
+"""Statuses that say the same of a batch every time."""
 
 _FORMS: Final[dict[str, tuple[str, Callable[[list[Span], Attributes], bytes]]]] = {
     "protobuf": ("application/x-protobuf", to_protobuf),
@@ -62,6 +65,8 @@ class ZipkinOtlp:
             retries=number(config, "retries", 5, 0, 10**6),
             timeout=number(config, "timeout", 10_000, 1, 10**7) / 1000,
             verify=ca_chain or True,
+            left_out=left_out,
+            final=FINAL,
         )
 
     def init(self) -> None:

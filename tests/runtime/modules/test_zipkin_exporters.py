@@ -1,12 +1,20 @@
 """Modules that hand spans to collectors: how they are configured, and that nothing gets lost on the way."""
 
 import gzip
+import ssl
 import struct
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import spansink
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from certificates import Authority
+from google.protobuf import json_format
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from spansink import Sink, wait
 
 from runtime import eventer, lifecycle, zipkin
@@ -151,6 +159,74 @@ def test_otlp_is_posted(loops: eventer.Pool, sink: Sink, protocol: str, compress
         assert named["host.name"] == "h" and len(named) == len(read.resource_spans[0].resource.attributes)
     else:
         assert b'"stringValue":"ours"' in body
+
+
+def started(port: int, **more: str) -> ZipkinOtlp:
+    module = ZipkinOtlp()
+    module.configure({"url": f"http://127.0.0.1:{port}/v1/traces", "period": "20", **more})
+    module.init()
+    return module
+
+
+@pytest.mark.parametrize(("status", "posts"), [(400, 1), (401, 1), (413, 1), (429, 3), (408, 3), (500, 3), (503, 3)])
+def test_what_will_never_be_taken_is_not_posted_again(loops: eventer.Pool, sink: Sink, status: int, posts: int) -> None:
+    sink.status = status
+    batches = started(sink.port, retries="2").batches
+    publish()
+    wait(lambda: batches.dropped["refused"] == 1)
+    assert len(sink.posts) == posts
+    sink.status = 200
+    publish()
+    wait(lambda: batches.sent == 1)
+
+
+def test_a_collector_is_left_alone_for_as_long_as_it_asks(loops: eventer.Pool, sink: Sink) -> None:
+    sink.status, sink.answer = 503, ({"Retry-After": "2"}, b"")
+    batches = started(sink.port).batches
+    begun = time.monotonic()
+    publish()
+    wait(lambda: batches.failures == 1)
+    sink.status = 200
+    wait(lambda: batches.sent == 1)
+    assert time.monotonic() - begun >= 2
+
+
+@pytest.mark.parametrize("form", ["json", "protobuf"])
+def test_spans_that_a_collector_leaves_out_are_counted(loops: eventer.Pool, sink: Sink, form: str) -> None:
+    answer = ExportTraceServiceResponse()
+    answer.partial_success.rejected_spans = 2
+    answer.partial_success.error_message = "too old"
+    if form == "json":
+        sink.answer = ({"Content-Type": "application/json"}, json_format.MessageToJson(answer).encode())
+    else:
+        sink.answer = ({"Content-Type": "application/x-protobuf"}, answer.SerializeToString())
+    batches = started(sink.port, protocol=form, period="100000", max_batch="5").batches
+    publish(5)
+    wait(lambda: batches.sent == 3)
+    assert batches.dropped["refused"] == 2
+    for nonsense in (b"\xff", b"{}", b"[]", b"\x0a\x7f\x08", b'{"partialSuccess": {"rejectedSpans": "x"}}', b"ok"):
+        sink.answer = (sink.answer[0], nonsense)
+        before = batches.sent
+        publish(5)
+        wait(lambda sent=before: batches.sent == sent + 5)  # type: ignore[misc]
+
+
+def test_otlp_goes_over_tls_to_who_is_known(loops: eventer.Pool, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    issued = authority.issue("localhost", "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(issued.certificate, issued.key)
+    with Sink() as sink:
+        sink.wrap(context)
+        url = f"https://localhost:{sink.port}/v1/traces"
+        strangers = started(sink.port, url=url).batches
+        publish()
+        wait(lambda: strangers.failures > 0)
+        assert not sink.posts
+        strangers.drain()
+        known = started(sink.port, url=url, ca_chain=str(authority.issued.certificate)).batches
+        publish()
+        wait(lambda: known.sent == 1)
 
 
 def test_several_exporters_get_every_span(loops: eventer.Pool, sink: Sink) -> None:
