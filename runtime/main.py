@@ -175,7 +175,7 @@ def _stop(status: int) -> int:
     pulse = eventer.Pulse()
 
     def put_off() -> None:
-        faulthandler.dump_traceback_later(timeout, exit=True, file=2)
+        faulthandler.dump_traceback_later(max(timeout, 2 * _LOOK), exit=True, file=2)
 
     def look() -> None:
         while not stopped.wait(_LOOK):

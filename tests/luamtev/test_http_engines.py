@@ -202,6 +202,11 @@ GOOD = b"GET /tell HTTP/1.1\r\nHost: a\r\n\r\n"
 @example([b"POST /tell HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc", b"def" + GOOD])
 @example([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
 @example([b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n" * 3])
+@example([b"GET /tell HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r"])
+@example([GOOD, GOOD[:-1]])
+@example(
+    [b"POST /tell HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na"]
+)
 @example([b"HEAD /zipped HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n" + GOOD])
 def test_the_same_bytes_get_the_same_answers(both: tuple[Web, Web], pieces: list[bytes]) -> None:
     (mine, cut), (theirs, cut_too) = (answers(web.port, pieces) for web in both)

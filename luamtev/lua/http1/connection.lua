@@ -402,7 +402,10 @@ local function settle(conn)
     return
   end
   if conn.more then return enqueue(conn) end
-  if conn.eof then return close(conn) end
+  if conn.eof then
+    if conn.buffer == "" then return close(conn) end
+    return hand_over(conn, "torn") -- whether that is to be refused, or just not all there
+  end
   if conn.buffer == "" then
     if finishing and (conn.answered or clock - finishing >= NEWCOMER) then return close(conn) end
     conn.stage, conn.tears = "idle", 0

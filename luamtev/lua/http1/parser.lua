@@ -105,7 +105,7 @@ local function read_lines(bytes, from, to)
         if has_length or #value > 15 or find(value, "%D") then return nil, "head" end
         has_length, head.length, head.announces = true, tonumber(value), true
       elseif kind == EXPECT then
-        if lower(value) ~= "100-continue" then return nil, "head" end
+        if head.expects or lower(value) ~= "100-continue" then return nil, "head" end
         head.expects = true
       elseif kind == TRACE then
         local trace = head.trace or {}
