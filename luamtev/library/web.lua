@@ -106,12 +106,55 @@ function request:cookie(name) end
 ---@return table<string, string|true>|string|true|nil
 function request:form(name) end
 
+---@async
 ---@return string?
+---@return string? why
 function request:payload() end
+
+---The next piece of the body; nil at the end, nil and why when it cannot be read on.
+---@async
+---@param most? integer
+---@return string?
+---@return string? why
+function request:read(most) end
+
+---Hands each part of a form to take; how many there were, or nil and why not.
+---@async
+---@param take fun(part: mtev.http_part)
+---@param options? { parts?: integer, head?: integer }
+---@return integer?
+---@return string? why
+function request:multipart(take, options) end
 
 ---@param mask? integer
 ---@return integer|boolean
 function request:opts(mask) end
+
+---@class mtev.http_part
+---@field name string
+---@field filename? string
+---@field content_type string
+---@field headers table<string, string>
+local part = {}
+
+---@async
+---@param most? integer
+---@return string?
+---@return string? why
+function part:read(most) end
+
+---@async
+---@param limit? integer
+---@return string?
+---@return string? why
+function part:payload(limit) end
+
+---@async
+---@param path string
+---@param mode? integer
+---@return integer? size
+---@return string? why
+function part:save(path, mode) end
 
 ---@class mtev.websocket
 ---@field TEXT integer

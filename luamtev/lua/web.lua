@@ -92,6 +92,8 @@ local function serve(rest, mount, config)
     flush_end(context)
   elseif rest.denied then
     close_with(context, 403, "text/plain", "Forbidden\n")
+  elseif context.refusal then
+    close_with(context, context.refusal, "text/plain", http.reason_of(context.refusal) .. "\n")
   else
     close_with(context, 404, "text/plain", "Not Found\n")
   end

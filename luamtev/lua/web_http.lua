@@ -6,12 +6,14 @@ local home = ...
 
 local bit = require("bit")
 local read_file = home.load_library("web_file")
+local body = home.load_library("web_body", home)
+local read_form = home.load_library("web_multipart", home, body)
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
 local extras = mtev.extras
 local whole = checked(border.web_whole)
 local acl = checked(border.web_acl)
 local respond, respond_fd, drain = checked(border.web_respond), checked(border.web_respond_fd), checked(border.web_drain)
-local watch = checked(border.web_watch)
+local watch, read_body = checked(border.web_watch), checked(border.web_read)
 local ask, headers_of, reason_of = checked(border.web_ask), checked(border.web_headers), checked(border.web_reason)
 local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber, error, select, unpack
 local byte, find, concat = string.byte, string.find, table.concat
@@ -123,8 +125,39 @@ function request_methods:querystring(...)
   return parameters[check_text(name, 1, "querystring")]
 end
 
--- The whole body; nil where none was announced, "" for one of no bytes.
-function request_methods:payload() return self.side.payload(self.source) end
+-- The whole body; nil where none was announced, "" for one of no bytes.  Of one that is read as it comes, what was not
+-- read yet; nil and why when that cannot be.
+function request_methods:payload()
+  local payload = self.whole or self.side.payload(self.source)
+  if payload ~= false then return payload end
+  local why
+  payload, why = body.rest(self)
+  self.whole = payload or false
+  return payload, why
+end
+
+-- read([most]): the next piece of the body, 64 KB at most; nil at the end, nil and why when it cannot be read on.
+function request_methods:read(...)
+  check_count(select("#", ...), 0, 1, "read")
+  local most = ...
+  if most ~= nil and (type(most) ~= "number" or most < 1 or most % 1 ~= 0) then
+    error("bad argument #1 to 'read' (number of bytes expected, got " .. tostring(most) .. ")", 2)
+  end
+  return body.read(self, most or body.PIECE)
+end
+
+-- multipart(take[, options]): see web_multipart.lua.
+function request_methods:multipart(...)
+  check_count(select("#", ...), 1, 2, "multipart")
+  local take, options = ...
+  if type(take) ~= "function" then
+    error("bad argument #1 to 'multipart' (function expected, got " .. type(take) .. ")", 2)
+  end
+  if options ~= nil and type(options) ~= "table" then
+    error("bad argument #2 to 'multipart' (table expected, got " .. type(options) .. ")", 2)
+  end
+  return read_form(self, take, options or {})
+end
 
 function request_methods:cookie(...)
   check_count(select("#", ...), 0, 1, "cookie")
@@ -166,7 +199,7 @@ function context_methods:request()
   local asked = self.asked
   if not asked then
     asked = new_request({ side = self.side, source = self, verb = self.verb, path = self.path, fields = false,
-      parameters = false, accepted = false })
+      parameters = false, accepted = false, whole = false, kept = false, taken = 0 })
     self.asked = asked
   end
   return asked
@@ -222,6 +255,7 @@ function by_handle.client(context) return (ask(context.handle, "client")) end
 function by_handle.fields(context) return headers_of(context.handle) end
 function by_handle.parameters(context) return (ask(context.handle, "querystring")) end
 function by_handle.payload(context) return (ask(context.handle, "payload")) end
+function by_handle.read(context, ...) return read_body(context.handle, ...) end
 function by_handle.options(context) return (ask(context.handle, "options")) end
 function by_handle.allowed(context) return (acl(context.handle)) end
 
@@ -412,7 +446,7 @@ local function new_context(entry, handle, date, method, path)
   return make_context({
     side = by_handle, entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, reason = false,
     options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
-    ended = false, span = entry.span, task = false,
+    ended = false, span = entry.span, task = false, refusal = false,
   })
 end
 
@@ -422,18 +456,18 @@ local function new_context_on(side, wire, method, path)
     side = side, wire = wire, handle = false, verb = method, path = path, asked = false, code = 200, reason = false,
     options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
     ended = false, target = false, minor = 1, head = false, payload = "", keep = true, mute = false, received = 0,
-    route = false, span = false, task = false, watchers = false, is_lost = false,
+    route = false, span = false, task = false, refusal = false, watchers = false, is_lost = false,
   })
 end
 
 -- What of a request a WebSocket connection has.
 local function new_request_of(handle, path)
   return new_request({ side = by_handle, source = { handle = handle }, verb = "GET", path = path, fields = false,
-    parameters = false, accepted = false })
+    parameters = false, accepted = false, whole = false, kept = false, taken = 0 })
 end
 
 return {
   check_count = check_count, check_text = check_text, flush_end = context_methods.flush_end, key_of = key_of,
-  new_context = new_context, new_context_on = new_context_on, new_request_of = new_request_of,
+  reason_of = usual_reason, new_context = new_context, new_context_on = new_context_on, new_request_of = new_request_of,
   status_line = function(code, reason) return not reason and status_lines[code] or status_line(code, reason) end,
 }

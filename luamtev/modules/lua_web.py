@@ -1,9 +1,9 @@
 """lua_web: Lua modules as web handlers.  Manual: lua_web.
 
 ``mount_NAME`` is ``module:METHOD:/prefix/[:expression]``; access control is asked before the handler runs, unless
-``public_NAME`` is true.  Each loop thread has a Lua state of its own, and a request
-is served by the state of the thread that its connection belongs to, or, with ``loop_assign_NAME``, of a thread of that
-pool.
+``public_NAME`` is true; bodies are read before, unless ``stream_NAME`` is.  Each loop thread has a Lua state of its
+own, and a request is served by the state of the thread that its connection belongs to, or, with ``loop_assign_NAME``,
+of a thread of that pool.
 """
 
 import re
@@ -47,6 +47,7 @@ class Mount:
     expression: str
     pool: str | None
     public: bool
+    stream: bool
 
 
 class LuaWeb:
@@ -65,7 +66,7 @@ class LuaWeb:
         ]
         names = {each.name for each in self.mounts}
         for key in config:
-            for prefix in ("loop_assign_", "public_"):
+            for prefix in ("loop_assign_", "public_", "stream_"):
                 if key.startswith(prefix) and key.removeprefix(prefix) not in names:
                     raise ValueError(f"{key}: there is no mount_{key.removeprefix(prefix)}")
         for each in self.mounts:
@@ -107,8 +108,10 @@ class LuaWeb:
                     self._handler(index, mount),
                     auth=auth,
                     many=(self._serve_many, index) if mount.pool is None else None,
+                    stream=mount.stream,
                 )
-                self._rules.append((rule, index, mount.pool))
+                if not mount.stream:
+                    self._rules.append((rule, index, mount.pool))
 
     def _handler(self, index: int, mount: Mount) -> Callable[[Request, Response], object]:
         states = self._states
@@ -163,11 +166,17 @@ def _mount(name: str, text: str, config: Mapping[str, str]) -> Mount:
         raise ValueError(f"Invalid lua_web mount syntax in 'mount_{name}'")
     module, method, base, expression = match.groups()
     pool = config.get(f"loop_assign_{name}") or None
+    public, stream = _flag(f"public_{name}", config), _flag(f"stream_{name}", config)
+    if stream and method == WEBSOCKET:
+        raise ValueError(f"stream_{name}: mount_{name} is for WebSocket connections")
+    return Mount(name, module, method, base, expression or _EVERYTHING, pool, public, stream)
+
+
+def _flag(key: str, config: Mapping[str, str]) -> bool:
     try:
-        public = parse_boolean(config.get(f"public_{name}", "false"))
+        return parse_boolean(config.get(key, "false"))
     except ValueError as mistake:
-        raise ValueError(f"public_{name} '{config[f'public_{name}']}': {mistake}") from None
-    return Mount(name, module, method, base, expression or _EVERYTHING, pool, public)
+        raise ValueError(f"{key} '{config[key]}': {mistake}") from None
 
 
 def _finds(expression: str, text: str) -> bool:

@@ -8,8 +8,9 @@ from luamtev.port import Port
 from runtime.http import CHUNKED, CLOSE, DEFLATE, GZIP, Request, Response, client_cert_auth, reason
 from runtime.http.message import encoding as encodings
 
+from .bodies import read_body
 from .exchanges import Exchanges, configs
-from .said import ALIVE, WRITABLE, await_drain, say, say_file, say_there
+from .said import ALIVE, NO_WORK, WRITABLE, await_drain, say, say_file, say_there
 
 
 def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]]:
@@ -83,12 +84,14 @@ def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]
     def web_drain(handle: int, ticket: float) -> None:
         response = response_of(handle)
         number = int(ticket)
-        state.tickets[number] = _NO_WORK
+        state.tickets[number] = NO_WORK
         response.resume(await_drain, response, lambda: state.ticket_done(number, True))
 
     def web_ask(handle: int, what: bytes) -> Any:
         request = request_of(handle)
         if what == b"payload":
+            if request.upload is not None:
+                return False  # it is read as it comes
             return request.payload if request.payload or _announces_body(request) else None
         if what == b"target":
             return request.uri
@@ -103,9 +106,13 @@ def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]
         if response is None or (response.complete and not response.abandoned):
             return False
         number = int(ticket)
-        state.tickets[number] = _NO_WORK
+        state.tickets[number] = NO_WORK
         response.resume(response.watch, lambda gone: state.ticket_done(number, gone))
         return True
+
+    def web_read(handle: int, most: float, ticket: float) -> tuple[bytes | bool | None, bytes | None, int]:
+        response = exchanges.response_of(int(handle))
+        return read_body(state, response, is_away, int(most), int(ticket))
 
     def web_abort(handle: int) -> None:
         response = response_of(handle)
@@ -133,6 +140,7 @@ def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]
         "web_config": lambda number: dict(configs[int(number)]),
         "web_abort": web_abort,
         "web_acl": web_acl,
+        "web_read": web_read,
         "web_reason": web_reason,
         "web_watch": web_watch,
         "web_release": web_release,
@@ -162,13 +170,3 @@ def _accepted(accept: bytes | None) -> int:
 
 def _announces_body(request: Request) -> bool:
     return request.header(b"content-length") is not None or request.header(b"transfer-encoding") is not None
-
-
-class _NoWork:
-    """Stands for a wait that needs no calling off."""
-
-    def cancel(self) -> None:
-        """Nothing is under way."""
-
-
-_NO_WORK = _NoWork()

@@ -65,3 +65,13 @@ def await_drain(response: Response, wake: Callable[[], object]) -> None:
     """Have *wake* called once when the client has caught up, or is gone."""
     response.on_close = wake  # whichever comes first
     response.on_drain(wake)
+
+
+class _NoWork:
+    """Stands for a wait that needs no calling off."""
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+
+NO_WORK = _NoWork()

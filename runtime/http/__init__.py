@@ -13,6 +13,7 @@ from .message.peer import NOBODY, Peer
 from .message.request import Request
 from .message.response import Response
 from .message.status import reason
+from .message.upload import Upload, UploadError
 from .protocol.framing import Framing
 from .protocol.http1 import Http1
 from .protocol.opcodes import BINARY, PING, PONG, TEXT
@@ -65,6 +66,8 @@ __all__ = [
     "Router",
     "Session",
     "Subject",
+    "Upload",
+    "UploadError",
     "admit",
     "adopt",
     "allows",

@@ -74,6 +74,7 @@ function handler(rest)
   methods("mtev.http_rest", rest)
   methods("mtev.http_ctx", rest:http())
   methods("mtev.http_request", rest:http():request())
+  rest:http():request():multipart(function(part) methods("mtev.http_part", part) end)
   rest:http():write(table.concat(said, "\\n"))
   rest:http():flush_end()
 end
@@ -103,7 +104,8 @@ def test_every_function_is_annotated_and_nothing_else(luamtev: Callable[..., Any
     assert (done.returncode, done.stderr) == (0, b"")
     names = set(done.stdout.decode().split()) - {f"mtev.{each}" for each in ABSENT}
     web.start(METHODS + HANDLER)
-    names |= set(web.text("/").split())
+    form = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n--b--'
+    names |= set(web.text("/", "POST", form, Content_Type="multipart/form-data; boundary=b").split())
     wanted = {each for each in annotated() if not any(each.startswith(other) for other in ELSEWHERE)}
     assert {"missing": names - wanted, "invented": wanted - names} == {"missing": set(), "invented": set()}
 

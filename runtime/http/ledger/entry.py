@@ -41,7 +41,7 @@ def of(response: Response, finished: float) -> Entry:
         finished,
         response.code,
         response.written,
-        len(request.payload),
+        len(request.payload) if request.upload is None else request.upload.received,
         request.route,
         response,
     )

@@ -31,6 +31,11 @@ class Draft:
         self._content = Content()
         self._ending = False  # all is said
 
+    @property
+    def ended(self) -> bool:
+        """Whether the handler has said all."""
+        return self._ending
+
     def status(self, code: int, reason: bytes | str | None = None) -> None:
         """Answer with *code*, 200 to 999, and *reason* as given or the usual one.
 

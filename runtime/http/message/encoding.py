@@ -84,6 +84,54 @@ def decoded(body: bytes, encoding: bytes, most: int) -> bytes:
     return bytes(found)
 
 
+class Decoder:
+    """Takes an encoding off a body that comes in pieces."""
+
+    __slots__ = ("_encoding", "_ended", "_full", "_rest", "_step")
+
+    def __init__(self, encoding: bytes) -> None:
+        """Raises LookupError for an encoding other than gzip, deflate and lz4f."""
+        self._encoding = encoding.removeprefix(b"x-")
+        if self._encoding not in dict.fromkeys(name for _, name in _NAMES):
+            raise LookupError(encoding)
+        self._step: Any = None  # of a member
+        self._rest = b""  # of what came
+        self._full = False  # there is more in the step
+        self._ended = False  # a member, and none has begun since
+
+    @property
+    def has_more(self) -> bool:
+        """Whether :meth:`decode` is to be called again without data."""
+        return self._full or (bool(self._rest) and (self._step is not None or len(self._rest) > 1))
+
+    def decode(self, data: bytes, most: int) -> bytes:
+        """What *data*, behind what came before, becomes: *most* bytes at most.  Raises ValueError for what is none."""
+        data = self._rest + data
+        self._rest = b""
+        if self._step is None:
+            if len(data) < 2:
+                self._rest = data  # two bytes tell of which kind it is
+                return b""
+            self._step = _decompressor(self._encoding, data)
+            self._ended = False
+        step = self._step
+        try:
+            piece: bytes = step.decompress(data, most)
+        except Exception as broken:  # each library has its own
+            raise ValueError(f"no {self._encoding.decode()}: {broken}") from None
+        if step.eof:
+            self._step, self._rest, self._full, self._ended = None, step.unused_data or b"", False, True
+        else:
+            self._rest = getattr(step, "unconsumed_tail", b"")
+            self._full = len(piece) == most
+        return piece
+
+    def finish(self) -> None:
+        """Nothing more comes.  Raises ValueError where that is too early."""
+        if not self._ended or self._rest:
+            raise ValueError(f"{self._encoding.decode()} that is cut off")
+
+
 def _decompressor(encoding: bytes, body: bytes) -> Any:
     if encoding == b"lz4f":
         from lz4.frame import LZ4FrameDecompressor

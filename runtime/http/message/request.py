@@ -1,10 +1,13 @@
 """A request, read whole: what handlers are given.  Bytes as they came, but for the path, which is in one form."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from .peer import NOBODY, Peer
 from .target import path_of, query_of
+
+if TYPE_CHECKING:
+    from .upload import Upload
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -12,11 +15,12 @@ Headers = list[tuple[bytes, bytes]]
 class Request:
     """One request.
 
-    Attributes: ``method``; ``uri``, path and query as sent; ``protocol``, ``HTTP/1.1`` or ``HTTP/1.0``; ``fields``, the
-    headers in order with lower-case names; ``trailers``, likewise; ``payload``, the whole body; ``received``, epoch
-    seconds; ``captures``, what the route's expression caught; ``user``, who authenticated, or None, and ``auth``, how;
-    ``peer``, who asks; ``closure``, for whoever serves it; ``span``, that of its trace, False where it has none, None
-    before anybody asked."""
+    Attributes: ``method``; ``uri``, path and query as sent; ``protocol``, ``HTTP/1.1`` or ``HTTP/1.0``; ``fields``,
+    the headers in order with lower-case names; ``trailers``, likewise; ``payload``, the whole body, unless it is
+    read as it comes: then ``streams`` holds, and ``upload`` is that body; ``received``, epoch seconds;
+    ``captures``, what the route's expression caught; ``user``, who authenticated, or None, and ``auth``, how;
+    ``peer``, who asks; ``closure``, for whoever serves it; ``span``, that of its trace, False where it has none,
+    None before anybody asked."""
 
     __slots__ = (
         "__weakref__",
@@ -34,7 +38,9 @@ class Request:
         "received",
         "route",
         "span",
+        "streams",
         "trailers",
+        "upload",
         "uri",
         "user",
     )
@@ -55,6 +61,8 @@ class Request:
         self.closure: Any = None
         self.route: Any = None
         self.span: Any = None
+        self.streams = False
+        self.upload: Upload | None = None
         self._headers: dict[bytes, bytes] | None = None
         self._path: bytes | None = None
 

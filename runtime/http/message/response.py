@@ -62,7 +62,9 @@ class Response(Draft):
         self._watchers: list[Callable[[bool], object]] | None = None
         self._waiting = False  # for the client to take more of a file
         self._mute = request.method == b"HEAD"
-        self._plain = request.keep_alive and not self._mute and request.protocol != b"HTTP/1.0"
+        self._plain = (
+            request.keep_alive and not self._mute and request.protocol != b"HTTP/1.0" and request.upload is None
+        )
         self._left: int | None = None  # of the length that the head announced
         self._compressor: Any = None
 

@@ -39,6 +39,10 @@ class Conversation(Protocol):
         """Whether the client has not begun to ask for anything yet."""
 
     @property
+    def starved(self) -> bool:
+        """Whether the handler at work waits for what its client has still to send."""
+
+    @property
     def paused(self) -> bool:
         """Whether to leave further bytes to the network."""
 

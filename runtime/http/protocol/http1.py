@@ -1,8 +1,8 @@
 """HTTP/1.0 and 1.1 without I/O: bytes in, calls of the handler, bytes out.  RFC 9112.
 
-Requests are read whole and served one at a time, so responses leave in order; a request that cannot be read is answered
-behind those before it, and ends the connection.  httptools parses, strictly; what it leaves open is decided here: one
-Host, one way to tell the length, limits.
+Requests are served one at a time, so responses leave in order, and are read whole before, unless their handler reads
+the body itself; a request that cannot be read is answered behind those before it, and ends the connection.  httptools
+parses, strictly; what it leaves open is decided here: one Host, one way to tell the length, limits.
 """
 
 import traceback
@@ -23,6 +23,8 @@ from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
 from runtime.http.message.target import authority_of
+from runtime.http.message.upload import Upload
+from runtime.http.message.upload import begin as begin_upload
 
 from .authority import is_authority
 from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
@@ -31,6 +33,7 @@ from .pieces import Pieces
 
 _NONE = Request()
 READ_AHEAD = 16 << 10  # bytes
+_PASSED_OVER = 64 << 10  # bytes of a body that nobody read, at most, behind which a connection goes on
 _LINE = 64  # bytes of a head, at most, that are neither target nor header
 
 _TELLING = {b"host", b"content-length", b"transfer-encoding", b"expect", b"connection", b"upgrade"}
@@ -94,6 +97,8 @@ class Http1(Framing):
         self._advancing = False
         self._request = _NONE
         self._body = bytearray()
+        self._upload: Upload | None = None  # the body under way, where its handler reads it
+        self._received = 0  # bytes of the body under way
         self._length: int | None = 0  # of the body; None where chunks say so
         self._pieces = Pieces(self.limits.max_upload)
         self._chunk = self._head_bytes = self._overhead = 0
@@ -105,8 +110,10 @@ class Http1(Framing):
         """Whether to leave further bytes to the network: requests wait already, or the client does not read.
 
         For a handler that wants to hear of the end, which may be behind what waits, a little is read ahead."""
-        if not self.writable or not self._queue:
-            return not self.writable
+        if not self.writable or (self._upload is not None and self._upload.full):
+            return True
+        if not self._queue:
+            return False
         return self.active is None or not self.active.watched or self._ahead > READ_AHEAD
 
     def feed(self, data: bytes) -> None:
@@ -123,7 +130,7 @@ class Http1(Framing):
             elif self._length is None:
                 size = pieces.chunks(rest)
             else:
-                size = self._length - len(self._body)
+                size = self._length - self._received
             if pieces.refusal is not None:
                 self._failure = pieces.refusal
                 break
@@ -135,14 +142,25 @@ class Http1(Framing):
             rest = rest[size:]
         if rest:
             self.lingering = True
+        if self._failure and self._upload is not None:
+            self._break_off()
         self.advance()
+
+    def _break_off(self) -> None:
+        """The body that a handler reads cannot be read on: it is told, and answers."""
+        upload, status = self._upload, self._failure
+        assert upload is not None
+        self._request.keep_alive = False
+        self._last, self._failure, self._upload = True, 0, None
+        self.phase = IDLE
+        upload.fail(status, "the body is too long" if status == 413 else "the body is malformed")
 
     def _parse(self, piece: bytes) -> None:
         """Give the parser *piece*: a head or a body, or a part of one."""
         self._chunk = len(piece)
         if self.phase is HEAD:
             self._head_bytes += len(piece)
-        received = len(self._body)
+        received = self._received
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -157,8 +175,8 @@ class Http1(Framing):
                 self._failure = self._failure or 431
         elif self.phase is BODY:
             # A trailer, or chunks of one byte: what is no body must not outgrow it for ever.
-            self._overhead += len(piece) - max(0, len(self._body) - received)
-            if self._overhead > self.limits.max_header + 16 * len(self._body):
+            self._overhead += len(piece) - max(0, self._received - received)
+            if self._overhead > self.limits.max_header + 16 * self._received:
                 self._failure = self._failure or 400
 
     def advance(self) -> None:
@@ -265,6 +283,8 @@ class Http1(Framing):
     def half_closed(self) -> None:
         """The client sends no more."""
         self._half_closed = True
+        if self._upload is not None:
+            self._upload.fail(0, "the client is gone")
         if self.active is not None:
             self.active.abandon()
 
@@ -275,6 +295,8 @@ class Http1(Framing):
         self.output.clear()
         self.writable = False
         response, self.active = self.active, None
+        if self._upload is not None:
+            self._upload.fail(0, "the client is gone")
         if response is not None:
             response.gone()
         self._waiting.clear()
@@ -313,6 +335,8 @@ class Http1(Framing):
         if self.active is not response:
             return
         self.active = None
+        if response.request.upload is not None:
+            keep_alive = self._pass_over(response.request) and keep_alive
         if self._on_complete is not None:
             self._on_complete(response)
         if not keep_alive or (self._finishing and self._is_idle()):
@@ -382,14 +406,19 @@ class Http1(Framing):
 
     def on_body(self, data: bytes) -> None:
         """Of httptools."""
-        self._body += data
-        if len(self._body) > self.limits.max_upload:
+        self._received += len(data)
+        if self._received > self.limits.max_upload:
             self._refuse(413)
+        if self._upload is not None:
+            self._upload.put(data)
+        else:
+            self._body += data
 
     def on_message_complete(self) -> None:
         """Of httptools."""
         request = self._request
-        if self.phase is BODY:
+        upload, self._upload = self._upload, None
+        if self.phase is BODY and upload is None:
             request.payload = bytes(self._body)
             self._body.clear()
         self.phase = IDLE
@@ -401,7 +430,10 @@ class Http1(Framing):
         if traced.REQUEST_FINISH.heard[0]:
             traced.tell(traced.REQUEST_FINISH, self._peer)
         self._request = _NONE  # or its body would stay for as long as the connection
-        self._queue.append(request)
+        if upload is not None:
+            upload.end()
+        else:
+            self._queue.append(request)
 
     # Particulars
 
@@ -447,10 +479,61 @@ class Http1(Framing):
             refusal = self._admit(request)
             if refusal is not None:
                 self._refuse(refusal)
+            if request.streams and b"upgrade" not in headers:
+                self._stream(request)
         self.phase = BODY
+        self._received = 0
         self._length = length if coding is None else None
         self._overhead = -self._chunk
         self._continue = expectation is not None and modern
+
+    # Bodies that handlers read
+
+    def _stream(self, request: Request) -> None:
+        """Have *request* served now: its handler reads what comes."""
+        refusal = begin_upload(request, self.limits.max_upload)
+        if refusal is not None:
+            self._refuse(refusal)
+        self._upload = upload = request.upload
+        assert upload is not None
+        upload.on_wanted = self._read_on
+        self._queue.append(request)
+
+    @property
+    def starved(self) -> bool:
+        """Whether a handler waits for what its client has still to send."""
+        return self._upload is not None and self._upload.wanted
+
+    def _read_on(self) -> None:
+        """A handler wants more of its body, or has made room for it; or it cannot be read on."""
+        upload = self._upload
+        if upload is not None and upload.over and self.active is not None:
+            self.active.request.keep_alive = False
+        if self._continue and upload is not None and upload.wanted:
+            self._continue = False
+            if not self._received and self.active is not None and not self.active.started:
+                self.emit(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.push()
+
+    def head(self, response: Response, headers: dict[bytes, bytes], measured: bool, silent: bool) -> None:
+        """Part of :class:`Sink`."""
+        if response.ended and self._upload is not None and not self._may_go_on():
+            response.request.keep_alive = False
+        super().head(response, headers, measured, silent)
+
+    def _may_go_on(self) -> bool:
+        """Whether what is left of a body that nobody reads is so little that it can be passed over.
+
+        Of one that its client holds back nobody knows whether it comes."""
+        return self._length is not None and self._length - self._received <= _PASSED_OVER and not self._continue
+
+    def _pass_over(self, request: Request) -> bool:
+        """Let go of the body of *request*, which was answered; whether another can follow."""
+        upload = request.upload
+        assert upload is not None
+        good = upload.failure is None and (self._upload is not upload or self._may_go_on())
+        upload.drop()
+        return good
 
     def _refuse(self, status: int) -> None:
         self._failure = status

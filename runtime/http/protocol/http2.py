@@ -98,6 +98,9 @@ class Http2:
         """How many more requests there may be at a time."""
         return 0 if self._finishing else MAX_STREAMS - len(self.streams) - len(self._unwanted)
 
+    starved = False
+    """Streams whose handlers wait for their client are ended one by one."""
+
     @property
     def active(self) -> Response | None:
         """A response that its handler is at work on, and not the client's to wait for."""
@@ -160,7 +163,7 @@ class Http2:
             self._overdue.setdefault(number, now)
         for number in late:
             self._end_unwanted(number)
-        stalled = self.turns.overdue(now, self.limits.idle_timeout)
+        stalled = self.turns.overdue(now, self.limits.idle_timeout) + self.requests.overdue(now)
         for stream in stalled:
             self._cut(stream, frames.CANCEL)
         if late or stalled:
@@ -189,6 +192,9 @@ class Http2:
 
     def half_closed(self) -> None:
         """The client sends no more."""
+        for stream in self.requests.read.values():
+            if stream.request.upload is not None:
+                stream.request.upload.fail(0, "the client is gone")
         for stream in list(self.streams.values()):
             if stream.response is not None:
                 stream.response.abandon()
@@ -221,6 +227,8 @@ class Http2:
         """All of the response on *stream* is on its way."""
         response = stream.response
         self._forget(stream)
+        if stream.request.upload is not None:
+            stream.request.upload.drop()
         if not stream.closed:
             self._unwanted[stream.id] = DRAINED
         if response is not None:
@@ -247,6 +255,10 @@ class Http2:
             self._reset_stream(number, code)
         else:
             self._cut(stream, code)
+
+    def let_upload(self, stream: Stream, more: bool) -> None:
+        """Let the client send *more* of the body on *stream*, or no more than it may by now."""
+        self._engine.let_upload(stream.id, more)
 
     def inform(self, number: int) -> None:
         """Let the client send the body that it holds back."""
@@ -442,7 +454,7 @@ class Http2:
 
     def _drop_all(self) -> None:
         streams = list(self.streams.values())
-        for each in (self.streams, self.requests.uploads, self._unwanted, self._overdue):
+        for each in (self.streams, self.requests.uploads, self.requests.read, self._unwanted, self._overdue):
             each.clear()
         self._events.clear()
         self.turns.clear()

@@ -131,6 +131,13 @@ class Engine:
         except ngh2.NGH2Error:
             pass
 
+    def let_upload(self, stream: int, more: bool) -> None:
+        """Let the client send *more* on *stream*, or no more than it may by now."""
+        try:
+            self._connection.set_local_window_size(STREAM_WINDOW if more else 0, stream_id=stream)
+        except ngh2.NGH2Error:
+            pass  # it is over
+
     def has(self, stream: int) -> bool:
         """Whether *stream* is open, be it on one side."""
         try:

@@ -11,6 +11,7 @@ from runtime.http.message import traced
 from runtime.http.message.body import decode
 from runtime.http.message.owner import Owner
 from runtime.http.message.response import Response
+from runtime.http.message.upload import begin as begin_upload
 
 from . import frames
 from .conversation import Admit, Serve
@@ -26,12 +27,14 @@ LEAST_HELD = 16 << 20
 class Requests:
     """Those of one connection.
 
-    Attributes: ``uploads``, streams whose bodies are to come."""
+    Attributes: ``uploads``, streams whose bodies are to come; ``read``, those whose handlers read them as they come."""
 
-    __slots__ = ("_admit", "_held", "_http", "_may_hold", "_owner", "_serve", "uploads")
+    __slots__ = ("_admit", "_held", "_http", "_may_hold", "_owner", "_serve", "_since", "read", "uploads")
 
     def __init__(self, http: "Http2", serve: Serve, admit: Admit | None, owner: Owner | None) -> None:
         self.uploads: dict[int, Stream] = {}
+        self.read: dict[int, Stream] = {}
+        self._since: dict[int, tuple[int, float]] = {}  # of those: how much had come of each that waits, and since when
         self._http = http
         self._serve = serve
         self._admit = admit
@@ -57,6 +60,9 @@ class Requests:
         elif stream.closed:
             self._whole(stream)
             return True
+        elif request.streams:
+            self._stream(stream)
+            return True
         else:
             self.uploads[number] = stream
             if request.header(b"expect") is not None:
@@ -67,6 +73,9 @@ class Requests:
         """Bytes of a body; returns whether a handler has run."""
         number, data = event.stream_id, event.data
         stream = self.uploads.get(number)
+        if stream is None and number in self.read:
+            self._receive(self.read[number], data, event.end_stream)
+            return False
         if stream is None:
             self._http.pass_over(number, len(data), event.end_stream)
             return False
@@ -85,21 +94,43 @@ class Requests:
 
     def trailers(self, event: Any) -> bool:
         """The end of a request, with more fields; returns whether a handler has run."""
-        stream = self.uploads.get(event.stream_id)
+        stream = self.uploads.get(event.stream_id) or self.read.get(event.stream_id)
         if stream is None:
             self._http.pass_over(event.stream_id, 0, True)
             return False
-        stream.closed = True
         stream.request.trailers = list(event.headers)
+        if stream.id in self.read:
+            self._receive(stream, b"", True)
+            return False
+        stream.closed = True
         if size_of(stream.request.trailers) > self._http.limits.max_header:
             self._refuse(stream, 431)
             return False
         self._whole(stream)
         return True
 
+    def overdue(self, now: float) -> list[Stream]:
+        """The streams whose handlers wait for their client too long, at *now*."""
+        waiting: dict[int, tuple[int, float]] = {}
+        found = []
+        limit = self._http.limits.idle_timeout
+        for number, stream in self.read.items():
+            upload = stream.request.upload
+            if upload is not None and upload.wanted:
+                received, since = self._since.get(number, (-1, now))
+                if received != upload.received:
+                    received, since = upload.received, now
+                waiting[number] = (received, since)
+                if limit and now - since >= limit:
+                    found.append(stream)
+        self._since = waiting
+        return found
+
     def forget(self, stream: Stream) -> None:
         """*stream* is over, and so is what it brought."""
         self.uploads.pop(stream.id, None)
+        if self.read.pop(stream.id, None) is not None and stream.held:
+            self._http.let_upload(stream, True)  # the rest is passed over
         self._held -= stream.body_bytes
 
     def _judge(self, stream: Stream) -> int | None:
@@ -129,6 +160,52 @@ class Requests:
         stream.body.clear()
         stream.response = response = Response(stream.request, stream, self._owner)
         response.error(status)
+
+    def _stream(self, stream: Stream) -> None:
+        """Serve the request on *stream* now: its handler reads what comes."""
+        request = stream.request
+        refusal = begin_upload(request, self._http.limits.max_upload)
+        if refusal is not None:
+            self._refuse(stream, refusal)
+            return
+        upload = request.upload
+        assert upload is not None
+        upload.on_wanted = lambda: self._read_on(stream)
+        self.read[stream.id] = stream
+        stream.response = response = Response(request, stream, self._owner)
+        try:
+            self._serve(request, response)
+        except Exception:
+            log.facility("error/rest").log(f"serving {request!r} failed\n{traceback.format_exc()}")
+            response.error(500)
+
+    def _receive(self, stream: Stream, data: bytes, over: bool) -> None:
+        """*data* has come of a body that a handler reads."""
+        upload = stream.request.upload
+        assert upload is not None
+        stream.closed = over
+        if upload.received + len(data) > self._http.limits.max_upload:
+            upload.fail(413, "the body is too long")
+        upload.put(data)
+        if over:
+            self.read.pop(stream.id, None)
+            upload.end()
+        elif upload.full and not stream.held:
+            stream.held = True
+            self._http.let_upload(stream, False)
+
+    def _read_on(self, stream: Stream) -> None:
+        """A handler wants more of its body, or has made room for it."""
+        upload = stream.request.upload
+        if upload is None or stream.id not in self.read:
+            return
+        if stream.held and not upload.full:
+            stream.held = False
+            self._http.let_upload(stream, True)
+        if upload.wanted and stream.request.header(b"expect") is not None and not upload.received:
+            stream.request.drop(b"expect")
+            self._http.inform(stream.id)
+        self._http.push()
 
     def _whole(self, stream: Stream) -> None:
         self.uploads.pop(stream.id, None)

@@ -27,7 +27,7 @@ class Stream:
     Attributes: ``id``; ``request``; ``response``, None until the request is whole; ``body``, what came of it, and
     ``body_bytes``, how much; ``closed``, the client has sent all; ``fields``, the head that is to be sent; ``waiting``,
     bytes to be sent, and ``sent``, those that were; ``last``, nothing comes after those; ``queued``, it has its turn;
-    ``cut``, it ends with a reset."""
+    ``cut``, it ends with a reset; ``held``, its client is to send no more of the body for now."""
 
     __slots__ = (
         "_drained",
@@ -39,6 +39,7 @@ class Stream:
         "closed",
         "cut",
         "fields",
+        "held",
         "id",
         "last",
         "queued",
@@ -60,6 +61,7 @@ class Stream:
         self.sent = 0
         self.last = False
         self.cut = False
+        self.held = False
         self.queued = False
         self._http = http
         self._pieces: deque[bytes] = deque()
@@ -158,5 +160,7 @@ class Stream:
         self.closed = self.last = True
         self._http.turns.lagging.pop(self.id, None)
         response, self.response = self.response, None  # or they would hold each other
+        if self.request.upload is not None:
+            self.request.upload.fail(0, "the client is gone")
         if response is not None:
             response.gone()

@@ -182,6 +182,9 @@ class WebSocket:
         """The handler, while it is at work on a message."""
         return self._handler if self._held else None
 
+    starved = False
+    """No handler waits for its client: it is called."""
+
     @property
     def paused(self) -> bool:
         """Whether to leave further bytes to the network: the client does not read, or too much waits."""

@@ -64,16 +64,18 @@ def mount(
     auth: "Auth | None" = None,
     aco: bool = False,
     many: tuple[Any, int] | None = None,
+    stream: bool = False,
 ) -> Mountpoint:
     """Have ``handler(request, response)`` serve *method* on paths that begin with *base* and whose rest matches.
 
     Args: *expression*, a PCRE that is applied to what follows *base*, captures go to ``request.captures``; *auth*, a
     function of the request, by default :func:`client_cert_auth`; *aco*, run the handler in a greenlet, where it may
     wait, as in :func:`runtime.eventer.aco_sleep` or :func:`runtime.eventer.aco_simple_asynch`; *many*, what serves
-    several requests at once (:data:`runtime.http.protocol.batches.Many`), and the rule's number there.
+    several requests at once (:data:`runtime.http.protocol.batches.Many`), and the rule's number there; *stream*, call
+    it when the head was read: the body is in ``request.upload`` (:class:`Upload`), None where there is none.
     Raises ValueError for a base without a slash or a bad expression.  Manual: ``mtev_http_rest_new_rule``."""
     rule = Mountpoint(
-        _bytes(method), base_of(_bytes(base)), _bytes(expression), handler, auth or client_cert_auth, aco, many
+        _bytes(method), base_of(_bytes(base)), _bytes(expression), handler, auth or client_cert_auth, aco, many, stream
     )
     router.add(rule)
     generation.advance()
@@ -200,7 +202,9 @@ def _dispatch(request: Request, response: Response) -> None:
         return
     request.route = rule
     request.captures = captures
-    if not rule.auth(request):
+    if request.upload is not None and not rule.stream:
+        response.error(503)  # the rules have changed since its head came
+    elif not rule.auth(request):
         _denied(request, response)
     elif rule.aco:
         eventer.aco_start(_run, rule.handler, request, response)
@@ -230,12 +234,15 @@ def _told_before(request: Request, response: Response) -> bool:
 
 
 def admit(request: Request) -> int | None:
-    """The status to refuse a request with before its body is read, or None."""
+    """The status to refuse a request with before its body is read, or None.
+
+    Sets ``request.streams`` where its handler reads the body itself."""
     if AUTHENTICATE.exists():
         AUTHENTICATE.invoke(request)
     rule, status = decide(request.peer, request.method, request.uri, request.user, request.auth)
     if status == 403 and AUTH_DENIED.exists():
         return None  # who has an answer of its own to that gives it once the request is whole
+    request.streams = rule is not None and rule.stream
     return None if rule is not None or request.uri == b"*" else status or 405
 
 

@@ -22,8 +22,8 @@ class Mountpoint:
     """One rule.
 
     Attributes: ``method``, ``base``, ``expression`` (as bytes), ``handler``, ``auth``, ``aco`` (the handler may wait,
-    in a greenlet of its own), ``many``, what serves several requests at once and its number there, or None;
-    ``latency``, a histogram of seconds from a request's first byte to its answer."""
+    in a greenlet of its own), ``stream`` (it reads bodies as they come), ``many``, what serves several requests at once
+    and its number there, or None; ``latency``, a histogram of seconds from a request's first byte to its answer."""
 
     __slots__ = (
         "aco",
@@ -37,6 +37,7 @@ class Mountpoint:
         "method",
         "name",
         "search",
+        "stream",
     )
 
     def __init__(
@@ -48,6 +49,7 @@ class Mountpoint:
         auth: Auth,
         aco: bool,
         many: tuple[Any, int] | None = None,
+        stream: bool = False,
     ) -> None:
         import pcre2  # at the first mount, not at start
 
@@ -58,6 +60,7 @@ class Mountpoint:
         self.auth = auth
         self.aco = aco
         self.many = many
+        self.stream = stream
         route = f"{method.decode('latin-1')} {base.decode('utf-8', 'replace')} {expression.decode('utf-8', 'replace')}"
         self.name = route
         self.answers: dict[int, stats.Counter] = {}

@@ -206,6 +206,8 @@ class Session:
             stage, overall = ("linger",), LINGER
         elif self._unsent is not None:
             stage = ("write",)
+        elif http.starved:
+            stage = ("upload",)
         elif http.active is not None or http.unfinished:
             stage, quiet = ("handler",), 0.0
         elif http.phase is HEAD:
