@@ -48,7 +48,8 @@ function main()
   mtev.sleep(0.5)
   for i = 1, way == "nothing" and 0 or count do
     if way == "send" then
-      s:send(frame)
+      local sent = s:send(frame)
+      while sent < #frame do sent = sent + s:send(frame:sub(sent + 1)) end
     else
       while mtev.fq.send("exc", "route", payload) == 0 do mtev.sleep(0.001) end
     end
@@ -101,6 +102,8 @@ def measure(way: str, count: int, directory: Path, ports: tuple[int, int], count
         if counted.value and not began:
             began = time.monotonic()
         time.sleep(0.002)
+        if began and time.monotonic() - began > 120:
+            raise SystemExit(f"{way}: {counted.value} of {wanted} bytes came")
     took = time.monotonic() - began
     process.send_signal(signal.SIGTERM)
     _, _, used = os.wait4(process.pid, 0)

@@ -1,4 +1,4 @@
-"""What tracing costs: ``python benchmarks/tracing.py [--seconds N] [--rounds N] [--before DIRECTORY]``, with wrk.
+"""What tracing costs, with wrk: ``benchmarks/tracing.py [--seconds N] [--rounds N] [--before DIRECTORY] [--rows N]``.
 
 A Lua handler on one loop thread: requests a second, and CPU of the server, threads
 that export with it, by request.  Rows are taken in turn, medians of all rounds.  ``--before`` is a checkout of the
@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--before", type=Path)
+    parser.add_argument("--rows", type=int, help="the first so many only")
     given = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("benchmarks/tracing.py needs wrk")
@@ -149,6 +150,7 @@ def main() -> None:
         Row("100 %, OTLP", 1.0),
         Row("100 %, Thrift", 1.0, exporter="zipkin_jaeger"),
     ]
+    del rows[given.rows or len(rows) :]
     collector = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
     threading.Thread(target=collector.serve_forever, daemon=True).start()
     figures: dict[Row, list[tuple[float, float]]] = {row: [] for row in rows}

@@ -20,6 +20,8 @@ class Agent:
         self.values = {key.replace("__", "/"): value for key, value in values.items()}
         self.index = 100
         self.answer = 200
+        self.going = threading.Event()  # while it is not set nobody is answered
+        self.going.set()
         self.changed = threading.Condition()
         self.connections: list[socket.socket] = []
         agent = self
@@ -35,6 +37,7 @@ class Agent:
                 self.reply(*agent.get(self.path, self.headers.get("Authorization") or ""))
 
             def reply(self, status: int, body: bytes) -> None:
+                agent.going.wait(60)
                 self.send_response(status)
                 self.send_header("X-Consul-Index", str(agent.index))
                 self.send_header("Content-Length", str(len(body)))

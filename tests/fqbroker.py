@@ -131,6 +131,7 @@ class Broker:
         self.changed = threading.Condition()
         self.reading = threading.Event()
         self.reading.set()
+        self.hasty = 0  # data connections that are closed, as by a broker that has only just let their client in
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
@@ -185,6 +186,8 @@ class Broker:
         mode = take(4)
         if mode == wire.COMMAND:
             self._command(sock, take)
+        elif mode in (wire.DATA, wire.PEER) and self.hasty:
+            self.hasty -= 1
         elif mode in (wire.DATA, wire.PEER):
             if mode == wire.PEER:
                 self.peers.append(take(4))

@@ -92,6 +92,17 @@ def test_nothing_is_lost_while_the_broker_is_away(rabbit: Rabbit, tmp_path: Path
         assert running.run("return table.concat(seen, ',')") == "0 0 false,0 0 true"
 
 
+def test_what_is_bound_is_bound_again_when_the_broker_is_back(rabbit: Rabbit, tmp_path: Path) -> None:
+    with program(tmp_path, rabbit.port, "<routingkey>again</routingkey>") as running:
+        running.run(HOOK)
+        is_up(running)
+        rabbit.stop()
+        rabbit.start()
+        is_up(running, 2)
+        rabbit.publish("amq.topic", "again", b"after")
+        running.wait(lambda: running.run("return #heard") == "1")
+
+
 def test_what_is_beyond_the_backlog_is_dropped_and_counted(tmp_path: Path) -> None:
     with program(tmp_path, 1, "<backlog>1000</backlog>") as running:
         took = running.run("local n = 0 for i = 1, 50 do n = n + mtev.amqp.send('e', 'r', ('x'):rep(98)) end return n")
@@ -192,6 +203,21 @@ def test_refused_credentials_are_logged_once(more: str, wrong: str, rabbit: Rabb
         assert running.errors().count(wrong) == 1
         assert "wrong secret" not in running.errors()
         assert running.stop() == 0
+
+
+def test_credentials_that_are_mended_let_everything_through(rabbit: Rabbit, tmp_path: Path) -> None:
+    rabbit.control("add_user", "mended", "not yet")
+    rabbit.control("set_permissions", "mended", ".*", ".*", ".*")
+    more = "<user>mended</user><pass>by now</pass><routingkey>mended</routingkey>"
+    with program(tmp_path, rabbit.port, more) as running:
+        running.run(HOOK)
+        running.wait(lambda: "ACCESS_REFUSED" in running.errors())
+        running.run("mtev.amqp.send('amq.topic', 'mended', 'waits')")
+        rabbit.control("change_password", "mended", "by now")
+        running.wait(lambda: running.run("return table.concat(heard, ',')") == "mended 0 amq.topic mended waits")
+        rabbit.publish("amq.topic", "mended", b"from elsewhere")
+        running.wait(lambda: running.run("return #heard") == "2")
+        assert "by now" not in running.errors()
 
 
 def test_a_broker_that_says_nothing_holds_nobody_up(tmp_path: Path) -> None:

@@ -188,6 +188,21 @@ def test_an_agent_that_is_away_refuses_or_forgot_gets_everything_again(tmp_path:
             again.wait("PUT /v1/agent/service/register", "PUT /v1/agent/check/pass/service:w:1")
 
 
+def test_a_slow_agent_holds_nobody_up(tmp_path: Path) -> None:
+    more = '<consul><service><web id="s" port="1" address="::1"><check PUSH="1s"/></web></service></consul>'
+    with Agent() as agent:
+        agent.going.clear()
+        with program(tmp_path, agent.url, more=more) as running:
+            assert running.run(REGISTER) == "0 1 2 lua-1"
+            assert running.run("handle:critical(0, 'late') return 'answers'") == "answers"
+            assert running.get("/module/consul/health/lua-1?n=1")[0] == 502
+            running.wait(lambda: running.metric("mtev_consul_failures_total") > 0)
+            agent.going.set()
+            agent.wait("PUT /v1/agent/check/pass/service:s:1", "PUT /v1/agent/check/fail/service:lua-1:1?note=late")
+            assert running.stop() == 0
+            assert not agent.services
+
+
 def test_how_it_boots_is_told_and_shown(tmp_path: Path) -> None:
     more = '<consul><service><web id="bs" port="1" address="127.0.0.1"><check PUSH="2s"/></web></service></consul>'
     config = "<boot_state>critical</boot_state>"

@@ -107,6 +107,56 @@ def test_a_slow_broker_holds_nobody_up(tmp_path: Path) -> None:
         assert [int(each[2].rstrip(b"x")) for each in broker.published] == list(range(1, 301))
 
 
+def test_what_a_slow_broker_has_no_room_for_is_counted(tmp_path: Path) -> None:
+    with Broker() as broker, program(tmp_path, broker.port, more="<backlog>400000</backlog>") as running:
+        has_bound(broker)
+        broker.reading.clear()
+        lua = "local n = 0 for i = 1, 300 do n = n + mtev.fq.send('e', 'r', i .. ('x'):rep(40000)) end return n"
+        took = int(running.run(lua))
+        while running.run("return mtev.fq.send('e', 'r', '0' .. ('x'):rep(40000))") == "1":
+            took += 1
+        dropped = running.metric("mtev_fq_dropped_total")
+        assert took + dropped > 300 and dropped > 0
+        broker.reading.set()
+        broker.wait(lambda: len(broker.published) == took)
+        running.wait(lambda: running.metric("mtev_fq_sent_total") == took)
+        assert running.run("return mtev.fq.send('e', 'r', 'after')") == "1"
+        broker.wait(lambda: broker.published[-1][2] == b"after")
+        assert len(broker.published) == took + 1
+        assert running.metric("mtev_fq_dropped_total") == dropped
+
+
+def test_a_broker_that_closes_the_data_connection_at_first_is_tried_again(tmp_path: Path) -> None:
+    with Broker() as broker:
+        broker.hasty = 2
+        with program(tmp_path, broker.port) as running:
+            running.run("mtev.fq.send('exm', 'a', 'waits')")
+            broker.wait(lambda: [each[2] for each in broker.published] == [b"waits"])
+            assert broker.hasty == 0
+            assert running.metric("mtev_fq_connects_total") == 1
+
+
+def test_a_binding_is_made_again_when_the_broker_is_back(tmp_path: Path) -> None:
+    with Broker() as broker, program(tmp_path, broker.port) as running:
+        running.run(HOOK)
+        has_bound(broker)
+        broker.deliver(b"exm", b"a.x", b"before")
+        running.wait(lambda: running.run("return #heard") == "1")
+        broker.stop()
+        with Broker(broker.port) as again:
+            has_bound(again)
+            again.deliver(b"exm", b"a.x", b"after")
+            running.wait(lambda: running.run("return #heard") == "2")
+
+
+def test_without_brokers_it_does_nothing_and_says_so(tmp_path: Path) -> None:
+    with Program(tmp_path, MODULE.format(config="") + '<generic image="amqp" name="amqp"/>') as running:
+        for name in ("fq", "amqp"):
+            assert f'there is no <mq type="{name}"> in the configuration, so {name} does nothing' in running.errors()
+            assert running.run(f"return mtev.{name}.send('e', 'r', 'nobody')") == "0"
+        assert running.stop() == 0
+
+
 def test_what_had_not_reached_the_broker_is_sent_again(tmp_path: Path) -> None:
     with Broker() as broker, program(tmp_path, broker.port) as running:
         has_bound(broker)
