@@ -2,11 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from luamtev import modules as lua_modules
 from luamtev.arguments import Arguments
-from runtime import conf, eventer, log, modules
+from runtime import conf, daemon, eventer, modules, security, services, watchdog
 from runtime.conf import logs, names
+
+REFUSALS = (conf.ConfError, eventer.EventerError, daemon.LockError, security.SecurityError)
 
 
 def check(arguments: Arguments, configuration: conf.Conf) -> int:
@@ -16,8 +19,13 @@ def check(arguments: Arguments, configuration: conf.Conf) -> int:
     conf.set_current(configuration)
     lua_modules.register()
     found: dict[str, None] = {}
-    for mistake in _mistakes(arguments, configuration):
-        found[str(mistake)] = None
+    for step in _steps(arguments, configuration):
+        with configuration.collecting() as mistakes:
+            try:
+                step(configuration)
+            except REFUSALS as refusal:
+                found[str(refusal)] = None
+        found |= {str(each): None for each in mistakes}
     for line in found:
         sys.stderr.write(f"luamtev: {line}\n")
     if not found:
@@ -25,28 +33,25 @@ def check(arguments: Arguments, configuration: conf.Conf) -> int:
     return 2 if found else 0
 
 
-def _mistakes(arguments: Arguments, configuration: conf.Conf) -> Iterator[object]:
-    yield from names.mistakes(configuration)
-    yield from logs.mistakes(configuration)
-    declared = {configuration.inherited(each, "name") for each in configuration.get_sections("//logs//log")}
+def _steps(arguments: Arguments, configuration: conf.Conf) -> Iterator[Callable[[conf.Conf], object]]:
+    """As a start takes them; each raises, or complains of, what it refuses."""
+    yield names.check
+    yield logs.check
     for name in arguments.logs:
-        if name not in declared and not log.stream_exists(name):
-            yield f"-l {name}: there is no such log"
-    yield from _raised(eventer.init, configuration)
-    yield from modules.mistakes(configuration)
-    if configuration.get_sections("//listeners//listener"):
-        from runtime import http, net
+        yield partial(logs.check_name, name=name)
+    yield daemon.check
+    yield watchdog.check
+    yield eventer.init
+    if configuration.get_section("//zipkin") is not None:
+        from runtime import zipkin
 
-        yield from _raised(http.configure, configuration)
-        yield from net.mistakes(configuration)
+        yield zipkin.configure
+    yield modules.check
+    yield logs.check_types
     if configuration.get_section("//clusters") is not None:
-        from runtime.cluster import mistakes
+        from runtime import cluster
 
-        yield from mistakes(configuration)
-
-
-def _raised(function: Callable[[conf.Conf], object], configuration: conf.Conf) -> Iterator[Exception]:
-    try:
-        function(configuration)
-    except (conf.ConfError, eventer.EventerError) as mistake:
-        yield mistake
+        yield cluster.check
+    if services.is_asked_for(configuration):
+        yield services.check
+    yield lambda _: security.check(arguments.user, arguments.group)

@@ -24,7 +24,9 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.action in ("help", "version", "completion", "editor", "man"):
             sys.stdout.write(_said(arguments))
             return 0
-        if not arguments.script and arguments.conf is None and arguments.action != "print-conf":
+        if arguments.action in ("status", "stop") and arguments.conf is None:
+            raise UsageError(f"--{arguments.action} needs the configuration of the server: -c FILE")
+        if not any(arguments.script[:1]) and arguments.conf is None and arguments.action != "print-conf":
             raise UsageError("no file given")
     except UsageError as mistake:
         sys.stderr.write(f"luamtev: {mistake}; {HINT}\n")

@@ -5,6 +5,7 @@ an error in the script that nobody caught.
 """
 
 import os
+import re
 import sys
 
 from lxml import etree
@@ -17,6 +18,7 @@ from runtime import main as stack
 
 EXIT_CANNOT_READ = 255
 
+_NO_LOCKFILE = 'the root element has no lockfile, by which a server is found: expected lockfile="PATH"'
 _OF_GENERATED = {"lua-path": "directory", "lua-cpath": "cpath", "modules": "directory of <modules>"}
 _OF_GENERATED |= {"threads": "concurrency", "function": "lua_function"}
 """Options that say what stands in a generated configuration, and where it stands in one that is given."""
@@ -24,11 +26,11 @@ _OF_GENERATED |= {"threads": "concurrency", "function": "lua_function"}
 
 def main(arguments: Arguments) -> int:
     """Do what *arguments* ask for; returns the exit status, if the process lives on."""
-    if arguments.script and arguments.action == "run":
+    if arguments.script and arguments.action in ("run", "check"):
         failure = _unreadable(arguments.script[0])
         if failure is not None:
             sys.stderr.write(f"luamtev: {arguments.script[0]} cannot be read: {failure}\n")
-            return EXIT_CANNOT_READ
+            return EXIT_CANNOT_READ if arguments.action == "run" else stack.EXIT_CONFIGURATION
     try:
         configuration = configure(arguments)
         match arguments.action:
@@ -62,7 +64,7 @@ def status(configuration: conf.Conf) -> int:
     found = daemon.status(configuration)
     path = configuration.root.get("lockfile")
     if not path:
-        raise conf.ConfError("the root element has no lockfile, by which a server is found", configuration.name)
+        raise configuration.error(_NO_LOCKFILE, configuration.root)
     print(f"process {found[0]} runs" if found else "not running")  # noqa: T201 - what was asked for
     return 0 if found else 1
 
@@ -70,7 +72,7 @@ def status(configuration: conf.Conf) -> int:
 def stop(configuration: conf.Conf) -> int:
     """Have the server of *configuration* end."""
     if not configuration.root.get("lockfile"):
-        raise conf.ConfError("the root element has no lockfile, by which a server is found", configuration.name)
+        raise configuration.error(_NO_LOCKFILE, configuration.root)
     try:
         return 0 if daemon.terminate_running(configuration) else 1
     except PermissionError:
@@ -109,6 +111,9 @@ def configure(arguments: Arguments) -> conf.Conf:
 
     Raises :exc:`runtime.conf.ConfError`."""
     if arguments.conf is None:
+        for each in re.split("[:;]", arguments.modules_directory or ""):
+            if arguments.action in ("run", "check") and each and not os.path.isdir(each):  # noqa: PTH112
+                raise conf.ConfError(f"-M {each}: there is no such directory")
         return conf.loads(generated(arguments), "<generated>", app="cli")
     configuration = conf.load(arguments.conf, app="cli")
     for given in arguments.given:
@@ -127,6 +132,9 @@ def configure(arguments: Arguments) -> conf.Conf:
 
 def _check_module_is_named(configuration: conf.Conf) -> None:
     """Raises :exc:`runtime.conf.ConfError` for a lua_general that would have nothing to run, with no file given."""
+    if not configuration.get_sections("//modules//*[@image or @name]|//listeners//listener"):
+        what = "no file given, and the configuration has neither modules nor listeners: nothing would run"
+        raise configuration.error(what, configuration.root)
     found = '//modules//*[self::generic or self::module][@name="lua_general"]'
     for section in configuration.get_sections(found):
         if not configuration.get_hash(section, "config").get("lua_module") and not configuration.env_off(section):

@@ -266,7 +266,9 @@ class State:
             self._end()
 
     def _load_failed(self, report: bytes) -> None:
-        stream_find("error/lua").log(b"lua error: " + report + b"\n")
+        message, traceback, rest = report.partition(b"\nstack traceback:")
+        line = b" ".join(message.split())  # culprit and places are found by line
+        stream_find("error/lua").log(b"lua error: " + line + traceback + rest + b"\n")
         self._end()
 
     def _end(self) -> None:

@@ -46,11 +46,22 @@ def lock(configuration: Conf, operation: LockOp) -> int | None:
         if fd >= 0:
             return fd
         if owner < 0 and not _is_usable(path):
-            raise LockError(f"lockfile {path}: cannot be opened for writing")
+            raise LockError(_unusable(configuration, path))
         if operation is LockOp.LOCK:
             who = f"process {owner}" if owner > 0 else "another process"
             raise LockError(f"lockfile {path}: {who} holds it")
         time.sleep(POLL)
+
+
+def check(configuration: Conf) -> None:
+    """Raises :exc:`LockError` for a lock file that cannot be used; it may be held."""
+    path = configuration.root.get("lockfile")
+    if path and not _is_usable(path):
+        raise LockError(_unusable(configuration, path))
+
+
+def _unusable(configuration: Conf, path: str) -> str:
+    return str(configuration.error(f"lockfile {path}: cannot be opened for writing", configuration.root))
 
 
 def status(configuration: Conf) -> tuple[int, int] | None:

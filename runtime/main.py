@@ -87,8 +87,7 @@ def run(
     configuration.hold_against(names.check)
     logs.configure(configuration, later=True)
     for name in enable_logs:
-        stream = log.stream_find(name)
-        stream.set_flags(stream.get_flags() | log.ENABLED)
+        logs.enable(configuration, name)
     if foreground == 1:
         crash.watch()
         daemon.lock(configuration, lock)

@@ -39,6 +39,14 @@ def security_init(user: str | None, group: str | None) -> None:
         raise SecurityError(f"cannot become {who} for good: root can be had back")
 
 
+def check(user: str | None, group: str | None) -> None:
+    """Raises :exc:`SecurityError` for a name that :func:`security_init` would not know."""
+    if user is not None:
+        _user_id(user)
+    if group is not None:
+        _group_id(group)
+
+
 def groups_of(user: str) -> tuple[int, list[int]]:
     """The group of *user*, a name or number, and all its groups.  Raises :exc:`SecurityError` for an unknown name."""
     uid = _user_id(user)

@@ -6,7 +6,7 @@ Few programs listen, so what it takes is imported only for those that do.
 import importlib
 import sys
 
-from runtime import lifecycle, log
+from runtime import lifecycle, log, modules
 from runtime.conf import Conf, ConfError, parse_boolean
 
 _mounting: list[str] = []
@@ -26,7 +26,6 @@ def open_listeners(configuration: Conf) -> None:
     """Bind what *configuration* listens on, and take its access control; nothing is accepted before the start.
 
     Raises :exc:`runtime.conf.ConfError` with file and line."""
-    root = configuration.root_name
     clustered = None
     if configuration.get_section("//clusters") is not None:
         from runtime import cluster
@@ -34,8 +33,7 @@ def open_listeners(configuration: Conf) -> None:
         cluster.init(configuration)
         register("runtime.cluster:mount")
         clustered = cluster
-    listens = configuration.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener")
-    if listens or "runtime.http" in sys.modules:
+    if is_asked_for(configuration) or "runtime.http" in sys.modules:
         _listen(configuration)
     if clustered is not None:
         lifecycle.on_start(clustered.start)
@@ -43,22 +41,47 @@ def open_listeners(configuration: Conf) -> None:
         lifecycle.on_stop(clustered.stop)
 
 
+def is_asked_for(configuration: Conf) -> bool:
+    """Whether *configuration* says anything of services."""
+    root = configuration.root_name
+    asked = "|".join(f"/{root}/{each}|/{root}/include/{each}" for each in ("listeners//listener", "rest//acl", "ops"))
+    return bool(configuration.get_sections(asked))
+
+
+def check(configuration: Conf) -> None:
+    """Look for what is wrong with the services of *configuration*: its listeners are opened, and closed again.
+
+    Complains (:meth:`runtime.conf.Conf.complain`)."""
+    from runtime import console, http, net
+
+    switches(configuration)
+    http.configure(configuration)
+    opened = net.listen(configuration)
+    console.mount(opened)
+    for each in opened:
+        try:
+            each.check()
+        except ConfError as mistake:
+            configuration.complain(mistake)
+        each.close()
+
+
 def _listen(configuration: Conf) -> None:
     from runtime import console, http, net, ops
 
-    wanted = _switches(configuration)
+    wanted = switches(configuration)
     ops.mount(page=wanted["page"], profile=wanted["profile"])
     for target in _mounting:
         module, _, function = target.partition(":")
         getattr(importlib.import_module(module), function)()
     http.configure(configuration)
-    console.mount(net.listen(configuration), websocket=wanted["console"])
+    opened = net.listen(configuration)
+    console.mount(opened, websocket=wanted["console"])
+    for each in opened if modules.are_all_ours() else ():  # others may name types when they start
+        each.check()
 
     def accept() -> None:
-        try:
-            net.start()
-        except net.NetError as mistake:
-            raise ConfError(str(mistake)) from None
+        net.start()
         for each in net.listeners():
             log.notice.log(f"listening on {each} ({each.type})\n")
 
@@ -72,16 +95,15 @@ def _listen(configuration: Conf) -> None:
     lifecycle.on_exit(http.settle_all)
 
 
-def _switches(configuration: Conf) -> dict[str, bool]:
+def switches(configuration: Conf) -> dict[str, bool]:
     """What ``<ops><config>`` turns off of that which shows more than figures: page, profile, console (WebSocket)."""
     wanted = {"page": True, "profile": True, "console": True}
     root = configuration.root_name
     for section in configuration.get_sections(f"/{root}/ops|/{root}/include/ops"):
         for key, value in configuration.get_hash(section, "config").items():
-            if key not in wanted:
-                raise configuration.error(f"<ops>: '{key}' is not known: expected {', '.join(wanted)}", section)
             try:
-                wanted[key] = parse_boolean(value)
+                if key in wanted:
+                    wanted[key] = parse_boolean(value)
             except ValueError as mistake:
-                raise configuration.error(f"<ops> {key}='{value}': {mistake}", section) from None
+                configuration.complain(configuration.complaint(f"<ops> {key}='{value}': {mistake}", section))
     return wanted

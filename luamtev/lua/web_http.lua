@@ -374,6 +374,13 @@ function context_methods:flush()
 end
 
 -- Appends *size* bytes of a file, from *offset*; without a size all of it.  False when that cannot be.
+-- False and why, which is logged too: who writes a file seldom asks.
+local function cannot_write(fd, why)
+  local place = debug.getinfo(3, "Sl")
+  mtev.log("error/lua", "%s:%d: write_fd(%s): %s\n", place.short_src, place.currentline, fd, why)
+  return false, why
+end
+
 function context_methods:write_fd(...)
   check_count(select("#", ...), 1, 3, "write_fd")
   local fd, size, offset = ...
@@ -392,7 +399,7 @@ function context_methods:write_fd(...)
   local done, failure = self.side.send_file(self, gathered(self), fd, size, offset)
   self.body, self.pieces, self.date = "", 0, false -- it is not all here any more
   if done then return true end
-  return false, failure
+  return cannot_write(fd, failure)
 end
 
 -- Ends the response; false when it has ended already or the client is gone.

@@ -8,6 +8,12 @@ from luamtev.settings import Options
 from runtime import conf
 from runtime.conf import parse_boolean
 
+KEYS = (
+    "directory", "cpath", "Cpreload", "Cpreloads", "preloads", "gc_full", "gc_step", "gc_stepmul", "gc_pause",
+    "interrupt_time", "tragedy_terminates", "full_errors",
+)  # fmt: skip
+"""What :func:`options` reads."""
+
 
 def boolean(config: Mapping[str, str], key: str, default: bool) -> bool:
     """The truth of *key*.  Raises ValueError for a value that is neither true nor false."""
@@ -34,6 +40,18 @@ def options(config: Mapping[str, str]) -> Options:
         tragedy_terminates=boolean(config, "tragedy_terminates", False),
         full_errors=boolean(config, "full_errors", False),
     )
+
+
+def require_modules(options: Options, **modules: str) -> None:
+    """Raises ValueError for one of *modules*, by the key that names it, or of those to load before, that is nowhere."""
+    if all(each.startswith("/") and each.endswith(".lua") and Path(each).is_file() for each in modules.values()):
+        modules = {}  # as most are: no need to look
+    for key, names in (*modules.items(), ("Cpreloads", options.Cpreloads), ("preloads", options.preloads)):
+        if names:
+            from luamtev import scripts
+
+            for message in scripts.missing(key, names, options):
+                raise ValueError(message)
 
 
 def script_path(module: str) -> str:

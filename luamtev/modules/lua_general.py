@@ -4,17 +4,20 @@ Each loop thread of the default pool has a Lua state of its own; the function ru
 in all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from luamtev.modules.config import boolean, options, script_path
+from luamtev.modules.config import KEYS, boolean, options, require_modules, script_path
 from luamtev.state import EXIT_TRAGEDY, State, StateError, prepare
 from runtime import eventer, main
+from runtime.conf import names
 from runtime.log import stream_find
 
 
 class LuaGeneral:
     """The module as the loader knows it."""
+
+    KEYS = names.names(*KEYS, "lua_module", "lua_function", "concurrent", open=True)
 
     def configure(self, config: Mapping[str, str]) -> None:
         """Take the configuration.  Raises ValueError naming the key that is missing or unusable."""
@@ -25,8 +28,15 @@ class LuaGeneral:
         self.function = config["lua_function"]
         self.concurrent = boolean(config, "concurrent", False)
         self.options = replace(options(config), name="lua_general")
+        require_modules(self.options, lua_module=self.module)
         prepare()
         self.states: dict[eventer.LoopThread, State] = {}
+
+    def check(self) -> Iterator[str]:
+        """What is wrong with the script, without running it."""
+        from luamtev import scripts  # for those who ask
+
+        yield from scripts.mistakes("lua_module", self.module, self.options)
 
     def init(self) -> None:
         """Run the function on the loop threads it belongs on."""

@@ -6,19 +6,20 @@ own, and a request is served by the state of the thread that its connection belo
 of a thread of that pool.
 """
 
+import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from luamtev.modules.config import options
+from luamtev.modules.config import KEYS, options, require_modules
 from luamtev.settings import Options
 from luamtev.state import State, StateError, prepare
 from luamtev.web.exchanges import Exchanges
 from luamtev.web.library import Web
 from luamtev.web.sockets import LuaSockets
 from runtime import eventer, http
-from runtime.conf import parse_boolean
+from runtime.conf import names, parse_boolean
 from runtime.http import Mountpoint, Request, Response
 from runtime.http.message.owner import Owner
 from runtime.log import stream_find
@@ -31,6 +32,15 @@ _EVERYTHING = "(.*)$"
 
 WEBSOCKET = "WS"
 """The method of a mount whose module has callbacks for WebSocket connections."""
+
+METHODS = (
+    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "ACL", "BASELINE-CONTROL", "BIND",
+    "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL",
+    "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "M-SEARCH", "NOTIFY", "ORDERPATCH", "PROPFIND", "PROPPATCH", "PURGE",
+    "QUERY", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK",
+    "UNSUBSCRIBE", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
+)  # fmt: skip
+"""Those that the IANA has registered, and a few in use beside them.  RFC 9110, 16.1."""
 
 LUA, PYTHON = "lua", "python"
 """Who serves HTTP/1: the states themselves, where they surely understand, or :mod:`runtime.http` alone."""
@@ -53,6 +63,8 @@ class Mount:
 class LuaWeb:
     """The module as the loader knows it."""
 
+    KEYS = names.names(*KEYS, "engine", "dispatch", prefixes=["mount_", "loop_assign_", "public_", "stream_"], open=True)
+
     def configure(self, config: Mapping[str, str]) -> None:
         """Take the configuration; the loops exist already.  Raises ValueError naming the key that is unusable."""
         self.options = options(config)
@@ -64,14 +76,17 @@ class LuaWeb:
             for key, value in config.items()
             if key.startswith("mount_")
         ]
-        names = {each.name for each in self.mounts}
+        given = {each.name for each in self.mounts}
         for key in config:
             for prefix in ("loop_assign_", "public_", "stream_"):
-                if key.startswith(prefix) and key.removeprefix(prefix) not in names:
+                if key.startswith(prefix) and key.removeprefix(prefix) not in given:
                     raise ValueError(f"{key}: there is no mount_{key.removeprefix(prefix)}")
         for each in self.mounts:
             if each.pool is not None and eventer.pool(each.pool) is None:
-                raise ValueError(f"loop_assign_{each.name}: there is no loop '{each.pool}'")
+                there = ", ".join(pool.name for pool in eventer.pools())
+                raise ValueError(f"loop_assign_{each.name}: there is no loop '{each.pool}': there are {there}")
+        _check_apart(self.mounts)
+        require_modules(self.options, **{f"mount_{each.name}": each.module for each in self.mounts})
         prepare()
         self._states: dict[Owner, Exchanges] = {}
         self._rules: list[tuple[Mountpoint, int, str | None]] = []
@@ -80,6 +95,13 @@ class LuaWeb:
                 self._mount(index, each)
             except ValueError as mistake:
                 raise ValueError(f"mount_{each.name}: {mistake}") from None
+
+    def check(self) -> Iterator[str]:
+        """What is wrong with the modules of the mounts, without running them."""
+        from luamtev import scripts  # for those who ask
+
+        for each in self.mounts:
+            yield from scripts.mistakes(f"mount_{each.name}", each.module, self.options)
 
     def init(self) -> None:
         """Make the states, before the first request wants one."""
@@ -163,8 +185,13 @@ class LuaWeb:
 def _mount(name: str, text: str, config: Mapping[str, str]) -> Mount:
     match = _MOUNT.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"Invalid lua_web mount syntax in 'mount_{name}'")
+        raise ValueError(
+            f"Invalid lua_web mount syntax in 'mount_{name}': expected module:METHOD:/base/[:expression], not '{text}'"
+        )
     module, method, base, expression = match.groups()
+    if method not in (*METHODS, WEBSOCKET):
+        near = difflib.get_close_matches(method.upper(), METHODS, 1, 0.0)[0]
+        raise ValueError(f"mount_{name}: there is no method {method}, expected {near}, say, or {WEBSOCKET}")
     pool = config.get(f"loop_assign_{name}") or None
     public, stream = _flag(f"public_{name}", config), _flag(f"stream_{name}", config)
     if stream and method == WEBSOCKET:
@@ -177,6 +204,15 @@ def _flag(key: str, config: Mapping[str, str]) -> bool:
         return parse_boolean(config.get(key, "false"))
     except ValueError as mistake:
         raise ValueError(f"{key} '{config[key]}': {mistake}") from None
+
+
+def _check_apart(mounts: list[Mount]) -> None:
+    """Raises ValueError for one that nothing would ever come to."""
+    taken: dict[tuple[str, str, str], str] = {}
+    for each in mounts:
+        first = taken.setdefault((each.method, each.base, each.expression), each.name)
+        if first != each.name:
+            raise ValueError(f"mount_{each.name}: mount_{first} serves {each.method} {each.base} already")
 
 
 def _finds(expression: str, text: str) -> bool:

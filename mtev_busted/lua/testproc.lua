@@ -23,6 +23,11 @@ local function calling_directory()
   return file and file:match("^(.*)/") or "."
 end
 
+local function calling_place()
+  local file, line = failure.location()
+  return file and file .. ":" .. line or "?"
+end
+
 -- An environment, of a map or of a list of "K=V", as a list.
 local function flat(env)
   if env == nil then
@@ -125,6 +130,13 @@ local function boot_matcher(match)
   end
 end
 
+local function what_became_of(self)
+  local status = self.ended and self:wait(1)
+  if not status then return ("not ready within %g s"):format(self.timeout) end
+  if mtev.WIFEXITED(status) then return "ended with status " .. mtev.WEXITSTATUS(status) end
+  return "was ended by signal " .. mtev.WTERMSIG(status)
+end
+
 -- Starts the program and waits until it is ready; returns itself, or nil when it did not start or get ready, which is
 -- logged.
 function TestProc:start()
@@ -135,7 +147,7 @@ function TestProc:start()
   local proc, stdin, stdout, stderr = spawn_process(self)
   if not proc then
     file:close()
-    mtev.log("error", "start_child: %s: cannot start proc: %s\n", self.path, stdin)
+    mtev.log("error", "%s: start_child: %s: cannot start proc: %s\n", calling_place(), self.path, stdin)
     return nil
   end
   stdin:close()
@@ -148,8 +160,9 @@ function TestProc:start()
   local line = self:waitfor(booted, self.timeout)
   self:watchfor_stop(booted)
   if line then return self end
-  mtev.log("error", "start_child: %s: not ready within %g s; the last of its stderr:\n%s", self.logname, self.timeout,
-    table.concat(self.last_lines))
+  mtev.log("error", "%s: start_child: %s: %s, expected a line of its stderr that %s; the last of it:\n%s",
+    calling_place(), self.logname, what_became_of(self), type(self.boot_match) == "string"
+      and "matches '" .. self.boot_match .. "'" or "boot_match takes", table.concat(self.last_lines))
   self:kill()
   self.proc = nil
   return nil

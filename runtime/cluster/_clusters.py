@@ -92,16 +92,24 @@ def update(section: Section, configuration: Conf | None = None) -> int:
     return found
 
 
-def mistakes(configuration: Conf) -> Iterator[ConfError]:
-    """What is wrong with the clusters that *configuration* declares; nothing is bound."""
+def check(configuration: Conf) -> None:
+    """Look for what is wrong with the clusters that *configuration* declares; nothing is bound.
+
+    Complains (:meth:`runtime.conf.Conf.complain`)."""
+    me = _identity.given(configuration)
+    found: list[_spec.Spec] = []
     for section in _sections(configuration):
         lacking = _spec.missing(configuration, section)
+        if lacking is not None:
+            configuration.complain(configuration.error(f"<cluster> has no {lacking} and is left out", section))
+            continue
         try:
-            if lacking is not None:
-                raise configuration.error(f"<cluster> has no {lacking}", section)
-            _spec.read(configuration, section)
+            spec = _spec.read(configuration, section)
+            _spec.check_apart(spec, found, me or UUID(int=0))
+            found.append(spec)
         except ConfError as mistake:
-            yield mistake
+            what = mistake if mistake.line else configuration.error(mistake.message, section)
+            configuration.complain(what)
 
 
 def by_name(name: str) -> Cluster | None:

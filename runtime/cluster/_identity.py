@@ -35,20 +35,28 @@ def reboot() -> int:
 
 
 def read_self(configuration: Conf) -> UUID:
-    """The id that ``<clusters my_id="…">`` gives; one is made and put there where there is none.
+    """The id of :func:`given`; one is made and put there where there is none.  Complains likewise."""
+    me = given(configuration)
+    if me is None:
+        me = uuid4()
+        write_self(configuration, me)
+    return me
 
-    Raises :exc:`runtime.conf.ConfError` for one that is no UUID."""
+
+def given(configuration: Conf) -> UUID | None:
+    """The id that ``<clusters my_id="…">`` gives, None for none.
+
+    Complains (:meth:`runtime.conf.Conf.complain`) of one that is no UUID."""
     section = configuration.get_section("//clusters")
     assert section is not None
     text = configuration.get_string("@my_id", section)
-    if text:
-        try:
-            return parse_id(text)
-        except ValueError as bad:
-            raise configuration.error(f"<clusters> my_id: {bad}", section) from None
-    me = uuid4()
-    write_self(configuration, me)
-    return me
+    if not text:
+        return None
+    try:
+        return parse_id(text)
+    except ValueError as bad:
+        configuration.complain(configuration.error(f"<clusters> my_id: {bad}", section))
+        return None
 
 
 def write_self(configuration: Conf, me: UUID) -> None:

@@ -6,6 +6,7 @@ belong to; :meth:`Conf.tick` does so once nothing has changed for a while.
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ QUIET = 10.0
 DELETE_SECTION = hooks.declare("mtev_conf_delete_section")
 """``(configuration, section)`` before a section is deleted; ABORT keeps it."""
 
+_WORD = re.compile(r"[\w.-]+")
 _UNWRITTEN = "cannot reload: there are changes that are not written yet"
 
 Section = etree._Element
@@ -63,6 +65,7 @@ class Conf:
         self._read = {path: _files.signature(path) for path in self._paths()}
         self._overrides: list[tuple[str, str]] = []
         self._checks: list[Callable[[Conf], object]] = []
+        self._mistakes: list[ConfError] | None = None
         self._saving = RLock()
 
     def __repr__(self) -> str:
@@ -157,12 +160,6 @@ class Conf:
         Raises :exc:`ConfError` for an ``inherit`` that finds nothing or itself.  Manual: ``mtev_conf_get_hash``."""
         with self.lock:
             return _inherit.merged(self, section, name, None)
-
-    def get_hash_element(self, section: Section, key: str, name: str = "config") -> Section | None:
-        """The element that *key* of that set comes from; None where it has none."""
-        with self.lock:
-            found = _inherit.elements(self, section, name, None).get(key)
-        return None if found is None else found[0]
 
     def get_own_hash(self, section: Section, name: str = "config") -> dict[str, str]:
         """The same without what ancestors have: only what stands here, and what that inherits by id."""
@@ -404,6 +401,13 @@ class Conf:
         beside = self.file.parent / path
         return str(beside.absolute()) if os.path.lexists(beside) else path
 
+    def place(self, path: str) -> str:
+        """Where a file *path* may be made: as given, or, where its directory is not there, as :meth:`found` finds
+        that."""
+        directory, name = os.path.split(path)
+        found = self.found(directory)
+        return path if found == directory else os.path.join(found, name)  # noqa: PTH118
+
     def tostring(self) -> bytes:
         """The whole document as UTF-8, includes with their content."""
         with self.lock:
@@ -421,6 +425,35 @@ class Conf:
         """A :exc:`ConfError` that names the file and line of *section*."""
         include = self.include_of(section)
         return ConfError(message, include.path if include else self.name, line_of(section))
+
+    def complaint(self, message: str, section: Section, name: str = "config") -> ConfError:
+        """The same of *section*, or of the key in its *name* that *message* is about: the first that it mentions."""
+        with self.lock:
+            known = {key: element for key, (element, _) in _inherit.elements(self, section, name, None).items()}
+        return self.error(message, next((known[each] for each in _WORD.findall(message) if each in known), section))
+
+    def complain(self, mistake: ConfError) -> None:
+        """Raise *mistake*; within :meth:`collecting`, take it down, and whoever asked goes on."""
+        if self._mistakes is None:
+            raise mistake
+        self._mistakes.append(mistake)
+
+    @property
+    def complaints(self) -> int:
+        """How many mistakes were taken down so far."""
+        return len(self._mistakes or ())
+
+    @contextmanager
+    def collecting(self) -> Iterator[list[ConfError]]:
+        """Have all mistakes told, not only the first: those of :meth:`complain`, and the one that ends the block."""
+        found: list[ConfError] = []
+        self._mistakes = found
+        try:
+            yield found
+        except ConfError as last:
+            found.append(last)
+        finally:
+            self._mistakes = None
 
     def _context(self, section: Section | None) -> Section:
         return self.root if section is None else section

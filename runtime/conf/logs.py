@@ -4,8 +4,8 @@ All declarations are read before the first is put into effect, so their order do
 type mean is the type's to know.
 """
 
-import os
-from collections.abc import Iterator
+import difflib
+from collections.abc import Container
 from dataclasses import dataclass
 
 from runtime import log
@@ -16,6 +16,7 @@ from ._values import parse_boolean
 
 _LOGS = "/*/logs//log|/*/include/logs//log"
 _BUILT_IN = (log.stderr, log.error, log.notice, log.debug)
+_TOP_LEVEL = tuple(each.name for each in _BUILT_IN)
 _SWITCHES = {"debug": log.DEBUG, "timestamps": log.TIMESTAMPS, "facility": log.FACILITY}
 _LIMITS = ("rotate_seconds", "rotate_bytes", "retain_seconds", "retain_bytes")
 
@@ -53,20 +54,7 @@ def configure(c: Conf, *, later: bool = False) -> None:
     declarations of a name the last counts.
     Raises :exc:`runtime.conf.ConfError` with file and line for an unknown type or outlet, a bad value, a file that
     cannot be opened or a cycle.  Manual: ``mtev_conf_log_init``."""
-    declared: dict[str, _Declaration] = {}
-    off: set[str] = set()  # names that the environment turns off
-    for section in c.get_sections(_LOGS):
-        if c.env_off(section):
-            off.add(c.inherited(section, "name") or "")
-        else:
-            declaration = _read(c, section)
-            declared[declaration.name] = declaration
-    off -= declared.keys()
-    for each in declared.values():
-        each.outlets = [found for found in each.outlets if found.name not in off or log.stream_exists(found.name)]
-        for outlet in each.outlets:
-            if not _known(outlet.name, declared):
-                raise c.error(f"log '{each.name}': outlet '{outlet.name}' is no log", outlet.section)
+    declared = _declarations(c)
     for each in declared.values():
         try:
             _set_up(each, later)
@@ -84,24 +72,89 @@ def configure(c: Conf, *, later: bool = False) -> None:
                 raise c.error(str(mistake), outlet.section) from None
 
 
-def mistakes(c: Conf) -> Iterator[ConfError]:
-    """What is wrong with the logs that *c* declares; nothing is opened."""
-    sections = [each for each in c.get_sections(_LOGS) if not c.env_off(each)]
-    names = {c.inherited(each, "name") for each in sections}
-    for section in sections:
-        try:
-            found = _read(c, section)
-        except ConfError as mistake:
-            yield mistake
-            continue
-        for outlet in found.outlets:
-            if outlet.name not in names and not log.stream_exists(outlet.name):
-                yield c.error(f"log '{found.name}': outlet '{outlet.name}' is no log", outlet.section)
-        if found.type in ("file", "jlog") and found.path:
-            place = found.path if os.path.exists(found.path) else os.path.dirname(found.path) or "."  # noqa: PTH110, PTH120
-            if not os.access(place, os.W_OK):
-                why = "is not writable" if os.path.exists(place) else "does not exist"  # noqa: PTH110
-                yield c.error(f"<log> path {found.path}: {place} {why}", section)
+def check(c: Conf) -> None:
+    """Look for what is wrong with the logs that *c* declares; nothing is opened.  Complains (:meth:`Conf.complain`)."""
+    declared = _declarations(c)
+    _check_cycles(c, declared)
+    for each in declared.values():
+        if each.type is not None and log.type_exists(each.type):
+            try:
+                log.check_type(each.name, each.type, each.path, each.config)
+            except log.LogError as mistake:
+                c.complain(c.error(str(mistake), each.section))
+
+
+def _check_cycles(c: Conf, declared: dict[str, _Declaration]) -> None:
+    """As adding one outlet after the other would."""
+    added: dict[str, list[str]] = {}
+
+    def way(start: str, end: str) -> list[str]:
+        if start == end:
+            return [start]
+        return next(([start, *rest] for each in added.get(start, []) if (rest := way(each, end))), [])
+
+    for each in declared.values():
+        for outlet in each.outlets:
+            back = way(outlet.name, each.name)
+            if back:
+                steps = " -> ".join([each.name, *back])
+                what = f"log '{each.name}': outlet '{outlet.name}' would make a cycle: {steps}"
+                c.complain(c.error(what, outlet.section))
+            else:
+                added.setdefault(each.name, []).append(outlet.name)
+
+
+def check_types(c: Conf) -> None:
+    """Look for types that nobody registered, once all modules are loaded.  Complains."""
+    for section in c.get_sections(_LOGS):
+        name = c.inherited(section, "type")
+        if name and not c.env_off(section) and not log.type_exists(name):
+            c.complain(c.error(str(log.no_type(name, c.inherited(section, "name") or "")), section))
+
+
+def lacks(c: Conf, name: str) -> str | None:
+    """What to say of a *name* that neither is a log nor is below one; None of others."""
+    declared = {c.inherited(each, "name") or "": None for each in c.get_sections(_LOGS) if not c.env_off(each)}
+    if _known(name, declared):
+        return None
+    near = difflib.get_close_matches(name, [*declared, *(each.name for each in log.streams())], 1)
+    what = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted({*declared, *_TOP_LEVEL}))}"
+    return f"there is no such log: {what}"
+
+
+def check_name(c: Conf, name: str) -> None:
+    """Raises :exc:`ConfError` for a *name* that somebody wants enabled (``-l``) and :func:`lacks` knows of."""
+    wrong = lacks(c, name)
+    if wrong is not None:
+        raise ConfError(f"-l {name}: {wrong}")
+
+
+def enable(c: Conf, name: str) -> None:
+    """Enable the log *name*, whatever *c* says.  Raises as :func:`check_name`."""
+    check_name(c, name)
+    stream = log.stream_find(name)
+    stream.set_flags(stream.get_flags() | log.ENABLED)
+
+
+def _declarations(c: Conf) -> dict[str, _Declaration]:
+    """What *c* declares, by name.  Complains of what cannot be."""
+    declared: dict[str, _Declaration] = {}
+    off: set[str] = set()  # names that the environment turns off
+    for section in c.get_sections(_LOGS):
+        if c.env_off(section):
+            off.add(c.inherited(section, "name") or "")
+        else:
+            declaration = _read(c, section)
+            declared[declaration.name] = declaration
+    off -= declared.keys()
+    for each in declared.values():
+        each.outlets = [found for found in each.outlets if found.name not in off or log.stream_exists(found.name)]
+        for outlet in each.outlets:
+            if outlet.name and not _known(outlet.name, declared):
+                there = ", ".join(sorted(declared.keys() | {stream.name for stream in _BUILT_IN}))
+                what = f"log '{each.name}': outlet '{outlet.name}' is no log: there are {there}"
+                c.complain(c.error(what, outlet.section))
+    return declared
 
 
 def _read(c: Conf, section: Section) -> _Declaration:
@@ -117,8 +170,8 @@ def _read(c: Conf, section: Section) -> _Declaration:
         section=section,
         name=_name(c, section),
         type=c.inherited(section, "type") or None,
-        path=c.inherited(section, "path"),
-        format=c.inherited(section, "format"),
+        path=_path(c, section),
+        format=_format(c, section),
         flags_on=on,
         flags_off=off,
         stats=_boolean(c, section, "stats"),
@@ -170,6 +223,20 @@ def _config(c: Conf, section: Section) -> dict[str, str]:
     return {key: value for key, value in limits.items() if value is not None} | dict(c.get_hash(section, "config"))
 
 
+def _path(c: Conf, section: Section) -> str | None:
+    path = c.inherited(section, "path")
+    return c.place(path) if path and (c.inherited(section, "type") or "").startswith("file") else path
+
+
+def _format(c: Conf, section: Section) -> str | None:
+    name = c.inherited(section, "format")
+    if name is not None and name not in log.FORMATS:
+        known = ", ".join(sorted(log.FORMATS))
+        c.complain(c.error(f"log '{c.inherited(section, 'name')}': unknown format '{name}' (known: {known})", section))
+        return None
+    return name
+
+
 def _seconds(c: Conf, section: Section, attribute: str) -> float | None:
     text = c.inherited(section, attribute)
     if text is None:
@@ -179,7 +246,7 @@ def _seconds(c: Conf, section: Section, attribute: str) -> float | None:
     except ValueError:
         seconds = -1
     if not 0 <= seconds < 1e9:
-        raise c.error(f"<{section.tag}> {attribute}='{text}': expected a number of seconds", section)
+        c.complain(c.error(f"<{section.tag}> {attribute}='{text}': expected a number of seconds", section))
     return seconds
 
 
@@ -205,7 +272,8 @@ def _filter(c: Conf, outlet: Section) -> log.Filter | None:
     try:
         return log.Filter(text)
     except log.LogError as mistake:
-        raise c.error(f"<outlet> {mistake}", outlet) from None
+        c.complain(c.error(f"<outlet> {mistake}", outlet))
+        return None
 
 
 def _children(c: Conf, element: Section) -> list[Section]:
@@ -226,7 +294,7 @@ def _is_top(logs: Section) -> bool:
     return above is not None and above.getparent() is None
 
 
-def _known(name: str, declared: dict[str, _Declaration]) -> bool:
+def _known(name: str, declared: Container[str]) -> bool:
     """Whether *name*, or one of the parents it would get as outlets, is a log."""
     while name:
         if name in declared or log.stream_exists(name):
@@ -238,8 +306,8 @@ def _known(name: str, declared: dict[str, _Declaration]) -> bool:
 def _name(c: Conf, section: Section, own: bool = False) -> str:
     name = c.get_string("@name", section) if own else c.inherited(section, "name")
     if not name:
-        raise c.error(f"<{section.tag}> needs a name", section)
-    return name
+        c.complain(c.error(f"<{section.tag}> needs a name", section))
+    return name or ""
 
 
 def _boolean(c: Conf, section: Section, attribute: str) -> bool | None:
@@ -249,4 +317,5 @@ def _boolean(c: Conf, section: Section, attribute: str) -> bool | None:
     try:
         return parse_boolean(text)
     except ValueError as mistake:
-        raise c.error(f"<{section.tag}> {attribute}='{text}': {mistake}", section) from None
+        c.complain(c.error(f"<{section.tag}> {attribute}='{text}': {mistake}", section))
+        return None

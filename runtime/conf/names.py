@@ -20,6 +20,7 @@ COMMON = frozenset(("require_env", "id", "inherit", "backingstore"))
 """Attributes that any element may have."""
 
 _NEAR = 0.66  # how much alike names are when one of them is probably the other misspelt
+_SURELY = 0.8  # when it surely is, though others are allowed
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,12 @@ class Names:
     """What names there may be.
 
     Attributes: ``used``; ``unused``, names that the manual knows and that mean nothing here, with why; ``prefixes``, of
-    which any name may begin with one."""
+    which any name may begin with one; ``open``: there may be any other too, unless it is one of these misspelt."""
 
     used: frozenset[str] = frozenset()
     unused: Mapping[str, str] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
+    open: bool = False
 
     def near(self, name: str) -> str | None:
         """The right name that *name* looks like, if it looks like one."""
@@ -44,12 +46,27 @@ class Names:
 
     def knows(self, name: str) -> bool:
         """Whether there may be a *name*."""
-        return name in self.used or name in self.unused or name.startswith(self.prefixes)
+        if name in self.used or name in self.unused or name.startswith(self.prefixes):
+            return True
+        return self.open and self.surely(name) is None
+
+    def surely(self, name: str, cutoff: float = _SURELY) -> str | None:
+        """The right name that *name* surely is, misspelt."""
+        found = difflib.get_close_matches(name.lower(), [*self.used, *self.unused], 1, cutoff)
+        for each in self.prefixes:
+            begun = [name[: len(each) + more].lower() for more in (-1, 0, 1)]
+            found += [each for _ in difflib.get_close_matches(each, begun, 1, _SURELY)]
+        return next(iter(found), None)
 
 
-def names(*used: str, unused: Mapping[str, str] | None = None, prefixes: Iterable[str] = ()) -> Names:
-    """The names *used*, others that are known, and prefixes of more."""
-    return Names(frozenset(used), unused or {}, tuple(prefixes))
+def names(
+    *used: str,
+    unused: Mapping[str, str] | None = None,
+    prefixes: Iterable[str] = (),
+    open: bool = False,  # noqa: A002 - the attribute's name
+) -> Names:
+    """The names *used*, others that are known, prefixes of more, and whether there may be any other."""
+    return Names(frozenset(used), unused or {}, tuple(prefixes), open)
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,7 @@ class _Kind:
 
 
 _kinds: dict[tuple[str, str], _Kind] = {}
+_tops: dict[str, _Kind] = {}
 
 
 def close(
@@ -88,19 +106,36 @@ def close(
     _kinds[top, tag] = _Kind(top, tag, attributes, children, keys or {}, inside)
 
 
+def close_top(
+    top: str,
+    *,
+    attributes: Names | None = None,
+    children: Names | None = None,
+    keys: Mapping[str, Names] | None = None,
+) -> None:
+    """The same for the element ``/ROOT/top`` itself.
+
+    An element below the root that is called almost like it, and holds what it would, is taken for one misspelt."""
+    _tops[top] = _Kind(top, top, attributes, children, keys or {}, None)
+
+
 def check(c: Conf) -> None:
     """Hold *c* against all that was closed.
 
-    Raises :exc:`ConfError` with file and line for the first unknown name, with the nearest right one.  What is known
+    Complains (:meth:`Conf.complain`) of each unknown name, with the nearest right one.  What is known
     and means nothing here is told in ``notice``, once each."""
-    for mistake in mistakes(c):
-        raise mistake
+    for mistake in _mistakes(c):
+        c.complain(mistake)
 
 
-def mistakes(c: Conf) -> Iterator[ConfError]:
-    """What :func:`check` would raise, all of it."""
+def _mistakes(c: Conf) -> Iterator[ConfError]:
     told: set[str] = set()
-    for top in {each.top for each in _kinds.values()}:
+    yield from _check_root(c)
+    for top, kind in _tops.items():
+        for section in c.get_sections(f"/*/{top}|/*/include/{top}"):
+            if not c.env_off(section):
+                yield from _check_one(c, section, kind, told)
+    for top in {each.top: None for each in _kinds.values()}:
         kinds = {each.tag: each for each in _kinds.values() if each.top == top}
         for section in c.get_sections(f"/*/{top}|/*/include/{top}"):
             yield from _check_below(c, section, kinds, told)
@@ -109,12 +144,41 @@ def mistakes(c: Conf) -> Iterator[ConfError]:
             yield from _check_include(c, include)
 
 
+def _check_root(c: Conf) -> Iterator[ConfError]:
+    """Attributes of the root, and elements below it that are almost called like one with a meaning."""
+    yield from (
+        c.error(f"<{c.root_name}>: there is no attribute {name}, expected {right}", c.root)
+        for name in map(str, c.root.attrib)
+        if not _ROOT.knows(name) and (right := _ROOT.surely(name))
+    )
+    tops = names(*_tops, *(each.top for each in _kinds.values()), open=True)
+    for section in _elements(c, c.root):
+        tag = str(section.tag)
+        right = None if tag in tops.used else tops.surely(tag, _NEAR)
+        if right is not None and _holds_what(right, section):
+            yield c.error(f"<{c.root_name}>: there is no <{tag}>, expected <{right}>", section)
+
+
+def _holds_what(top: str, section: Section) -> bool:
+    """Whether *section* holds what would mean something in *top*."""
+    kinds = [each for each in (*_kinds.values(), _tops.get(top)) if each is not None and each.top == top]
+    tags = {each.tag for each in kinds if each.tag != top}
+    attributes = {name for each in kinds if each.attributes is not None for name in each.attributes.used}
+    keys = [known for each in kinds for known in each.keys.values()]
+    for each in section.iter(etree.Element):
+        if each.tag in tags or attributes & set(map(str, each.attrib)):
+            return True
+        if any(str(each.tag) in known.used or str(each.tag).startswith(known.prefixes) for known in keys):
+            return True
+    return False
+
+
 def check_keys(c: Conf, section: Section, known: Names, told: set[str], name: str = "config") -> None:
     """Hold the keys that stand in the ``<config>`` of *section*, not those of its ancestors, against *known*.
 
-    Raises :exc:`ConfError` as :func:`check`."""
+    Complains (:meth:`Conf.complain`)."""
     for mistake in _check_keys(c, section, known, told, name):
-        raise mistake
+        c.complain(mistake)
 
 
 def _check_keys(c: Conf, section: Section, known: Names, told: set[str], name: str) -> Iterator[ConfError]:
@@ -223,7 +287,7 @@ def _elements(c: Conf, element: Section) -> list[Section]:
 
 def _judge(c: Conf, element: Section, name: str, known: Names, complaint: str, told: set[str]) -> Iterator[ConfError]:
     if not known.knows(name):
-        yield c.error(f"{complaint} {name}, expected {known.nearest(name)}", element)
+        yield c.error(f"{complaint} {name}, expected {known.surely(name) or known.nearest(name)}", element)
         return
     why = known.unused.get(name)
     if why is not None:
@@ -243,15 +307,54 @@ _LOGGED = (
 _ASKED = ("type", "url", "ip", "cn", "user", "auth")
 _BY_ID = {"name": "skipto goes to an id"}
 
+_ROOT = names("lockfile", "require_env", "id", "inherit", open=True)
+
+close_top(
+    "eventer",
+    attributes=names("implementation", *COMMON),
+    children=names("config"),
+    keys={
+        "config": names(
+            "debugging", "turn_budget", "show_loop_callbacks_threshold", "show_jobq_callbacks_threshold",
+            "recurrent_interval", "rlim_nofiles", "default_queue_threads", "concurrency", "default_jobq_ordering",
+            "default_ca_chain", "shutdown_timeout", "ssl_ctx_cache_expiry", "ssl_dhparam1024_file",
+            "ssl_dhparam2048_file", prefixes=["loop_", "jobq_"], open=True,
+        )
+    },
+)  # fmt: skip
+close_top("watchdog", attributes=names("tracedir", "glider", "save_trace_output", "retries", "span"))
+close_top("ops", keys={"config": names("page", "profile", "console")})
+close(
+    "managed",
+    "application",
+    attributes=names("exec", "arg0", "user", "group", "dir", "environment", "stdout", "stderr"),
+    children=names("arg", "env"),
+)
 close(
     "listeners",
     "listener",
     attributes=names(*_LISTENED),
     children=names("config", "sslconfig"),
     keys={
+        "config": names(
+            "document_root",
+            "dot_files",
+            "max_header",
+            "max_uri",
+            "max_upload",
+            "max_message",
+            "max_backlog",
+            "max_waiting",
+            "header_timeout",
+            "body_timeout",
+            "idle_timeout",
+            "line_protocol",
+            "history_file",
+            open=True,
+        ),
         "sslconfig": names(
             "layer", "certificate_file", "key_file", "ca_chain", "crl", "ciphers", "npn", "optional_no_ca"
-        )
+        ),
     },
 )
 close("logs", "log", attributes=names(*_LOGGED), children=names("outlet", "config", "log"))

@@ -201,6 +201,9 @@ def _check(config: Mapping[str, str]) -> None:
     quiet = config.get("idle_timeout")
     if quiet is not None and parse_integer(quiet) < 0:
         raise ValueError(f"idle_timeout: expected milliseconds, not '{quiet}'")
+    protocol = config.get("line_protocol")
+    if protocol not in (None, "telnet", "none"):
+        raise ValueError(f"line_protocol: expected telnet or none, not '{protocol}'")
 
 
 def register_type() -> None:

@@ -4,7 +4,7 @@ Keys that the manual does not list are left alone: a ``config`` also holds what 
 """
 
 import select
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ._errors import EventerError
@@ -12,6 +12,7 @@ from ._settings import Settings
 
 SAFETIES = ("none", "cs", "gc")
 LEAST_FILES = 256
+MOST_THREADS = 1024
 
 _CACHE = "ssl_ctx_cache_expiry"
 _DH = ("ssl_dhparam1024_file", "ssl_dhparam2048_file")
@@ -42,46 +43,48 @@ class JobqSetting(NamedTuple):
     lifo: bool | None = None
 
 
-def parse(keys: Mapping[str, str], implementation: str | None = None) -> Settings:
-    """The settings that *keys* stand for; *implementation* is that attribute of ``<eventer>``.
-
-    Raises :exc:`EventerError` naming the key and the value that cannot be used."""
-    if implementation:
-        _check_implementation(implementation)
+def parse(keys: Mapping[str, str], complain: Callable[[EventerError], object]) -> Settings:
+    """The settings that *keys* stand for; *complain* is given what names a key and the value that cannot be used."""
     found = Settings()
     for key, text in keys.items():
-        value = text.strip()
-        if key == "debugging":
-            found.debugging = value != "0"
-        elif key == "turn_budget":
-            found.turn_budget = _budget(value, key)
-        elif key == "show_loop_callbacks_threshold":
-            found.loop_threshold = _threshold(value, key)
-        elif key == "show_jobq_callbacks_threshold":
-            found.jobq_threshold = _threshold(value, key)
-        elif key == "recurrent_interval":
-            found.recurrent_interval = _seconds(value, key) / 1e3
-        elif key == "rlim_nofiles":
-            found.rlim_nofiles = _count(value, key, "number of files", LEAST_FILES)
-        elif key == "default_queue_threads":
-            found.default_queue_threads = _count(value, key, "number of threads", 1)
-        elif key == "concurrency":
-            found.concurrency = _count(value, key, "number of threads")
-        elif key == "default_jobq_ordering":
-            found.lifo = _order(value, key)
-        elif key == "default_ca_chain":
-            found.default_ca_chain = _readable(value, key)
-        elif key == "shutdown_timeout":
-            found.shutdown_timeout = _seconds(value, key)
-        elif key == _CACHE:
-            found.ssl_ctx_cache_expiry = _seconds(value, key)
-        elif key in _DH:
-            found.dhparam_files[key] = value
-        elif key.startswith("loop_"):
-            found.loops[_name(key, "loop_", "loop")] = _loop(value, key)
-        elif key.startswith("jobq_"):
-            found.jobqs[_name(key, "jobq_", "job queue")] = _jobq(value, key)
+        try:
+            _take(found, key, text.strip())
+        except EventerError as mistake:
+            complain(mistake)
     return found
+
+
+def _take(found: Settings, key: str, value: str) -> None:
+    if key == "debugging":
+        found.debugging = value != "0"
+    elif key == "turn_budget":
+        found.turn_budget = _budget(value, key)
+    elif key == "show_loop_callbacks_threshold":
+        found.loop_threshold = _threshold(value, key)
+    elif key == "show_jobq_callbacks_threshold":
+        found.jobq_threshold = _threshold(value, key)
+    elif key == "recurrent_interval":
+        found.recurrent_interval = _seconds(value, key) / 1e3
+    elif key == "rlim_nofiles":
+        found.rlim_nofiles = _count(value, key, "number of files", LEAST_FILES)
+    elif key == "default_queue_threads":
+        found.default_queue_threads = _count(value, key, "number of threads", 1, MOST_THREADS)
+    elif key == "concurrency":
+        found.concurrency = _count(value, key, "number of threads", 0, MOST_THREADS)
+    elif key == "default_jobq_ordering":
+        found.lifo = _order(value, key)
+    elif key == "default_ca_chain":
+        found.default_ca_chain = _readable(value, key)
+    elif key == "shutdown_timeout":
+        found.shutdown_timeout = _seconds(value, key)
+    elif key == _CACHE:
+        found.ssl_ctx_cache_expiry = _seconds(value, key)
+    elif key in _DH:
+        found.dhparam_files[key] = value
+    elif key.startswith("loop_"):
+        found.loops[_name(key, "loop_", "loop")] = _loop(value, key)
+    elif key.startswith("jobq_"):
+        found.jobqs[_name(key, "jobq_", "job queue")] = _jobq(value, key)
 
 
 def meaningless(keys: Mapping[str, str], settings: Settings) -> list[str]:
@@ -104,7 +107,9 @@ def _name(key: str, prefix: str, what: str) -> str:
 
 def _loop(text: str, key: str) -> LoopSetting:
     threads, _, timeout = text.partition(",")
-    return LoopSetting(_count(threads, key, "number of threads"), _seconds(timeout.strip() or "0", key))
+    return LoopSetting(
+        _count(threads, key, "number of threads", 0, MOST_THREADS), _seconds(timeout.strip() or "0", key)
+    )
 
 
 def _jobq(text: str, key: str) -> JobqSetting:
@@ -112,9 +117,9 @@ def _jobq(text: str, key: str) -> JobqSetting:
     if len(parts) > 6:
         raise EventerError(f"eventer {key}: '{text}' is not concurrency[,min[,max[,safety[,backlog[,lifo]]]]]")
     concurrency, least, most, safety, backlog, order = parts + [""] * (6 - len(parts))
-    threads = _count(concurrency, key, "number of threads", 1)
-    lower = _count(least or "0", key, "minimum")
-    upper = _count(most, key, "maximum") if most else lower
+    threads = _count(concurrency, key, "number of threads", 1, MOST_THREADS)
+    lower = _count(least or "0", key, "minimum", 0, MOST_THREADS)
+    upper = _count(most, key, "maximum", 0, MOST_THREADS) if most else lower
     if upper and lower > upper:
         raise EventerError(f"eventer {key}: '{text}' has a minimum above its maximum")
     if safety and safety not in SAFETIES:
@@ -129,10 +134,12 @@ def _order(text: str, key: str) -> bool:
     return text.lower() == "lifo"
 
 
-def _count(text: str, key: str, what: str, least: int = 0) -> int:
-    number = int(text) if text.isascii() and text.strip().isdecimal() else -1
+def _count(text: str, key: str, what: str, least: int = 0, most: int = 2**31 - 1) -> int:
+    number = int(text) if text.isascii() and text.strip().isdecimal() and len(text) <= 20 else -1
     if number < least:
         raise EventerError(f"eventer {key}: '{text}' is no {what}" + (f" of at least {least}" if least else ""))
+    if number > most:
+        raise EventerError(f"eventer {key}: '{text}' is no {what} of at most {most}")
     return number
 
 
@@ -176,7 +183,8 @@ def _readable(path: str, key: str) -> str:
         raise EventerError(f"eventer {key}: cannot read '{path}': {refused.strerror}") from None
 
 
-def _check_implementation(name: str) -> None:
+def check_implementation(name: str) -> None:
+    """Raises :exc:`EventerError` for a *name* that is no implementation of this platform."""
     if name not in _IMPLEMENTATIONS:
         raise EventerError(f"eventer implementation: '{name}' is none: expected epoll, kqueue or ports")
     if not hasattr(select, _FACILITIES[name]):

@@ -54,25 +54,13 @@ def init(conf: "Conf | None" = None) -> None:
 
     Without a configuration, or with a concurrency of 0, the default pool gets a thread for each processor.
     ``EVENTER_DEBUGGING=1`` in the environment enables the log stream ``debug/eventer``.
-    Raises :exc:`EventerError` for a value it cannot use, or when pools exist already."""
+    Complains (:meth:`runtime.conf.Conf.complain`) of a value it cannot use; raises :exc:`EventerError` when pools exist
+    already."""
     if _pools:
         raise EventerError("the eventer is initialised already")
-    keys: dict[str, str] = {}
-    implementation = None
-    if conf is not None:
-        root = conf.root_name
-        for section in conf.get_sections(f"/{root}/eventer|/{root}/include/eventer"):
-            keys.update(conf.get_hash(section, "config"))
-            implementation = conf.get_string("@implementation", section) or implementation
     if os.environ.get("EVENTER_DEBUGGING") == "1":
         _have_debugging_seen()
-    wanted = _settings.Settings()
-    if keys or implementation:
-        from ._config import meaningless, parse
-
-        wanted = parse(keys, implementation)
-        for each in meaningless(keys, wanted):
-            log.notice.log(f"{each}\n")
+    wanted = _settings.Settings() if conf is None else _wanted(conf)
     _use(wanted)
     setrlimit()
     concurrency = wanted.concurrency or os.cpu_count() or 1
@@ -83,6 +71,34 @@ def init(conf: "Conf | None" = None) -> None:
         from . import _queues
 
         _queues.configure()
+
+
+def _wanted(conf: "Conf") -> _settings.Settings:
+    """What *conf* says; complains of what cannot be used."""
+    root = conf.root_name
+    sections = conf.get_sections(f"/{root}/eventer|/{root}/include/eventer")
+    keys: dict[str, str] = {}
+    for section in sections:
+        keys.update(conf.get_hash(section, "config"))
+        implementation = conf.get_string("@implementation", section)
+        if implementation:
+            from ._config import check_implementation
+
+            try:
+                check_implementation(implementation)
+            except EventerError as mistake:
+                conf.complain(conf.error(str(mistake), section))
+    if not keys:
+        return _settings.Settings()
+    from ._config import meaningless, parse
+
+    if keys.get("default_ca_chain"):
+        keys["default_ca_chain"] = conf.found(keys["default_ca_chain"])
+    before = conf.complaints
+    wanted = parse(keys, lambda mistake: conf.complain(conf.complaint(str(mistake), sections[-1])))
+    for each in meaningless(keys, wanted) if conf.complaints == before else ():
+        log.notice.log(f"{each}\n")
+    return wanted
 
 
 def _have_debugging_seen() -> None:

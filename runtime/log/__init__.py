@@ -35,7 +35,8 @@ from ._registry import (
 )
 from ._stream import LogStream, listen, watch_lines
 from ._table import direct_address, enabled_address
-from ._types import LogType, register_type
+from ._types import LogType, check_type, no_type, register_type
+from ._types import known_type as type_exists
 
 __all__ = [
     "DEBUG",
@@ -52,6 +53,7 @@ __all__ = [
     "LogType",
     "Memory",
     "Value",
+    "check_type",
     "close_all",
     "debug",
     "direct_address",
@@ -70,6 +72,7 @@ __all__ = [
     "mtevL",
     "mtevLT",
     "new_stream",
+    "no_type",
     "notice",
     "register_type",
     "reopen_all",
@@ -79,6 +82,7 @@ __all__ = [
     "stream_exists",
     "stream_find",
     "streams",
+    "type_exists",
     "watch_lines",
 ]
 

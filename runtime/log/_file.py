@@ -9,6 +9,7 @@ A thread may be about to write when another closes the file.  So the descriptor 
 anyone could use it; reopening and closing only change what is behind the number.
 """
 
+import errno
 import os
 import select
 import stat
@@ -74,6 +75,20 @@ class File(LogType):
             self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
         except OSError:
             pass  # a descriptor that is not open, yet: writing to it will fail
+
+    def check(self) -> None:
+        if self.path is None:
+            return
+        there = Path(self.path)
+        why = 0
+        if there.is_dir():
+            why = errno.EISDIR
+        elif not there.exists() and not there.parent.is_dir():
+            why = errno.ENOTDIR if there.parent.exists() else errno.ENOENT
+        elif not os.access(there if there.exists() else there.parent, os.W_OK):
+            why = errno.EACCES
+        if why:
+            raise self._refused(self.path, os.strerror(why))
 
     def follow(self) -> None:
         if self.path is not None and not self._closed and Path(self.path).exists():
@@ -202,7 +217,12 @@ class File(LogType):
             return os.open(path, _FLAGS | way, MODE)
         except (OSError, ValueError) as failure:  # ValueError: a NUL in the path
             why = failure.strerror if isinstance(failure, OSError) else failure
-            raise LogError(f"log '{self.name}': cannot open '{path}': {why}") from None
+            raise self._refused(path, why) from None
+
+    def _refused(self, path: str, why: object) -> LogError:
+        directory = os.path.dirname(path) or "."  # noqa: PTH120 - as it was given
+        lacking = "" if os.path.isdir(directory) or "\0" in path else f": directory {directory} does not exist"  # noqa: PTH112
+        return LogError(f"log '{self.name}': cannot open '{path}': {why}{lacking}")
 
     def _become(self, fresh: int) -> None:
         """Put what *fresh* is open on behind the number that is written to, and free *fresh*."""

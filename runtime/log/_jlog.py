@@ -1,8 +1,11 @@
 """The log type `jlog`: each line a message of a journal.  Manual: Log Types, jlog."""
 
+import errno
+import os
 import re
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from runtime import jlog
 
@@ -38,6 +41,15 @@ class JlogType(LogType):
                 jlog.add_subscriber(self._directory, self._subscriber)
         except jlog.JlogError as bad:
             raise LogError(f"log '{self.name}': {bad}") from None
+
+    def check(self) -> None:
+        there = Path(self._directory)
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        if not there.is_dir():
+            raise LogError(f"log '{self.name}': jlog {self._directory}: {there} is no directory")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise LogError(f"log '{self.name}': jlog {self._directory}: {os.strerror(errno.EACCES)}")
 
     def reopen(self) -> None:
         with self._lock:

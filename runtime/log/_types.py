@@ -34,6 +34,10 @@ class LogType(ABC):
     def open(self) -> None:
         """Get ready to write.  Raises :exc:`LogError`."""
 
+    def check(self) -> None:
+        """Raises what :meth:`open` would, as far as that can be known without it; nothing is made."""
+        return
+
     def reopen(self) -> None:
         """Write to what now has the path, if it is not the same any more.
 
@@ -134,8 +138,18 @@ def find_type(name: str, stream: str) -> type[LogType]:
     try:
         found = _types[name]
     except KeyError:
-        raise LogError(f"log '{stream}': unknown type '{name}' (known: {', '.join(sorted(_types))})") from None
+        raise no_type(name, stream) from None
     return found if isinstance(found, type) else found()
+
+
+def no_type(name: str, stream: str) -> LogError:
+    """What to say of a type *name* that nobody registered, for *stream*."""
+    return LogError(f"log '{stream}': unknown type '{name}' (known: {', '.join(sorted(_types))})")
+
+
+def check_type(stream: str, name: str, path: str | None, config: Mapping[str, str]) -> None:
+    """Raises the :exc:`LogError` that *stream* would get for type *name* with *path* and *config*; opens nothing."""
+    find_type(name, stream)(stream, path, None, config).check()
 
 
 def known_type(name: str) -> bool:

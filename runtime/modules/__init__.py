@@ -12,13 +12,13 @@ import importlib
 import importlib.util
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from runtime import log
-from runtime.conf import Conf, ConfError, Section, names
+from runtime.conf import Conf, Section, names
 
 
 class ModuleError(Exception):
@@ -29,7 +29,8 @@ class Generic(Protocol):
     """What the loader asks of a module.
 
     One that has an attribute ``KEYS``, a :class:`runtime.conf.names.Names`, gets no other keys in its own
-    ``<config>``: an unknown one is an error with its line."""
+    ``<config>``: an unknown one is an error with its line.  One that has a method ``check`` is asked by those who look
+    for mistakes without starting: it gives messages, each beginning with the key that it is about."""
 
     def configure(self, config: Mapping[str, str]) -> None:
         """Take the merged ``<config>``; the loops do not run yet.
@@ -59,12 +60,17 @@ class Loaded:
     image: str
     name: str
     module: Any
+    section: Section
     type: str = "generic"
+
+    def __str__(self) -> str:
+        return f"{'loader' if self.type == 'loader' else 'module'} {self.name} (image {self.image})"
 
 
 GENERICS = ("generic", "module")
 
 DEFAULT_LOADER = "C"
+_WORD = re.compile(r"[\w.-]+")
 
 _registered: dict[tuple[str, str], str] = {
     (each, each): f"runtime.modules.{each}:{target}"
@@ -97,38 +103,41 @@ def register_loader(name: str, target: str) -> None:
 def load(configuration: Conf) -> list[Loaded]:
     """Load and configure every ``<loader>`` of *configuration*, then every ``<generic>`` and ``<module>``, in order.
 
-    Raises :exc:`ModuleError` for one that is not found or is no module; :exc:`runtime.conf.ConfError`, with file and
-    line, for a key that a module does not know and for a value that it refuses."""
-    root = configuration.root_name
-    tops = configuration.get_sections(f"/{root}/modules|/{root}/include/modules")
-    known: dict[str, Loader] = {}
-    loaded: list[Loaded] = []
-    for section in _active(configuration, tops, ("loader",)):
-        each = _load(configuration, section, known)
-        known[each.name] = each.module
-        loaded.append(each)
-    loaded += [_load(configuration, section, known) for section in _active(configuration, tops, GENERICS)]
-    _loaded[:] = loaded
+    Complains (:meth:`runtime.conf.Conf.complain`) of one that is not found, is no module, or refuses its configuration,
+    and of a key that the module does not know."""
+    _loaded[:] = _load_all(configuration)
     configuration.hold_reloads_against(_check_reloaded)
-    return [each for each in loaded if each.type == "generic"]
+    return [each for each in _loaded if each.type == "generic"]
 
 
-def mistakes(configuration: Conf) -> Iterator[Exception]:
-    """What is wrong with the modules that *configuration* declares, each loaded and configured, none started."""
+def check(configuration: Conf) -> None:
+    """Look for what is wrong with the modules that *configuration* declares, each loaded and configured, none started.
+
+    Complains (:meth:`runtime.conf.Conf.complain`)."""
+    for each in _load_all(configuration):
+        look = getattr(each.module, "check", None)
+        for message in look() if callable(look) else ():
+            configuration.complain(configuration.complaint(f"{each}: {message}", each.section))
+
+
+def _load_all(configuration: Conf) -> list[Loaded]:
     root = configuration.root_name
     tops = configuration.get_sections(f"/{root}/modules|/{root}/include/modules")
     known: dict[str, Loader] = {}
+    found: list[Loaded] = []
     for tags in (("loader",), GENERICS):
         for section in _active(configuration, tops, tags):
             try:
                 each = _load(configuration, section, known)
-            except ConfError as mistake:
-                yield mistake
             except ModuleError as mistake:
-                yield configuration.error(str(mistake), section)
-            else:
-                if each.type == "loader":
-                    known[each.name] = each.module
+                configuration.complain(configuration.error(str(mistake), section))
+                continue
+            if each is None:
+                continue
+            found.append(each)
+            if each.type == "loader":
+                known[each.name] = each.module
+    return found
 
 
 def _active(configuration: Conf, tops: list[Section], tags: tuple[str, ...]) -> list[Section]:
@@ -136,26 +145,52 @@ def _active(configuration: Conf, tops: list[Section], tags: tuple[str, ...]) -> 
     return [each for top in tops for each in top.iterdescendants(*tags) if not configuration.env_off(each)]
 
 
-def _load(configuration: Conf, section: Section, known: dict[str, Loader]) -> Loaded:
+def _load(configuration: Conf, section: Section, known: dict[str, Loader]) -> Loaded | None:
+    """The module of *section*; complains of its configuration, and returns None where that is listened to."""
+    before = configuration.complaints
     image = configuration.inherited(section, "image")
     name = configuration.inherited(section, "name")
     if not image or not name:
-        raise ModuleError(f"a <{section.tag}> needs an image and a name")
-    directories = re.split("[:;]", configuration.inherited(section, "directory") or "")
+        lacking = "name" if image else "image"
+        raise ModuleError(f"a <{section.tag}> needs an image and a name: it has no {lacking}")
+    paths = re.split("[:;]", configuration.inherited(section, "directory") or "")
+    directories = [Path(configuration.found(each)) for each in paths if each]
     kind = "loader" if section.tag == "loader" else "generic"
     loader = configuration.inherited(section, "loader") or DEFAULT_LOADER
-    where = f"{'loader' if kind == 'loader' else 'module'} {name} (image {image})"
-    module = _found(loader, known, image, name, [Path(each) for each in directories if each], where)
-    for needed in ("configure", "load" if kind == "loader" else "init"):
-        if not callable(getattr(module, needed, None)):
-            raise ModuleError(f"{where} is no {'loader' if kind == 'loader' else 'module'}: it has no {needed}")
+    where = str(Loaded(image, name, None, section, kind))
+
+    def make() -> Any:
+        module = _found(loader, known, image, name, directories, where)
+        for needed in ("configure", "load" if kind == "loader" else "init"):
+            if not callable(getattr(module, needed, None)):
+                raise ModuleError(f"{where} is no {'loader' if kind == 'loader' else 'module'}: it has no {needed}")
+        return module
+
+    module = make()
     _check_keys(configuration, section, module)
+    keys = configuration.get_hash(section, "config")
+    refused = _refused(module, keys, where)
+    while refused is not None:
+        configuration.complain(configuration.complaint(refused, section))
+        named = next((each for each in _WORD.findall(refused.removeprefix(where)) if each in keys), None)
+        if named is None:
+            break
+        del keys[named]  # what else is wrong is told too, where all is to be told
+        module = make()
+        refused = _refused(module, keys, where)
+    return Loaded(image, name, module, section, kind) if configuration.complaints == before else None
+
+
+def _refused(module: Any, keys: Mapping[str, str], where: str) -> str | None:
+    """What *module* has against its configuration."""
     try:
-        module.configure(configuration.get_hash(section, "config"))
+        module.configure(keys)
     except ValueError as mistake:
-        element = configuration.get_hash_element(section, str(mistake).partition(":")[0])
-        raise configuration.error(f"{where}: {mistake}", section if element is None else element) from None
-    return Loaded(image, name, module, kind)
+        return f"{where}: {mistake}"
+    except Exception as failure:
+        log.debug.log(f"{where} failed to take its configuration\n{traceback.format_exc()}")
+        raise ModuleError(f"{where} failed to take its configuration: {_told(failure)}") from failure
+    return None
 
 
 def _check_keys(configuration: Conf, section: Section, module: Any) -> None:
@@ -191,6 +226,11 @@ def _found(loader: str, known: dict[str, Loader], image: str, name: str, directo
         raise ModuleError(f"{where} failed to load: {failure}") from failure
 
 
+def are_all_ours() -> bool:
+    """Whether all modules of the configuration that was loaded come with a program."""
+    return all((each.image, each.name) in _registered for each in _loaded if each.type == "generic")
+
+
 def loaded() -> list[Loaded]:
     """The modules of the configuration that was loaded."""
     return list(_loaded)
@@ -218,22 +258,38 @@ def _find(image: str, name: str, directories: list[Path]) -> Any:
     target = _registered.get((image, name))
     try:
         if target is not None:
-            factory = _made(target)
+            place, _, attribute = target.partition(":")
+            module = importlib.import_module(place)
         else:
             path = next((each / f"{image}.py" for each in directories if (each / f"{image}.py").is_file()), None)
             if path is None:
-                tried = ", ".join(map(str, directories)) or "no directories"
-                raise ModuleError(f"no module {name} in image {image} (not built in; looked in {tried})")
+                raise ModuleError(_nowhere(image, name, directories))
+            attribute = name
             spec = importlib.util.spec_from_file_location(f"runtime.modules.loaded.{image}", path)
             assert spec is not None and spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-            factory = getattr(module, name)
-    except AttributeError:
-        raise ModuleError(f"image {image} has no module {name}") from None
+        if not hasattr(module, attribute):
+            raise ModuleError(f"image {image} has no module {name}: there is no such name in {module.__file__}")
+        return getattr(module, attribute)()
     except ModuleError:
         raise
     except Exception as failure:
         log.debug.log(f"module {name} failed to load\n{traceback.format_exc()}")
-        raise ModuleError(f"module {name} (image {image}) failed to load: {failure}") from failure
-    return factory()
+        raise ModuleError(f"module {name} (image {image}) failed to load: {_told(failure)}") from failure
+
+
+def _nowhere(image: str, name: str, directories: list[Path]) -> str:
+    tried = ", ".join(f"{each}{'' if each.is_dir() else ', which is no directory'}" for each in directories)
+    beside = sorted(each for known, each in _registered if known == image)
+    images = sorted({known for known, _ in _registered})
+    there = f"it has {', '.join(beside)}" if beside else f"built in are {', '.join(images)}"
+    return f"no module {name} in image {image} (not built in; looked in {tried or 'no directories'}): {there}"
+
+
+def _told(failure: Exception) -> str:
+    """In one line, with its place where that is a file of the module's."""
+    place = traceback.extract_tb(failure.__traceback__)
+    at = "" if not place or isinstance(failure, SyntaxError) else f" ({place[-1].filename}:{place[-1].lineno})"
+    kind = type(failure).__name__
+    return " ".join(f"{kind}: {failure}{at}".split())

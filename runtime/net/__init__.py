@@ -6,7 +6,7 @@ writable, returns the next mask, and closes the connection when it is done.
 """
 
 from ._commands import commands, may, register_command, set_fallback, set_guard
-from ._conf import listen, mistakes
+from ._conf import listen
 from ._connection import Connection, connections
 from ._errors import NetError
 from ._listener import Listener, arriving, check_config, listeners, open_listener, start, stop_accepting

@@ -1,7 +1,6 @@
 """Listeners as configured: every ``<listener>`` below ``<listeners>``.  Manual: Listeners."""
 
 import os
-from collections.abc import Iterator
 from typing import Final
 
 from runtime import eventer, log
@@ -17,7 +16,7 @@ def listen(c: Conf) -> list[Listener]:
     """Open the listeners that *c* declares, in order; :func:`start` has them accept.
 
     Attributes come from the listener or its nearest ancestor that has them, ``<config>`` and ``<sslconfig>`` merge from
-    the ancestors down.  Raises :exc:`runtime.conf.ConfError` with file and line for what cannot be opened; those opened
+    the ancestors down.  Complains (:meth:`Conf.complain`) of what cannot be opened; when that raises, those opened
     before are closed again.  Manual: Listeners."""
     opened: list[Listener] = []
     for section in _sections(c):
@@ -27,26 +26,14 @@ def listen(c: Conf) -> list[Listener]:
                 _debug.log(f"listener {where} environmentally disabled.\n")
             continue
         try:
-            opened.append(_open(c, section))
-        except Exception as mistake:
+            listener = _open(c, section)
+        except ConfError:
             for each in opened:
                 each.close()
-            if isinstance(mistake, NetError):
-                raise c.error(f"<listener>: {mistake}", section) from None
             raise
+        if listener is not None:
+            opened.append(listener)
     return opened
-
-
-def mistakes(c: Conf) -> Iterator[ConfError]:
-    """What is wrong with the listeners that *c* declares, each opened and closed again."""
-    for section in _sections(c):
-        if not c.env_off(section):
-            try:
-                _open(c, section).close()
-            except NetError as mistake:
-                yield c.error(f"<listener>: {mistake}", section)
-            except ConfError as mistake:
-                yield mistake
 
 
 def _sections(c: Conf) -> list[Section]:
@@ -54,10 +41,16 @@ def _sections(c: Conf) -> list[Section]:
     return c.get_sections(f"/{root}/listeners//listener|/{root}/include/listeners//listener")
 
 
-def _open(c: Conf, section: Section) -> Listener:
+def _open(c: Conf, section: Section) -> Listener | None:
+    """The listener of *section*; complains of what it cannot be, and returns None where that is listened to."""
+    before = c.complaints
+
+    def wrong(message: str, name: str = "config") -> ConfError:
+        return c.complaint(f"<listener>: {message}", section, name)
+
     type_name = c.inherited(section, "type")
     if not type_name:
-        raise c.error("<listener>: expected a type", section)
+        c.complain(wrong("expected a type, such as http_rest_api, control_dispatch or mtev_console"))
     address = c.inherited(section, "address") or "*"
     port = _integer(c, section, "port", None if "/" not in address else 0, 0, 65535)
     config = c.get_hash(section, "config")
@@ -65,29 +58,39 @@ def _open(c: Conf, section: Section) -> Listener:
     if root:
         config["document_root"] = c.found(root)
         if not os.path.isabs(root) and not os.path.isdir(config["document_root"]):  # noqa: PTH112, PTH117
-            raise c.error(f"document_root: there is no directory '{root}' here, nor beside {c.name}", section)
+            c.complain(wrong(f"document_root: there is no directory '{root}' here, nor beside {c.name}"))
     idle_timeout = _idle_timeout(c, section)
     if idle_timeout is not None:
         config["idle_timeout"] = idle_timeout
-    pool = c.inherited(section, "fanout_pool")
+    pool = c.inherited(section, "fanout_pool") or None
+    if pool is not None and eventer.pool(pool) is None:
+        there = ", ".join(each.name for each in eventer.pools())
+        c.complain(wrong(f"fanout_pool='{pool}': there is no such loop: there are {there}"))
     tls = None
     if _boolean(c, section, "ssl", False):
         from ._tls import FILES, Tls  # few programs need it, and none should wait for it
 
         sslconfig = c.get_hash(section, "sslconfig")
-        tls = Tls({key: c.found(value) if key in FILES else value for key, value in sslconfig.items()})
-    return open_listener(
-        type_name,
-        address,
-        port,
-        config,
-        backlog=_integer(c, section, "backlog", BACKLOG, 1, 65535),
-        fanout=_boolean(c, section, "fanout", False),
-        fanout_pool=pool if pool and eventer.pool(pool) is not None else None,
-        no_delay=_boolean(c, section, "no_delay", True),
-        accept_thread=_boolean(c, section, "accept_thread", False),
-        tls=tls,
-    )
+        try:
+            tls = Tls({key: c.found(value) if key in FILES else value for key, value in sslconfig.items()})
+        except NetError as mistake:
+            c.complain(wrong(str(mistake), "sslconfig"))
+    backlog = _integer(c, section, "backlog", BACKLOG, 1, 65535)
+    switches = {
+        name: _boolean(c, section, name, default)
+        for name, default in (("fanout", False), ("no_delay", True), ("accept_thread", False))
+    }
+    if c.complaints > before:
+        return None
+    try:
+        made = open_listener(
+            type_name or "", address, port, config, backlog=backlog, fanout_pool=pool, tls=tls, **switches
+        )
+    except NetError as mistake:
+        c.complain(wrong(str(mistake)))
+        return None
+    made.wrong = wrong
+    return made
 
 
 def _idle_timeout(c: Conf, section: Section) -> str | None:
@@ -107,19 +110,21 @@ def _boolean(c: Conf, section: Section, name: str, default: bool) -> bool:
     try:
         return default if text is None else parse_boolean(text)
     except ValueError as mistake:
-        raise c.error(f"<listener> {name}='{text}': {mistake}", section) from None
+        c.complain(c.error(f"<listener> {name}='{text}': {mistake}", section))
+        return default
 
 
 def _integer(c: Conf, section: Section, name: str, default: int | None, least: int, most: int) -> int:
     text = c.inherited(section, name)
     if text is None:
         if default is None:
-            raise c.error(f"<listener>: expected a {name}", section)
-        return default
+            c.complain(c.error(f"<listener>: expected a {name}", section))
+        return default or 0
     try:
         value = parse_integer(text)
         if not least <= value <= most:
             raise ValueError(f"expected {least} to {most}")
     except ValueError as mistake:
-        raise c.error(f"<listener> {name}='{text}': {mistake}", section) from None
+        c.complain(c.error(f"<listener> {name}='{text}': {mistake}", section))
+        return default or 0
     return value

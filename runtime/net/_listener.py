@@ -51,7 +51,7 @@ class Listener:
     Attributes: ``number``, above 0, which no other listener of the process ever has;
     ``type``, the name of the callback; ``address``, as given; ``local``, address and chosen port;
     ``config``, for the service; ``fanout`` and ``fanout_pool``; ``no_delay``; ``accept_thread``; ``tls`` or None;
-    ``event``, which no loop has when a thread accepts."""
+    ``event``, which no loop has when a thread accepts; ``wrong``, what makes the exception for a message about it."""
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class Listener:
         self._closed = False
         self._gone = threading.Event()
         self._complained = False
+        self.wrong: Callable[[str], Exception] = lambda message: NetError(f"listener on {self}: {message}")
 
     def __repr__(self) -> str:
         return f"<Listener {self.type} on {self}>"
@@ -101,15 +102,9 @@ class Listener:
         """Accept connections, on *owner* or a thread of the default pool.
 
         Raises :exc:`NetError` when nobody named a callback as its type, or for a configuration that type refuses."""
-        self._service = eventer.callback_for_name(self.type)
-        if self._service is None:
-            raise NetError(f"listener on {self}: there is no type '{self.type}'")
         if self.event is not None:
             raise NetError(f"listener on {self} was started already")
-        try:
-            _checks.get(self.type, dict)(self.config)
-        except ValueError as mistake:
-            raise NetError(f"listener on {self}: {mistake}") from None
+        self._service = self.check()
         self.event = eventer.alloc_fd(_acceptor(self.type), self, self.sock.fileno(), READ | EXCEPTION)
         self.event.owner = owner or self._home()
         self.event.owner.at_stop(self.close)
@@ -119,6 +114,18 @@ class Listener:
             eventer.add(self.event)
         if _debug.enabled:
             _debug.log(f"listener on {self} accepts connections for {self.type}\n")
+
+    def check(self) -> eventer.Callback:
+        """The service.  Raises what :attr:`wrong` makes when nobody named it, or it refuses the configuration."""
+        service = eventer.callback_for_name(self.type)
+        if service is None:
+            known = sorted({*_checks, self.type} - {self.type, "mtev_wire_rest_api/1.0"})
+            raise self.wrong(f"there is no type '{self.type}': there are {', '.join(known)}")
+        try:
+            _checks.get(self.type, dict)(self.config)
+        except ValueError as mistake:
+            raise self.wrong(str(mistake)) from None
+        return service
 
     def _home(self) -> eventer.LoopThread:
         """Who accepts: a thread of the pool that serves, so that it is served when all others are held up."""

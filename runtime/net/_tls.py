@@ -137,7 +137,7 @@ def _wrapper(config: Mapping[str, str]) -> Callable[[socket.socket], Any]:
 def context(config: Mapping[str, str]) -> ssl.SSLContext:
     """The server context that an sslconfig asks for.  Raises :exc:`NetError` naming the key that cannot be used."""
     if not config.get("certificate_file"):
-        raise NetError("sslconfig: expected a certificate_file")
+        raise NetError("sslconfig: expected a certificate_file, for ssl is on")
     made = _context(ssl.PROTOCOL_TLS_SERVER, config)
     if config.get("ca_chain"):
         made.verify_mode = ssl.CERT_OPTIONAL
@@ -178,12 +178,7 @@ def _context(protocol: int, config: Mapping[str, str]) -> ssl.SSLContext:
         raise NetError(f"sslconfig {mistake}") from None
     certificate = config.get("certificate_file")
     if certificate:
-        try:
-            made.load_cert_chain(certificate, config.get("key_file") or None, password=_no_password)
-        except (OSError, ValueError) as bad:
-            raise NetError(
-                f"sslconfig: certificate_file {certificate}, key_file {config.get('key_file')}: {bad}"
-            ) from None
+        _load_certificate(made, certificate, config.get("key_file") or None)
     if config.get("ciphers"):
         try:
             made.set_ciphers(config["ciphers"])
@@ -194,10 +189,49 @@ def _context(protocol: int, config: Mapping[str, str]) -> ssl.SSLContext:
             try:
                 made.load_verify_locations(config[key])
             except OSError as bad:
-                raise NetError(f"sslconfig {key} {config[key]}: {bad}") from None
+                kind = "certificates" if key == "ca_chain" else "revocation list"
+                raise NetError(
+                    f"sslconfig {key} {config[key]}: {_why(bad) or f'expected {kind} in PEM form'}"
+                ) from None
     if config.get("crl"):
         made.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
     return made
+
+
+def _load_certificate(made: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    """Raises :exc:`NetError` naming which of the two files cannot be used, and why."""
+    for name, path in (("certificate_file", certificate), ("key_file", key)):
+        try:
+            if path is not None:
+                with open(path, "rb"):
+                    pass
+        except (OSError, ValueError) as bad:
+            raise NetError(f"sslconfig {name} {path}: {_why(bad)}") from None
+    try:
+        made.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as bad:
+        raise NetError(f"sslconfig {_not_a_pair(certificate, key, bad)}") from None
+    except (OSError, ValueError) as bad:
+        raise NetError(f"sslconfig key_file {key or certificate}: {_why(bad)}") from None
+
+
+def _not_a_pair(certificate: str, key: str | None, bad: ssl.SSLError) -> str:
+    if bad.reason and "MISMATCH" in bad.reason:
+        return f"key_file {key or certificate}: it is not the key of the certificate in {certificate}"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
+    except OSError:
+        return f"certificate_file {certificate}: expected a certificate in PEM form"
+    if key is None:
+        return f"certificate_file {certificate}: there is no key in it, expected a key_file"
+    return f"key_file {key}: expected a private key in PEM form"
+
+
+def _why(bad: Exception) -> str:
+    """What the system says; nothing for what a library says in its own words."""
+    if isinstance(bad, ssl.SSLError):
+        return ""
+    return str(bad.strerror or bad) if isinstance(bad, OSError) else str(bad)
 
 
 def _trusting(config: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from ._hearts import (
     watch_loops,
 )
 from ._managed import Application, applications
-from ._monitor import Monitor, Plan, number_of_starts, plan
+from ._monitor import Monitor, Plan, check, number_of_starts, plan
 from ._report import report
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "applications",
     "bind_again",
     "came_up",
+    "check",
     "child_heartbeat",
     "create",
     "default_timeout",

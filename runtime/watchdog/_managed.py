@@ -6,14 +6,15 @@ What they write goes to log streams, line by line.
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime import log
-from runtime.conf import Conf, Section, parse_boolean
+from runtime import log, security
+from runtime.conf import Conf, Section, logs, parse_boolean
 from runtime.security import SecurityError, groups_of
 
 from ._death import with_parent
@@ -43,27 +44,29 @@ class Application:
 def applications(configuration: Conf, user: str | None, group: str | None) -> list[Application]:
     """The applications that *configuration* declares; *user* and *group* are those of the server.
 
-    Raises :exc:`runtime.conf.ConfError` for one that makes no sense."""
-    root = configuration.root_name
-    sections = configuration.get_sections(f"/{root}/managed//application|/{root}/include/managed//application")
-    return [_read(configuration, each, user, group) for each in sections if not configuration.env_off(each)]
+    Complains (:meth:`runtime.conf.Conf.complain`) of one that makes no sense."""
+    return [_read(configuration, each, user, group) for each in _sections(configuration)]
 
 
 def _read(c: Conf, section: Section, user: str | None, group: str | None) -> Application:
-    program = c.inherited(section, "exec")
+    def wrong(text: str) -> None:
+        c.complain(c.error(f"<application> {text}", section))
+
+    program = c.inherited(section, "exec") or ""
     if not program:
-        raise c.error("<application>: expected an exec", section)
+        wrong("expected an exec, the program to run")
+    whole = True
     try:
         whole = parse_boolean(c.inherited(section, "environment") or "true")
     except ValueError as mistake:
-        raise c.error(f"<application> environment: {mistake}", section) from None
+        wrong(f"environment: '{c.inherited(section, 'environment')}': {mistake}")
     environment = dict(os.environ) if whole else {}
     for each in c.get_sections("./env", section):
         text = (each.text or "").strip()
         key, equals, value = text.partition("=")
         if not key:
-            raise c.error("<application> <env>: expected KEY=VALUE or KEY", section)
-        if equals:
+            c.complain(c.error("<application> <env>: expected KEY=VALUE or KEY", each))
+        elif equals:
             environment[key] = value
         elif key in os.environ:
             environment[key] = os.environ[key]
@@ -77,6 +80,38 @@ def _read(c: Conf, section: Section, user: str | None, group: str | None) -> App
         c.inherited(section, "stdout") or "error",
         c.inherited(section, "stderr") or "error",
     )
+
+
+def check(c: Conf) -> None:
+    """Look for what the applications of *c* lack today: a start tells of it, and tries again and again.
+
+    Complains (:meth:`runtime.conf.Conf.complain`)."""
+    for section in _sections(c):
+        found = _read(c, section, None, None)
+
+        def wrong(text: str, section: Section = section) -> None:
+            c.complain(c.error(f"<application> {text}", section))
+
+        program = found.exec
+        if ("/" not in program or os.path.isabs(program)) and program and shutil.which(program) is None:  # noqa: PTH117
+            wrong(f"exec='{program}': there is no such program")
+        if found.dir and not os.path.isdir(found.dir):  # noqa: PTH112
+            wrong(f"dir='{found.dir}': there is no such directory")
+        for user, group in ((found.user, None), (None, found.group)):
+            try:
+                security.check(user, group)
+            except SecurityError as mistake:
+                wrong(str(mistake))
+        for name, stream in (("stdout", found.stdout), ("stderr", found.stderr)):
+            lacking = logs.lacks(c, stream)
+            if lacking is not None:
+                wrong(f"{name}='{stream}': {lacking}")
+
+
+def _sections(c: Conf) -> list[Section]:
+    root = c.root_name
+    found = c.get_sections(f"/{root}/managed//application|/{root}/include/managed//application")
+    return [each for each in found if not c.env_off(each)]
 
 
 class Keeper:

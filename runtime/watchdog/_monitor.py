@@ -2,6 +2,7 @@
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from runtime.conf import Conf, ConfError, parse_boolean, parse_integer
 from . import _hearts, _report
 from ._death import die_with_parent, with_parent
 from ._managed import Application, Keeper, applications, serve_pipes, signal_group
+from ._managed import check as check_applications
 
 EXIT_NO_RESTART = 2
 """An exit status with which the server asks not to be started again."""
@@ -49,13 +51,15 @@ class Plan:
 
 
 def plan(configuration: Conf, *, glider: str | None = None, user: str | None = None, group: str | None = None) -> Plan:
-    """The watchdog of *configuration*; *glider* overrides its.  Raises :exc:`runtime.conf.ConfError`."""
+    """The watchdog of *configuration*; *glider* overrides its.
+
+    Complains (:meth:`runtime.conf.Conf.complain`) of what makes no sense."""
     root = configuration.root_name
     section = configuration.get_section(f"/{root}/watchdog|/{root}/include/watchdog")
     found = {} if section is None else {str(key): str(value) for key, value in section.attrib.items()}
 
-    def wrong(text: str) -> ConfError:
-        return ConfError(text) if section is None else configuration.error(text, section)
+    def wrong(text: str) -> None:
+        configuration.complain(ConfError(text) if section is None else configuration.error(text, section))
 
     def number(name: str, default: int) -> int:
         try:
@@ -63,29 +67,44 @@ def plan(configuration: Conf, *, glider: str | None = None, user: str | None = N
             if value < 0:
                 raise ValueError("expected no negative number")
         except ValueError as mistake:
-            raise wrong(f"<watchdog> {name}='{found[name]}': {mistake}") from None
+            wrong(f"<watchdog> {name}='{found[name]}': {mistake}")
+            return default
         return value
 
     try:
         save = parse_boolean(found.get("save_trace_output", "true"))
     except ValueError as mistake:
-        raise wrong(f"<watchdog> save_trace_output: {mistake}") from None
+        wrong(f"<watchdog> save_trace_output='{found['save_trace_output']}': {mistake}")
+        save = True
     tracedir = found.get("tracedir") or None
     if tracedir is not None:
+        tracedir = configuration.place(tracedir)
         try:
             os.makedirs(tracedir, exist_ok=True)  # noqa: PTH103 - names it as it was given
+            if not os.access(tracedir, os.W_OK | os.X_OK):
+                wrong(f"<watchdog> tracedir='{tracedir}': nothing can be written there")
         except OSError as refused:
-            raise wrong(f"<watchdog> tracedir='{tracedir}': {refused.strerror}") from None
-        if not os.access(tracedir, os.W_OK | os.X_OK):
-            raise wrong(f"<watchdog> tracedir='{tracedir}': nothing can be written there")
+            wrong(f"<watchdog> tracedir='{tracedir}': {refused.strerror}")
     return Plan(
         tracedir,
-        glider or found.get("glider"),
+        configuration.found(glider or found.get("glider") or "") or None,
         save,
         number("retries", 5),
         float(number("span", 60)),
         tuple(applications(configuration, user, group)),
     )
+
+
+def check(configuration: Conf) -> None:
+    """Look for what is wrong with the watchdog of *configuration* and its applications.
+
+    Complains (:meth:`runtime.conf.Conf.complain`)."""
+    glider = plan(configuration).glider
+    section = configuration.get_section(f"/{configuration.root_name}/watchdog")
+    if glider is not None and shutil.which(glider) is None and section is not None:
+        what = f"<watchdog> glider='{glider}': there is no such program"
+        configuration.complain(configuration.error(what, section))
+    check_applications(configuration)
 
 
 def number_of_starts() -> int:

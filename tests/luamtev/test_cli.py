@@ -268,7 +268,7 @@ def test_check_names_every_mistake_with_its_line(luamtev: Program, tmp_path: Pat
         (9, "lua_web"),
         (10, "nosuch"),
         (13, "ddress already in use"),
-        (14, "/nowhere.crt"),
+        (15, "/nowhere.crt"),
         (17, "alow"),
     ):
         assert re.search(rf"^luamtev: c\.xml:{line}: .*{re.escape(what)}", said, re.MULTILINE), (line, said)

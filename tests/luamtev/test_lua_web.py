@@ -193,6 +193,24 @@ def test_bodies_flow_chunked_compressed_and_from_files(web: Web) -> None:
     assert web.ask("/file").body == b"before ABC between " + bytes(range(256)) * 4096
 
 
+def test_a_file_that_cannot_be_written_is_told_of_with_the_line_of_lua(web: Web) -> None:
+    web.start(
+        f"""
+        function handler(rest)
+          local http = rest:http()
+          http:write_fd(999)
+          http:write_fd(mtev.open("{web.directory}", O_RDONLY))
+          http:write_fd(mtev.open("{web.directory}/out", O_WRONLY + O_CREAT, 384))
+          http:flush_end()
+        end
+        """
+    )
+    assert web.ask("/").body == b""
+    said = re.findall(r"web\.lua:(\d+): write_fd\(\d+\): (.*)", web.errors())
+    assert [line for line, _ in said] == ["4", "5", "6"]
+    assert "Bad file descriptor" in said[0][1] and "Is a directory" in said[1][1]
+
+
 def test_a_client_that_does_not_read_holds_up_its_handler_only(web: Web) -> None:
     web.start(
         """

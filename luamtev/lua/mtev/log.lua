@@ -32,6 +32,16 @@ local function slot_of(name, caller)
   return slot
 end
 
+-- string.format for function *caller* of the user's, whose argument *first* the format is: mistakes are told of his line.
+local function formatted(caller, first, fmt, ...)
+  local ok, message = pcall(format, fmt, ...)
+  if ok then return message end
+  message = message:gsub("bad argument #(%d+) to '[^']*'", function(number)
+    return "bad argument #" .. number + first - 1 .. " to '" .. caller .. "'"
+  end):gsub("to 'format'$", "to '" .. caller .. "'")
+  error(message, 3)
+end
+
 local function write_with_place(slot, message)
   local span = carried()
   if span then note_line(span, message) end
@@ -56,7 +66,7 @@ function mtev.log(name, fmt, ...)
   local slot = slots[name] or slot_of(name, "log")
   local state = enabled[slot]
   if state == 0 then return end
-  local message = format(fmt, ...)
+  local message = formatted("log", 2, fmt, ...)
   if byte(message, -1) ~= NEWLINE and slot ~= raw_slot and message ~= "" then message = message .. "\n" end
   if state >= WANTS_PLACE then
     write_with_place(slot, message)
@@ -88,6 +98,9 @@ function mtev.printto(name) print_slot = slots[name] or slot_of(name, "printto")
 
 print = mtev.print
 
-function printf(fmt, ...) return mtev.print(format(fmt, ...)) end
+function printf(fmt, ...)
+  local message = formatted("printf", 1, fmt, ...)
+  return mtev.print(message)
+end
 
-function errorf(fmt, ...) error(format(fmt, ...), 2) end
+function errorf(fmt, ...) error(formatted("errorf", 1, fmt, ...), 2) end

@@ -109,7 +109,7 @@ class Acls:
 def read(c: Conf) -> Acls:
     """The acls that *c* declares.
 
-    Raises :exc:`runtime.conf.ConfError` with file and line for a type, expression, network or skipto that is none."""
+    Complains (:meth:`runtime.conf.Conf.complain`) of a type, expression, network or skipto that is none."""
     root = c.root_name
     acls = []
     for section in c.get_sections(f"/{root}/rest//acl|/{root}/include/rest//acl"):
@@ -134,8 +134,8 @@ def read(c: Conf) -> Acls:
 def _rule(c: Conf, section: Section, index: int, places: dict[str, int]) -> _Rule:
     target = section.get("skipto")
     if target is not None and places.get(target, -1) <= index:
-        raise c.error(f"<rule> skipto='{target}': expected the id of a later rule of this acl", section)
-    skip_to = None if target is None else places[target]
+        c.complain(c.error(f"<rule> skipto='{target}': expected the id of a later rule of this acl", section))
+    skip_to = None if target is None else places.get(target, 0)
     return _Rule(_conditions(c, section), _allows(c, section, skip_to), skip_to, _place(c, section))
 
 
@@ -151,7 +151,7 @@ def _allows(c: Conf, section: Section, skip_to: int | None) -> bool:
     if text is None and section.tag == "acl":
         return False
     if text not in ("allow", "deny"):
-        raise c.error(f"<{section.tag}> type='{text or ''}': expected allow or deny", section)
+        c.complain(c.error(f"<{section.tag}> type='{text or ''}': expected allow or deny", section))
     return text == "allow"
 
 
@@ -174,7 +174,8 @@ def _pattern(c: Conf, section: Section, name: str, text: str) -> Any:
     try:
         return pcre2.compile(text.encode())
     except pcre2.LibraryError as bad:
-        raise c.error(f"<{section.tag}> {name}='{text}': bad regular expression: {bad}", section) from None
+        c.complain(c.error(f"<{section.tag}> {name}='{text}': bad regular expression: {bad}", section))
+        return None
 
 
 def _field(name: str, pattern: Any) -> Condition:
@@ -197,7 +198,8 @@ def _network(c: Conf, section: Section, text: str) -> Condition:
     try:
         network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
-        raise c.error(f"<{section.tag}> ip='{text}': expected a network such as 10.0.0.0/8", section) from None
+        c.complain(c.error(f"<{section.tag}> ip='{text}': expected a network such as 10.0.0.0/8", section))
+        return lambda _subject, _listener: False
 
     def holds(subject: Subject, _listener: Mapping[str, str]) -> bool:
         if not subject.ip:

@@ -53,7 +53,7 @@ def test_without_a_concurrency_there_is_a_thread_for_each_processor(text: str) -
 )
 def test_a_setting_that_cannot_be_used_is_named(text: str, named: str) -> None:
     try:
-        with pytest.raises(EventerError, match=named):
+        with pytest.raises(conf.ConfError, match=named):
             eventer.init(configured(text))
     finally:
         eventer.stop()

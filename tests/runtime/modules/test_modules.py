@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime import conf, modules
-from runtime.conf import ConfError, names
+from runtime.conf import names
 from runtime.modules import ModuleError
 
 calls: list[tuple[str, object]] = []
@@ -99,23 +99,23 @@ def test_an_image_is_looked_for_in_the_directories_given(tmp_path: Path, separat
     ],
 )
 def test_a_module_that_cannot_be_found_is_named(generic: str, named: str) -> None:
-    with pytest.raises(ModuleError, match=named):
+    with pytest.raises(conf.ConfError, match=named):
         load(f"<modules><generic {generic}/></modules>")
 
 
 def test_a_file_that_does_not_load_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def oops(:\n")
-    with pytest.raises(ModuleError, match=r"module x \(image broken\) failed to load: .*broken.py"):
+    with pytest.raises(conf.ConfError, match=r"module x \(image broken\) failed to load: .*broken.py"):
         load(f'<modules directory="{tmp_path}"><generic image="broken" name="x"/></modules>')
-    with pytest.raises(ModuleError, match=f"looked in {tmp_path}"):
+    with pytest.raises(conf.ConfError, match=f"looked in {tmp_path}"):
         load(f'<modules directory="{tmp_path}"><generic image="absent" name="x"/></modules>')
 
 
 def test_a_refused_configuration_is_named() -> None:
     named = r":{}: module recorder \(image test\): refuse: not this"
-    with pytest.raises(ConfError, match=named.format(2)):
+    with pytest.raises(conf.ConfError, match=named.format(2)):
         load('<modules><generic image="test" name="recorder"><config>\n<refuse>1</refuse></config></generic></modules>')
-    with pytest.raises(ConfError, match=named.format(3)):
+    with pytest.raises(conf.ConfError, match=named.format(3)):
         load(
             '<modules><config id="shared">\n\n<refuse>1</refuse></config>\n'
             '<generic image="test" name="recorder"><config inherit="shared"/></generic></modules>'
@@ -170,14 +170,14 @@ def test_a_loader_is_a_module_too_and_is_there_before_all_others() -> None:
 
 def test_what_a_loader_cannot_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modules, "_loaders", {"shouting": "recorder_module:Shouting"})
-    with pytest.raises(ModuleError, match=r"module x \(image nothing\) failed to load: there is nothing in it"):
+    with pytest.raises(conf.ConfError, match=r"module x \(image nothing\) failed to load: there is nothing in it"):
         load('<modules><generic loader="shouting" image="nothing" name="x"/></modules>')
-    with pytest.raises(ModuleError, match=r"module x \(image y\): there is no loader 'perl' \(known: C, shouting\)"):
+    with pytest.raises(conf.ConfError, match=r"module x \(image y\): there is no loader 'perl' \(known: C, shouting\)"):
         load('<modules><generic loader="perl" image="y" name="x"/></modules>')
-    with pytest.raises(ModuleError, match=r"loader recorder \(image test\) is no loader: it has no load"):
+    with pytest.raises(conf.ConfError, match=r"loader recorder \(image test\) is no loader: it has no load"):
         load('<modules><loader image="test" name="recorder"/></modules>')
     modules.register("test", "shouting", "recorder_module:Shouting")
-    with pytest.raises(ModuleError, match=r"module shouting \(image test\) is no module: it has no init"):
+    with pytest.raises(conf.ConfError, match=r"module shouting \(image test\) is no module: it has no init"):
         load('<modules><generic image="test" name="shouting"/></modules>')
 
 

@@ -203,7 +203,7 @@ def test_some_statuses_are_final(servers: Servers, status: int) -> None:
 
 def test_a_server_that_cannot_start_is_not_restarted(servers: Servers) -> None:
     monitor = servers.start(eventer="<loop_bad>x</loop_bad>")
-    line(monitor, "app: eventer loop_bad: 'x'")
+    line(monitor, r"app: .*:\d+: eventer loop_bad: 'x'")
     assert monitor.wait(20) == 2
 
 
