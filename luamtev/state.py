@@ -58,6 +58,7 @@ class State:
         self.observer = 0
         self._library = library
         self._terminate = terminate
+        self._tell_failure: Callable[[str], str] = str
         self._pump_due = False
         self._reactor_fd: int | None = None
         self._recovery: Any = None  # the timer that ends the rest after a failure
@@ -80,11 +81,12 @@ class State:
         """Part of :class:`Port`."""
         return self.options.name
 
-    def call(self, module: str, function: str) -> None:
+    def call(self, module: str, function: str, tell: Callable[[str], str] = str) -> None:
         """Require *module* and run its *function* as a coroutine, up to its first suspension.
 
-        The process ends when that cannot be loaded.  Later errors go the way of every coroutine's: to the log, and with
-        tragedy_terminates the process ends."""
+        *tell* words what keeps it from being loaded, for the log; the process ends then.  Later errors go the way of
+        every coroutine's: to the log, and with tragedy_terminates the process ends."""
+        self._tell_failure = tell
         self.enter("call", os.fsencode(module), function.encode())
 
     def enter(self, entry: str, *args: Any) -> tuple[Any, ...] | None:
@@ -266,9 +268,8 @@ class State:
             self._end()
 
     def _load_failed(self, report: bytes) -> None:
-        message, traceback, rest = report.partition(b"\nstack traceback:")
-        line = b" ".join(message.split())  # culprit and places are found by line
-        stream_find("error/lua").log(b"lua error: " + line + traceback + rest + b"\n")
+        told = self._tell_failure(report.decode("utf-8", "surrogateescape"))
+        stream_find("error/lua").log(b"lua error: " + told.encode("utf-8", "surrogateescape") + b"\n")
         self._end()
 
     def _end(self) -> None:

@@ -107,7 +107,10 @@ for name in settings.Cpreloads:gmatch("[^%s,]+") do
   local open = assert(package.loadlib(path, "luaopen_" .. name:gsub("%.", "_")))
   package.loaded[name] = open(name) or package.loaded[name] or true
 end
-for name in settings.preloads:gmatch("[^%s,]+") do require(name) end
+for name in settings.preloads:gmatch("[^%s,]+") do
+  local ok, why = xpcall(require, home.report, name)
+  if not ok then error("preloads: " .. why, 0) end
+end
 
 -- Entries -----------------------------------------------------------------------------------------------------------
 

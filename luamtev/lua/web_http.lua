@@ -374,11 +374,10 @@ function context_methods:flush()
 end
 
 -- Appends *size* bytes of a file, from *offset*; without a size all of it.  False when that cannot be.
--- False and why, which is logged too: who writes a file seldom asks.
+-- Who writes a file seldom asks whether that could be.
 local function cannot_write(fd, why)
   local place = debug.getinfo(3, "Sl")
   mtev.log("error/lua", "%s:%d: write_fd(%s): %s\n", place.short_src, place.currentline, fd, why)
-  return false, why
 end
 
 function context_methods:write_fd(...)
@@ -399,7 +398,8 @@ function context_methods:write_fd(...)
   local done, failure = self.side.send_file(self, gathered(self), fd, size, offset)
   self.body, self.pieces, self.date = "", 0, false -- it is not all here any more
   if done then return true end
-  return cannot_write(fd, failure)
+  cannot_write(fd, failure)
+  return false, failure
 end
 
 -- Ends the response; false when it has ended already or the client is gone.

@@ -1,6 +1,7 @@
 """The configuration keys that the Lua modules have in common, as options of a state."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from pathlib import Path
 
@@ -42,16 +43,31 @@ def options(config: Mapping[str, str]) -> Options:
     )
 
 
-def require_modules(options: Options, **modules: str) -> None:
-    """Raises ValueError for one of *modules*, by the key that names it, or of those to load before, that is nowhere."""
-    if all(each.startswith("/") and each.endswith(".lua") and Path(each).is_file() for each in modules.values()):
-        modules = {}  # as most are: no need to look
-    for key, names in (*modules.items(), ("Cpreloads", options.Cpreloads), ("preloads", options.preloads)):
-        if names:
-            from luamtev import scripts
+def absent(options: Options) -> Iterator[str]:
+    """What to say of modules to load before all others that are nowhere, from the key on that names them."""
+    from luamtev import scripts  # for those who ask
 
-            for message in scripts.missing(key, names, options):
-                raise ValueError(message)
+    yield from scripts.missing("Cpreloads", options.Cpreloads, options)
+    yield from scripts.missing("preloads", options.preloads, options)
+
+
+_OF_KEY = (
+    (re.compile(r"(?=module '.*' has no function )"), "lua_function: "),
+    (re.compile(r"luamtev/init\.lua:\d+: (?=module '.*' not found)"), "lua_module: "),
+    (re.compile(r"(?=Cpreloads: |preloads: )"), ""),
+)
+
+
+def told(failure: str, whence: Callable[[str], str]) -> str:
+    """*failure* of Lua, which may end with a traceback, in one line up to there; and, where it is the configuration's
+    fault, with the key that is to blame and, from *whence*, its file and line."""
+    message, traceback, rest = failure.partition("\nstack traceback:")
+    line = " ".join(message.split())  # culprits and places are looked for by line
+    for pattern, key in _OF_KEY:
+        if pattern.match(line):
+            line = whence(pattern.sub(key, line, count=1))
+            break
+    return line + traceback + rest
 
 
 def script_path(module: str) -> str:

@@ -4,10 +4,10 @@ Each loop thread of the default pool has a Lua state of its own; the function ru
 in all of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from luamtev.modules.config import KEYS, boolean, options, require_modules, script_path
+from luamtev.modules.config import KEYS, absent, boolean, options, script_path, told
 from luamtev.state import EXIT_TRAGEDY, State, StateError, prepare
 from runtime import eventer, main
 from runtime.conf import names
@@ -17,6 +17,7 @@ from runtime.log import stream_find
 class LuaGeneral:
     """The module as the loader knows it."""
 
+    whence: Callable[[str], str] = str
     KEYS = names.names(*KEYS, "lua_module", "lua_function", "concurrent", open=True)
 
     def configure(self, config: Mapping[str, str]) -> None:
@@ -28,7 +29,6 @@ class LuaGeneral:
         self.function = config["lua_function"]
         self.concurrent = boolean(config, "concurrent", False)
         self.options = replace(options(config), name="lua_general")
-        require_modules(self.options, lua_module=self.module)
         prepare()
         self.states: dict[eventer.LoopThread, State] = {}
 
@@ -36,6 +36,7 @@ class LuaGeneral:
         """What is wrong with the script, without running it."""
         from luamtev import scripts  # for those who ask
 
+        yield from absent(self.options)
         yield from scripts.mistakes("lua_module", self.module, self.options)
 
     def init(self) -> None:
@@ -52,9 +53,9 @@ class LuaGeneral:
             state = State(self.options)
         except StateError as failure:
             stream = stream_find("error/lua")
-            stream.log(f"lua_general: {failure}\n")
+            stream.log(f"lua_general: {told(str(failure), self.whence)}\n")
             stream.log(b"Unrecoverable run-time error. Terminating.\n")
             main.terminate(EXIT_TRAGEDY)
         self.states[thread] = state
         thread.at_stop(state.close)
-        state.call(self.module, self.function)
+        state.call(self.module, self.function, lambda failure: told(failure, self.whence))

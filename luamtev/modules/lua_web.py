@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from luamtev.modules.config import KEYS, options, require_modules
+from luamtev.modules.config import KEYS, absent, options, told
 from luamtev.settings import Options
 from luamtev.state import State, StateError, prepare
 from luamtev.web.exchanges import Exchanges
@@ -63,7 +63,10 @@ class Mount:
 class LuaWeb:
     """The module as the loader knows it."""
 
-    KEYS = names.names(*KEYS, "engine", "dispatch", prefixes=["mount_", "loop_assign_", "public_", "stream_"], open=True)
+    whence: Callable[[str], str] = str
+    KEYS = names.names(
+        *KEYS, "engine", "dispatch", prefixes=["mount_", "loop_assign_", "public_", "stream_"], open=True
+    )
 
     def configure(self, config: Mapping[str, str]) -> None:
         """Take the configuration; the loops exist already.  Raises ValueError naming the key that is unusable."""
@@ -86,7 +89,6 @@ class LuaWeb:
                 there = ", ".join(pool.name for pool in eventer.pools())
                 raise ValueError(f"loop_assign_{each.name}: there is no loop '{each.pool}': there are {there}")
         _check_apart(self.mounts)
-        require_modules(self.options, **{f"mount_{each.name}": each.module for each in self.mounts})
         prepare()
         self._states: dict[Owner, Exchanges] = {}
         self._rules: list[tuple[Mountpoint, int, str | None]] = []
@@ -100,6 +102,7 @@ class LuaWeb:
         """What is wrong with the modules of the mounts, without running them."""
         from luamtev import scripts  # for those who ask
 
+        yield from absent(self.options)
         for each in self.mounts:
             yield from scripts.mistakes(f"mount_{each.name}", each.module, self.options)
 
@@ -171,7 +174,7 @@ class LuaWeb:
         try:
             state = State(replace(wanted, name="lua_web"), library=web)
         except StateError as failure:
-            stream_find("error/lua").log(f"lua_web: {failure}\n")
+            stream_find("error/lua").log(f"lua_web: {told(str(failure), self.whence)}\n")
             raise
         thread.at_stop(state.close)
         if web.engine is not None and self.engine == LUA:

@@ -19,7 +19,7 @@ def say_file(
     try:
         response.write_fd(int(fd), None if size is None else int(size), int(offset or 0))
     except (OSError, ValueError) as failure:
-        return False, str(failure)
+        return False, getattr(failure, "strerror", None) or str(failure)
     return True, None
 
 

@@ -117,7 +117,7 @@ def lacks(c: Conf, name: str) -> str | None:
     declared = {c.inherited(each, "name") or "": None for each in c.get_sections(_LOGS) if not c.env_off(each)}
     if _known(name, declared):
         return None
-    near = difflib.get_close_matches(name, [*declared, *(each.name for each in log.streams())], 1)
+    near = difflib.get_close_matches(name, [*declared, *(each.name for each in log.streams())], 1, 0.7)
     what = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted({*declared, *_TOP_LEVEL}))}"
     return f"there is no such log: {what}"
 

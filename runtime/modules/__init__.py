@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runtime import log
-from runtime.conf import Conf, Section, names
+from runtime.conf import Conf, ConfError, Section, names
 
 
 class ModuleError(Exception):
@@ -30,7 +30,8 @@ class Generic(Protocol):
 
     One that has an attribute ``KEYS``, a :class:`runtime.conf.names.Names`, gets no other keys in its own
     ``<config>``: an unknown one is an error with its line.  One that has a method ``check`` is asked by those who look
-    for mistakes without starting: it gives messages, each beginning with the key that it is about."""
+    for mistakes without starting: it gives messages, each beginning with the key that it is about.  One that has an
+    attribute ``whence`` gets there, if the configuration is a file, what puts file and line before such a message."""
 
     def configure(self, config: Mapping[str, str]) -> None:
         """Take the merged ``<config>``; the loops do not run yet.
@@ -129,6 +130,9 @@ def _load_all(configuration: Conf) -> list[Loaded]:
         for section in _active(configuration, tops, tags):
             try:
                 each = _load(configuration, section, known)
+            except ConfError as mistake:
+                configuration.complain(mistake)
+                continue
             except ModuleError as mistake:
                 configuration.complain(configuration.error(str(mistake), section))
                 continue
@@ -167,6 +171,8 @@ def _load(configuration: Conf, section: Section, known: dict[str, Loader]) -> Lo
         return module
 
     module = make()
+    if hasattr(module, "whence") and configuration.file is not None:
+        module.whence = lambda message: str(configuration.complaint(message, section))
     _check_keys(configuration, section, module)
     keys = configuration.get_hash(section, "config")
     refused = _refused(module, keys, where)
@@ -187,6 +193,8 @@ def _refused(module: Any, keys: Mapping[str, str], where: str) -> str | None:
         module.configure(keys)
     except ValueError as mistake:
         return f"{where}: {mistake}"
+    except ConfError:
+        raise
     except Exception as failure:
         log.debug.log(f"{where} failed to take its configuration\n{traceback.format_exc()}")
         raise ModuleError(f"{where} failed to take its configuration: {_told(failure)}") from failure

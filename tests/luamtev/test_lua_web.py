@@ -207,7 +207,7 @@ def test_a_file_that_cannot_be_written_is_told_of_with_the_line_of_lua(web: Web)
     )
     assert web.ask("/").body == b""
     said = re.findall(r"web\.lua:(\d+): write_fd\(\d+\): (.*)", web.errors())
-    assert [line for line, _ in said] == ["4", "5", "6"]
+    assert [line for line, _ in said] == ["5", "6", "7"]
     assert "Bad file descriptor" in said[0][1] and "Is a directory" in said[1][1]
 
 

@@ -37,16 +37,17 @@ def given(name: str, arguments: str, *says: str, status: int = 2, **more: str | 
     return Wrong(name, says, tuple(arguments.split(" ")), files, status=status)
 
 
-def text(name: str, whole: str | bytes, line: int, *says: str, **more: str) -> Wrong:
+def text(name: str, whole: str | bytes, line: int, *says: str, status: int = 2, **more: str) -> Wrong:
     """A configuration as a whole."""
-    return Wrong(name, says, files={"c.xml": whole, **{k.replace("_", "."): v for k, v in more.items()}}, line=line)
+    files = {"c.xml": whole, **{key.replace("_", "."): text for key, text in more.items()}}
+    return Wrong(name, says, files=files, line=line, status=status)
 
 
-def part(name: str, body: str, line: int, *says: str, general: str = GENERAL, **more: str) -> Wrong:
+def part(name: str, body: str, line: int, *says: str, general: str = GENERAL, status: int = 2, **more: str) -> Wrong:
     """Part of a configuration, from its line 2 on."""
     module = f"<modules>\n<generic image='lua_mtev' name='lua_general'>\n{general}\n</generic></modules>"
     whole = f"<cli>\n{body}\n{module}</cli>"
-    return text(name, whole, line, *says, **more)
+    return text(name, whole, line, *says, status=status, **more)
 
 
 def key(name: str, value: str, *says: str) -> Wrong:
@@ -72,9 +73,9 @@ def web(name: str, keys: str, *says: str) -> Wrong:
     return part(f"web {name}", body, 4, *says)
 
 
-def general(name: str, value: str, *says: str) -> Wrong:
+def general(name: str, value: str, *says: str, status: int = 2) -> Wrong:
     keys = f"{GENERAL.removesuffix('</config>')}\n<{name}>{value}</{name}></config>"
-    return part(f"lua_general {name}", "", 6, name, *says, general=keys)
+    return part(f"lua_general {name}", "", 6, name, *says, general=keys, status=status)
 
 
 def log(name: str, element: str, *says: str) -> Wrong:
@@ -249,7 +250,6 @@ CASES = [
     web("method in small letters", "<mount_a>main:get:/a/</mount_a>", "mount_a", "get, expected GET"),
     web("expression", "<mount_a>main:GET:/a/:[</mount_a>", "mount_a", r"'\['", "missing terminating ]"),
     web("base", "<mount_a>main:GET:a/</mount_a>", "mount_a", "begins with a slash, not 'a/'"),
-    web("module", "<mount_a>none:GET:/a/</mount_a>", "mount_a", "no module 'none'", "./none.lua"),
     web("pool", "<mount_a>main:GET:/a/</mount_a><loop_assign_a>none</loop_assign_a>", "loop_assign_a", "'none'",
         "default"),
     web("pool of no mount", "<loop_assign_b>default</loop_assign_b>", "loop_assign_b: there is no mount_b"),
@@ -262,11 +262,7 @@ CASES = [
     general("gc_full", "often", "'often'", "whole number of 0 or more"),
     general("interrupt_time", "0", "'0'", "seconds above 0"),
     general("concurrent", "x", "true, on, yes"),
-    general("preloads", "none", "no module 'none'", "./none.lua"),
-    general("Cpreloads", "none", "no module 'none'", "./none.so"),
     general("lua_functon", "x", "expected lua_function"),
-    part("no such module", "", 5, "lua_module: there is no module 'none'", "./none.lua",
-         general=GENERAL.replace("main.lua", "none")),
     part("no function", "", 4, "lua_function is required",
          general="<config><lua_module>main.lua</lua_module></config>"),
     part("cluster attribute", '<clusters>\n<cluster name="a" key="k" prt="1"/></clusters>', 3, "prt, expected port"),
@@ -278,6 +274,12 @@ CASES = [
 ]  # fmt: skip
 
 ONLY_WHEN_RUN = [
+    part("no such module", "", 5, "lua_module: module 'none' not found", "./none.lua", status=255,
+         general=GENERAL.replace("main.lua", "none")),
+    part("no such function", "", 5, "lua_function: module 'main.lua' has no function 'mian'", status=255,
+         general=GENERAL.replace(">main<", ">mian<")),
+    general("preloads", "none", "module 'none' not found", "./none.lua", status=255),
+    general("Cpreloads", "none", "no C module 'none'", "./none.so", status=255),
     given("a script that does not compile", "bad.lua", r"bad\.lua:2: '\)' expected", status=255,
           bad_lua="module(..., package.seeall)\nfunction main( print(1) end\n"),
     given("a function that is not there", "-e mian main.lua", r"main\.lua' has no function 'mian'", status=255),
@@ -296,8 +298,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[in
     top = tmp_path_factory.mktemp("starts")
     pairs = {name: Authority(top / name).issue(name) for name in ("a", "b") if not (top / name).mkdir()}
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        jobs, names = [], []
-        for number, each in enumerate((*CASES, *ONLY_WHEN_RUN)):
+        jobs: list[tuple[str, list[str]]] = []
+        names: list[str] = []
+        every = {
+            **{each.name: (each, ("start", "check")) for each in CASES},
+            **{f"{each.name} ": (each, ("start",)) for each in ONLY_WHEN_RUN},
+            **{f"{each.name}  ": (each, ("check",)) for each in ONLY_WHEN_CHECKED},
+        }
+        for number, (each, ways) in enumerate(every.values()):
             directory = top / str(number)
             directory.mkdir()
             (directory / "main.lua").write_text(MAIN)
@@ -307,8 +315,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[in
             for name, content in each.files.items():
                 data = content if isinstance(content, bytes) else content.encode()
                 (directory / name).write_bytes(data.replace(b"TAKEN", str(taken.getsockname()[1]).encode()))
-            jobs += [(str(directory), list(each.arguments)), (str(directory), ["--check", *each.arguments])]
-            names += [f"{each.name}: start", f"{each.name}: check"]
+            for way in ways:
+                jobs.append((str(directory), [*(["--check"] if way == "check" else []), *each.arguments]))
+                names.append(f"{each.name}: {way}")
         done = subprocess.run(
             [sys.executable, str(PROGRAM)], input=json.dumps(jobs), capture_output=True, text=True, check=True
         )
@@ -320,7 +329,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[in
 def the_line(wrong: Wrong, errors: str) -> str:
     """The line that has all that *wrong* says."""
     place = rf"c\.xml:{wrong.line}: " if wrong.line else ""
-    pattern = re.compile("(?:luamtev|lua error): .*" + place + ".*" + ".*".join(wrong.says))
+    pattern = re.compile("(?:luamtev|lua error|lua_general): .*" + place + ".*" + ".*".join(wrong.says))
     found = [each for each in errors.splitlines() if pattern.match(each)]
     assert len(found) == 1, f"{wrong.name}: {pattern.pattern}\n{errors}"
     return found[0]
@@ -336,6 +345,36 @@ def test_a_start_is_refused_in_one_line(wrong: Wrong, ran: dict[str, tuple[int, 
 
 @pytest.mark.parametrize("wrong", CASES, ids=lambda each: each.name)
 def test_a_check_says_what_the_start_says(wrong: Wrong, ran: dict[str, tuple[int, str, str]]) -> None:
+    status, out, errors = ran[f"{wrong.name}: check"]
+    assert (status, out) == (2, ""), errors
+    the_line(wrong, errors)
+
+
+ONLY_WHEN_CHECKED = [
+    part("no such module", "", 5, "lua_module: there is no module 'none'", "./none.lua",
+         general=GENERAL.replace("main.lua", "none")),
+    part("a module that does not compile", "", 5, r"lua_module: bad\.lua:1: unexpected symbol",
+         general=GENERAL.replace("main.lua", "bad.lua"), bad_lua="="),
+    general("preloads", "none", "there is no module 'none'", "./none.lua"),
+    general("Cpreloads", "none", "there is no module 'none'", "./none.so"),
+    web("module", "<mount_a>none:GET:/a/</mount_a>", "mount_a: there is no module 'none'", "./none.lua"),
+    part("a mount that does not compile", "<modules>\n<generic image='lua_mtev' name='lua_web'><config>\n"
+         "<mount_a>bad:GET:/a/</mount_a></config></generic></modules>", 4, r"mount_a: \./bad\.lua:1:", bad_lua="="),
+    part("watchdog", '<watchdog retries="x"/>', 2, "retries='x'", "integer"),
+    part("watchdog's glider", '<watchdog glider="none"/>', 2, "glider='none'", "no such program"),
+    part("application", "<managed>\n<application/></managed>", 3, "expected an exec"),
+    part("application's program", '<managed>\n<application exec="/none"/></managed>', 3,
+         "exec='/none'", "no such program"),
+    part("application's user", '<managed>\n<application exec="sh" user="nobody3"/></managed>', 3, "user 'nobody3'"),
+    part("application's log", '<managed>\n<application exec="sh" stdout="none"/></managed>', 3, "stdout='none'",
+         "one of debug, error, notice"),
+    part("cluster without a key", '<clusters>\n<cluster name="a" seq="1" port="1"/></clusters>', 3, "has no key"),
+]  # fmt: skip
+"""What a start does without: it says so when it comes to that."""
+
+
+@pytest.mark.parametrize("wrong", ONLY_WHEN_CHECKED, ids=lambda each: each.name)
+def test_a_check_finds_what_a_start_comes_to_later(wrong: Wrong, ran: dict[str, tuple[int, str, str]]) -> None:
     status, out, errors = ran[f"{wrong.name}: check"]
     assert (status, out) == (2, ""), errors
     the_line(wrong, errors)

@@ -1,6 +1,9 @@
 """The content of a response as its handler gave it: pieces of bytes and parts of files, read as they are sent."""
 
+import errno
+import fcntl
 import os
+import stat
 from collections import deque
 
 PIECE = 64 << 10
@@ -25,7 +28,14 @@ class Content(deque[bytes | Part]):
         """Append *size* bytes of the file *fd* from *offset* on, None for all; *fd* may be closed at once.
 
         Raises OSError for no file, ValueError for a part that it does not have."""
-        length = os.fstat(fd).st_size
+        state = os.fstat(fd)
+        if stat.S_ISDIR(state.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError(errno.ESPIPE, "expected a regular file")
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+            raise OSError(errno.EBADF, "expected a file open for reading")
+        length = state.st_size
         left = length - offset if size is None else size
         if offset < 0 or left < 0 or offset + left > length:
             raise ValueError(f"a file of {length} bytes has no {left} bytes at {offset}")
