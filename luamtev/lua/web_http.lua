@@ -373,13 +373,13 @@ function context_methods:flush()
   return true
 end
 
--- Appends *size* bytes of a file, from *offset*; without a size all of it.  False when that cannot be.
 -- Who writes a file seldom asks whether that could be.
 local function cannot_write(fd, why)
   local place = debug.getinfo(3, "Sl")
   mtev.log("error/lua", "%s:%d: write_fd(%s): %s\n", place.short_src, place.currentline, fd, why)
 end
 
+-- Appends *size* bytes of a file, from *offset*; without a size all of it.  False when that cannot be, which is logged.
 function context_methods:write_fd(...)
   check_count(select("#", ...), 1, 3, "write_fd")
   local fd, size, offset = ...
