@@ -38,8 +38,8 @@ files["examples/spec"] = { std = "+busted+runner" }
 -- The program makes these, and puts its own in the place of some of LuaJIT's.
 files["luamtev/lua"] = {
   globals = {
-    "arg", "ENV", "errorf", "ffi", "mtev", "pack", "print", "printf", "unpack",
-    coroutine = { fields = { "_resume", "resume", "status", "wrap" } },
+    "arg", "ENV", "errorf", "ffi", "mtev", "pack", "print", "printf", "setfenv", "unpack",
+    coroutine = { fields = { "_resume", "resume", "running", "status", "wrap" } },
     ffi = { fields = { "load" }, other_fields = true },
     os = { fields = { "exit" } },
     string = { fields = { "pack", "unpack" } },

@@ -4,6 +4,8 @@
 
 local border, settings, load_library = ...
 
+-- A server's ways are longer and more than the compiler's own limits expect: with them it gives up on the way of a request.
+jit.opt.start("maxtrace=8000", "maxrecord=16000", "maxsnap=2000", "maxirconst=2000", "maxmcode=8192")
 if settings.jit_off then jit.off() end
 if settings.jit_opt then jit.opt.start(settings.jit_opt) end
 if settings.gc_pause then collectgarbage("setpause", settings.gc_pause) end

@@ -51,6 +51,8 @@ local gave_way, gave_way_count = {}, 0 -- continuations of tasks that nest too d
 local resumable, resumable_count = {}, 0 -- the same while they are being resumed, last first
 local slice_end, breaths = 0, 0 -- the end is false where nobody has looked at the clock yet
 local answering = false -- the coroutine of a function for whose result somebody outside waits
+local leader, spare = false, false -- the task of kernel.lead's work; the same while there is no such work
+local shown = false -- somebody may have got hold of the leader or its coroutine
 local looked_at = 0 -- what the clock said when the event loop, or somebody else, came in last
 local measuring = false -- whether each run is timed
 local spans = false -- the number of what is traced, by coroutine; false while nothing ever was
@@ -108,12 +110,13 @@ local function ended(task, previous, outside, ok, what)
       abandon(task)
       leaving(task)
     end
-    return
+    return ok
   end
   tasks[task.co] = nil
   if not ok or raw_status(task.co) == "dead" then leaving(task) end
   -- A coroutine that yielded on its own belongs from now on to whoever holds it, as one of coroutine.create does.
   if not ok then border.task_failed(traceback(task.co, describe(what))) end
+  return ok
 end
 
 local begin_visit -- set where Lua can be interrupted
@@ -339,24 +342,81 @@ function kernel.spawn(f, ...)
   switch(task, ...)
 end
 
--- The same for whoever is called by no task, and often: a call with a fixed number of values can be compiled around.
-function kernel.spawn_outside(f, first, second, third)
-  if current or measuring then return kernel.spawn(f, first, second, third) end
-  local co = create(f)
-  local task = { co = co, pos = -looked_at, hold = false, key = false }
-  tasks[co] = task
-  if begin_visit then begin_visit() end
-  local outside = confined
-  current, depth, confined = task, depth + 1, false
-  local ok, what = raw_resume(co, first, second, third)
-  ended(task, nil, outside, ok, what)
-  if gave_way_count > 0 then catch_up() end
+-- Work that calls many functions of the user's one after the other, each of which is to find itself in a task of its own.
+-- As long as none of them suspends or gets hold of its task, one serves for all; the work goes on in compiled code.
+-- Before each such function the work calls kernel.lend, after it kernel.is_leader; when that says no, the work is another
+-- task's now, and returns at once.
+
+local FREE = setmetatable({}, { __tostring = function() return "free" end }) -- what a leader yields that is done
+
+local function lead(work)
+  while work() do yield(FREE) end
 end
 
-function kernel.current() return current end
+-- Calls *work*, outside every task.  Returns false when it failed, and true when it is done or a function has suspended:
+-- who calls finds out which.
+function kernel.lead(work)
+  local task = spare
+  spare = false
+  if not task then
+    local co = create(lead)
+    task = { co = co, pos = -looked_at, hold = false, key = false }
+  end
+  task.pos, tasks[task.co], leader = -looked_at, task, task
+  if measuring or begin_visit then
+    local ok = run(task, work)
+    leader = false
+    if gave_way_count > 0 then catch_up() end
+    return ok
+  end
+  local outside = confined
+  current, depth, confined = task, depth + 1, false
+  local ok, what = raw_resume(task.co, work)
+  leader = false
+  if what == FREE and tasks[task.co] then
+    current, depth, confined = nil, depth - 1, outside
+    tasks[task.co] = nil
+    spare = task
+    return true
+  end
+  ended(task, nil, outside, ok, what)
+  if gave_way_count > 0 then catch_up() end
+  return ok
+end
+
+-- One function of the user's is called next.  What is timed, or may be interrupted, has a task to itself.
+function kernel.lend() shown = measuring or begin_visit ~= nil end
+
+-- Whether the running task may go on with its work.
+function kernel.is_leader() return leader == current and not shown end
+
+-- Somebody keeps the running task: it serves nobody else.
+function kernel.keep() shown = true end
+
+-- The running task, for those who do not keep it for longer than what it is about.
+function kernel.running() return current end
+
+-- The running task.
+function kernel.current()
+  shown = true
+  return current
+end
+
+local raw_running, raw_setfenv = coroutine.running, setfenv
+
+function coroutine.running()
+  shown = true
+  return raw_running()
+end
+
+function setfenv(of, environment)
+  if of == 0 then shown = true end -- it is the coroutine's from now on
+  return raw_setfenv(of, environment)
+end
 
 -- Has the running task, and those it spawns from now on, work for the span *number*.
 function kernel.carry(number)
+  shown = true
   spans = spans or setmetatable({}, { __mode = "k" })
   spans[current.co] = number
 end

@@ -80,11 +80,11 @@ function rest_methods:on_abort(...)
   return watch(self.context, f)
 end
 
-local new_rest = class("mtev.http_rest", rest_methods)
+local new_rest = class("mtev.http_rest", rest_methods, { denied = false })
 
 local function serve(rest, mount, config)
   local context = rest.context
-  context.task = kernel.current()
+  context.task = kernel.running()
   local handler = handlers[mount] or handler_of(mount)
   handler(rest, config_of(config))
   if context.ended then return end
@@ -102,7 +102,7 @@ end
 -- One request from its first line to its last.
 local function run(context, mount, config)
   if context.span then kernel.carry(context.span) end
-  local ok, failure = xpcall(serve, describe, new_rest({ context = context, denied = false }), mount, config)
+  local ok, failure = xpcall(serve, describe, new_rest({ context = context }), mount, config)
   if not ok then
     border.task_failed(failures.report_of(failure.report, context, mount_names[mount], mounts[mount]))
     if not context.ended then close_with(context, 500, "text/html", failures.page(failure.text)) end

@@ -35,6 +35,7 @@ end
 
 -- Has f() called, in a coroutine of its own, once the client goes away.  False when the answer is done.
 return function(context, f)
+  kernel.keep()
   local ticket = kernel.ticket()
   kernel.spawn(wait, ticket, f)
   if not context.side.watch(context, ticket) then

@@ -12,7 +12,7 @@ local body = { PIECE = 65536 }
 local function read_kept(request, most)
   local payload = request.kept
   if not payload then
-    payload = request.side.payload(request.source) or ""
+    payload = request.source.side.payload(request.source) or ""
     request.kept = payload
   end
   local at = request.taken
@@ -24,7 +24,7 @@ end
 
 -- The next piece, of *most* bytes at most; nil at the end; nil and why when it ends before its time.
 function body.read(request, most)
-  local read = request.side.read
+  local read = request.source.side.read
   if request.kept or not read then return read_kept(request, most) end
   local ticket = kernel.ticket()
   local piece, why, status = read(request.source, most, ticket)

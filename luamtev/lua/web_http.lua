@@ -91,20 +91,20 @@ end
 
 local request_methods = {}
 
-function request_methods:method() return self.verb end
+function request_methods:method() return self.source.verb end
 
 -- The path, decoded, without the query string: what routing and access control saw.
-function request_methods:uri() return self.path end
+function request_methods:uri() return self.source.path end
 
 -- The target as it came, the query string with it.
-function request_methods:raw_uri() return self.side.target(self.source) end
+function request_methods:raw_uri() return self.source.side.target(self.source) end
 
 -- All headers by lower-case name, or one of them.
 function request_methods:headers(...)
   check_count(select("#", ...), 0, 1, "headers")
   local headers = self.fields
   if not headers then
-    headers = self.side.fields(self.source)
+    headers = self.source.side.fields(self.source)
     self.fields = headers
   end
   local name = ...
@@ -117,7 +117,7 @@ function request_methods:querystring(...)
   check_count(select("#", ...), 0, 1, "querystring")
   local parameters = self.parameters
   if not parameters then
-    parameters = self.side.parameters(self.source)
+    parameters = self.source.side.parameters(self.source)
     self.parameters = parameters
   end
   local name = ...
@@ -128,7 +128,7 @@ end
 -- The whole body; nil where none was announced, "" for one of no bytes.  Of one that is read as it comes, what was not
 -- read yet; nil and why when that cannot be.
 function request_methods:payload()
-  local payload = self.whole or self.side.payload(self.source)
+  local payload = self.whole or self.source.side.payload(self.source)
   if payload ~= false then return payload end
   local why
   payload, why = body.rest(self)
@@ -174,13 +174,13 @@ end
 function request_methods:opts(...)
   check_count(select("#", ...), 0, 1, "opts")
   local mask = ...
-  if mask == nil then return self.accepted or self.side.options(self.source) end
+  if mask == nil then return self.accepted or self.source.side.options(self.source) end
   mask = tonumber(mask) or error("bad argument #1 to 'opts' (number expected)", 2)
   self.accepted = mask
-  return bit.band(self.side.options(self.source), mask) == mask
+  return bit.band(self.source.side.options(self.source), mask) == mask
 end
 
-local new_request = class("mtev.http_request", request_methods)
+local new_request = class("mtev.http_request", request_methods, { whole = false, kept = false, taken = 0 })
 
 local usual_reasons, status_lines = {}, {} -- by code
 
@@ -193,13 +193,11 @@ end
 -- Responses -----------------------------------------------------------------------------------------------------------
 
 local context_methods = {}
-local CONSTANTS = { CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEFLATE }
 
 function context_methods:request()
   local asked = self.asked
   if not asked then
-    asked = new_request({ side = self.side, source = self, verb = self.verb, path = self.path, fields = false,
-      parameters = false, accepted = false, whole = false, kept = false, taken = 0 })
+    asked = new_request({ source = self, fields = false, parameters = false, accepted = false })
     self.asked = asked
   end
   return asked
@@ -308,7 +306,8 @@ function context_methods:status(...)
     end
   end
   if self.started then return false end
-  self.code, self.reason = number, reason or false
+  self.code = number
+  if reason or self.reason then self.reason = reason or false end
   return true
 end
 
@@ -445,36 +444,50 @@ function context_methods:htmlentities(...)
   return mtev.utf8tohtml(...)
 end
 
-local make_context = class("mtev.http_ctx", context_methods, CONSTANTS)
+-- What a context has until it gets one of its own: most requests are done with without, and a table for each of them is
+-- to be small.
+local function constants_of(side)
+  return {
+    CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEFLATE,
+    side = side, handle = false, reason = false, options = 0, lines = false, payload = "", span = false,
+    refusal = false, watchers = false, is_lost = false,
+  }
+end
+
+local make_context = class("mtev.http_ctx", context_methods, constants_of(by_handle))
 
 -- What a handler says in response to the request *handle*.  *date* is the header's line, or false where a response is put
 -- together elsewhere; a response that is whole before *entry* is left goes there.
 local function new_context(entry, handle, date, method, path)
   return make_context({
-    side = by_handle, entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, reason = false,
-    options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
-    ended = false, span = entry.span, task = false, refusal = false,
+    entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, name = false,
+    value = false, count = 0, body = "", pieces = 0, started = false, ended = false,
+    span = entry.span, task = false,
   })
 end
 
--- The same in response to a request that *side* read on the connection *wire*.
-local function new_context_on(side, wire, method, path)
-  return make_context({
-    side = side, wire = wire, handle = false, verb = method, path = path, asked = false, code = 200, reason = false,
-    options = 0, name = false, value = false, lines = false, count = 0, body = "", pieces = 0, started = false,
-    ended = false, target = false, minor = 1, head = false, payload = "", keep = true, mute = false, received = 0,
-    route = false, span = false, task = false, refusal = false, watchers = false, is_lost = false,
-  })
+-- The same in response to requests that *side* reads: on the connection *wire*, with the request line *line* and a body,
+-- at *began* on the kernel's clock.
+local function contexts_of(side)
+  local make = class("mtev.http_ctx", context_methods, constants_of(side))
+  return function(wire, line, began)
+    return make({
+      wire = wire, line = line, verb = line.verb, path = line.path, began = began, asked = false, code = 200,
+      name = false, value = false, count = 0, body = "", pieces = 0, started = false, ended = false, task = false,
+    })
+  end
 end
 
 -- What of a request a WebSocket connection has.
 local function new_request_of(handle, path)
-  return new_request({ side = by_handle, source = { handle = handle }, verb = "GET", path = path, fields = false,
-    parameters = false, accepted = false, whole = false, kept = false, taken = 0 })
+  return new_request({
+    source = { side = by_handle, handle = handle, verb = "GET", path = path }, fields = false, parameters = false,
+    accepted = false,
+  })
 end
 
 return {
   check_count = check_count, check_text = check_text, flush_end = context_methods.flush_end, key_of = key_of,
-  reason_of = usual_reason, new_context = new_context, new_context_on = new_context_on, new_request_of = new_request_of,
+  reason_of = usual_reason, new_context = new_context, contexts_of = contexts_of, new_request_of = new_request_of,
   status_line = function(code, reason) return not reason and status_lines[code] or status_line(code, reason) end,
 }

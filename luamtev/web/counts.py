@@ -15,8 +15,8 @@ from runtime.stats import Reading
 REASONS: Final = ("method", "target", "version", "head", "coding", "upgrade", "size", "torn", "route", "watched")
 """Why a connection is handed over to the Python side, as ``http1/ledger.lua`` numbers them from 1."""
 
-_POWERS, _PER_POWER = 9, 90
-_CELLS = 2 + _POWERS * _PER_POWER
+_EXACT, _POWERS, _PER_POWER = 1000, 6, 90  # as in http1/ledger.lua
+_CELLS = 1 + _EXACT + _POWERS * _PER_POWER
 _CLASSES = 6  # of status, behind the cells
 
 _all: "list[Counts]" = []
@@ -71,12 +71,26 @@ class Counts:
 
 def _buckets(cells: Cells) -> tuple[dict[int, int], float]:
     values = cells.values
-    found = {stats.ZERO: int(values[1])} if values[1] else {}
-    for at in range(2, _CELLS):
+    found: dict[int, int] = {}
+    for at in range(1, _CELLS):
         if values[at]:
-            power, digits = divmod(at - 2, _PER_POWER)
-            found[stats.bucket(power - 6, digits + 10)] = int(values[at])
+            bucket = _bucket(at - 1)
+            found[bucket] = found.get(bucket, 0) + int(values[at])
     return found, values[0]
+
+
+def _bucket(cell: int) -> int:
+    """The bucket of latencies in *cell*: so many microseconds exactly, or more by their first two digits."""
+    if cell == 0:
+        return stats.ZERO
+    if cell < 10:
+        return stats.bucket(-6, cell * 10)
+    if cell < 100:
+        return stats.bucket(-5, cell)
+    if cell < _EXACT:
+        return stats.bucket(-4, cell // 10)
+    power, digits = divmod(cell - _EXACT, _PER_POWER)
+    return stats.bucket(power - 3, digits + 10)
 
 
 def readings() -> Iterator[Reading]:

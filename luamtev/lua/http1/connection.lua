@@ -5,12 +5,13 @@
 -- state serves it (routes.lua) and nobody watches requests (hooks, debug logs).  Anything else goes to runtime.http, with the
 -- connection and all bytes that were not answered; it may bring the connection back between two requests.
 --
--- One request is served at a time.  While one is, or while its client does not read, nothing more is taken from the
--- network.  An answer that framing.lua does not put together, runtime.http's Response does (luamtev.web.answers): its
+-- One request of a connection is served at a time.  While one is, or while its client does not read, nothing more is taken
+-- from the network.  Connections with news are visited in batches, in a task that all handlers share (kernel.lead): what
+-- was said to them leaves at the end of the batch, so that clients are woken when many answers are there.  An answer that framing.lua does not put together, runtime.http's Response does (luamtev.web.answers): its
 -- bytes come back from every call, as far as the client takes them.
 --
 -- A connection is a table: number, by which the Python side knows it; fd; secure, it is encrypted; profile, its listener's
--- limits; buffer, bytes that were read and not taken; active, the context of the request under way, or false; unsent, bytes that
+-- limits; logged, how lines of the log begin; buffer, bytes that were read and not taken; active, the context of the request under way, or false; unsent, bytes that
 -- the network has not taken, or false; what is said of news, leaving and times is beside the code for it.
 
 local home, web = ...
@@ -31,9 +32,9 @@ local say_file, more = checked(border.http1_say_file), checked(border.http1_more
 local give_up, give_back, shut = border.http1_gone, border.http1_hand_over, border.http1_close
 local begin_span, end_span, drop_span = checked(border.http1_begin_span), border.http1_end_span, border.http1_drop_span
 local send_encrypted, receive_encrypted = border.http1_send, border.http1_receive
-local monotonic = kernel.monotonic
-local parse, note, wall_clock, date_of = parser.parse, ledger.note, ledger.wall_clock, ledger.date_of
-local new_context_on = home.need("web_http").new_context_on
+local run, monotonic = web.run, kernel.monotonic
+local parse, parse_known = parser.parse, parser.parse_known
+local note, date_of, time_of = ledger.note, ledger.date_of, ledger.time_of
 local string_of, sub, band = ffi.string, string.sub, bit.band
 
 ffi.cdef [[
@@ -48,6 +49,7 @@ local HIGH_WATER = 262144 -- bytes not sent yet above which no more are made for
 local TEARS = 8 -- pieces that a head may come in
 local A_VISIT = 16 -- requests of one connection before another has its turn
 local NEWCOMER = 1 -- seconds for a client who was let in at the end to ask for something
+local BATCH, BATCH_TIME = 64, 0.0002 -- visits, and seconds of them, after which what was said leaves
 local LINGER = 2 -- seconds to wait for a client to notice that we are done with it
 local DONTWAIT, NOSIGNAL = 0x40, 0x4000
 local EAGAIN, EINTR = 11, 4
@@ -56,10 +58,16 @@ local WRITABLE, ALIVE = 1, 2
 local COMPLETE, LAST, WAITING = 4, 8, 16 -- an answer is whole; nothing may follow it; more comes once this is gone
 
 local received = ffi.new("uint8_t[?]", READ_SIZE)
-local out = new_buffer(READ_SIZE) -- what the connection that is visited says
+local out = new_buffer(READ_SIZE) -- what connections said that are, or were, visited in this batch
 local aside = new_buffer(READ_SIZE) -- what any other says
-local visited = false -- that connection
-local read_from = false -- luacheck: ignore 231 (what it is read from, if a string: pointers into one do not keep it)
+local visited = false -- the connection that is visited now
+local said_from = 0 -- where in `out` begins what it says
+local speakers, beginnings, speaker_count = {}, {}, 0 -- those visited before, and where what each said begins
+local visitors, visitor_count = {}, 0 -- all of the batch
+local bytes, at, size = received, 0, 0 -- what was read from the connection that is visited, and how much of that is taken
+local held = false -- the string that this is in, if it is in one: pointers into one do not keep it
+local served, stuck = 0, false -- requests of this visit; the next is not there yet, or not for us
+local visit_end = 0 -- on the clock
 
 local connections = {} -- by number
 local queue, queue_at, queue_end = {}, 1, 0 -- those with news
@@ -105,11 +113,11 @@ local function enqueue(conn)
   queue[queue_end] = conn
 end
 
--- Hands *size* bytes at *data* to the network; returns how many it took, nil when the client is gone.
-local function transmit(conn, data, size)
-  if conn.secure then return send_encrypted(conn.number, string_of(data, size)) end
-  local n = tonumber(C.luamtev_http1_send(conn.fd, data, size, DONTWAIT + NOSIGNAL))
-  if n >= 0 then return n end
+-- Hands *n* bytes at *data* to the network; returns how many it took, nil when the client is gone.
+local function transmit(conn, data, n)
+  if conn.secure then return send_encrypted(conn.number, string_of(data, n)) end
+  local taken = tonumber(C.luamtev_http1_send(conn.fd, data, n, DONTWAIT + NOSIGNAL))
+  if taken >= 0 then return taken end
   local errno = ffi.errno()
   return (errno == EAGAIN or errno == EINTR) and 0 or nil
 end
@@ -147,28 +155,56 @@ local function watch(conn)
   end
 end
 
--- Sends what *said* holds; what the network does not take waits.  False when the client is gone.
-local function flush(conn, said)
-  local size = #said
-  if size == 0 then return true end
+-- Sends *n* bytes at *data*, behind what waits; what the network does not take waits.
+local function push(conn, data, n)
   if conn.unsent then
-    conn.unsent = conn.unsent .. said:tostring()
-    said:reset()
-    return true
+    conn.unsent = conn.unsent .. string_of(data, n)
+    return
   end
-  local data = said:ref()
-  local n = transmit(conn, data, size)
-  if not n then
-    said:reset()
-    close(conn)
-    return false
-  end
-  if n < size then
-    conn.unsent = string_of(data + n, size - n)
+  local taken = transmit(conn, data, n)
+  if not taken then return close(conn) end
+  if taken < n then
+    conn.unsent = string_of(data + taken, n - taken)
     if conn.secure then watch(conn) end
   end
-  if size > READ_SIZE then said:free() else said:reset() end
-  return true
+end
+
+-- What the connection that is visited has said so far belongs to it.
+local function sign()
+  local conn = visited
+  if #out > said_from then
+    speaker_count = speaker_count + 1
+    speakers[speaker_count], beginnings[speaker_count], conn.said = conn, said_from, true
+    said_from = #out
+  end
+end
+
+local function empty(said) if #said > HIGH_WATER then said:free() else said:reset() end end
+
+-- Sends what was said in this batch.
+local function deliver()
+  if visited then sign() end
+  local data, total = out:ref()
+  beginnings[speaker_count + 1] = total
+  for i = 1, speaker_count do
+    local conn, from = speakers[i], beginnings[i]
+    speakers[i], conn.said = false, false
+    if not conn.gone then push(conn, data + from, beginnings[i + 1] - from) end
+  end
+  speaker_count, said_from = 0, 0
+  empty(out)
+end
+
+-- Sends what *conn* said: now, unless it is visited and says little.  False when the client is gone.
+local function flush(conn, said)
+  if said == out then
+    if #out > HIGH_WATER then deliver() end
+  else
+    if conn.said then deliver() end -- that was before this
+    push(conn, said:ref(), #said)
+    empty(said)
+  end
+  return not conn.gone
 end
 
 -- Everything was said: a client that may still be sending is let see the end, or a reset might lose it the answer.
@@ -191,7 +227,7 @@ end
 
 -- The answer to what *context* asks is whole, *written* bytes of it; *last*, nothing may follow it.
 local function complete(conn, context, written, last)
-  note(conn, context, written)
+  clock = note(conn, context, written)
   if context.span then end_span(context.span, context.code, written, context.handle ~= false) end
   conn.active, conn.stage, conn.touched, conn.answered = false, "idle", clock, true
   conn.closing = conn.closing or last
@@ -204,7 +240,7 @@ local function pass_on(conn, context, state, data, written)
   if data ~= "" then
     local said = conn == visited and out or aside
     said:put(data)
-    if (said == aside or #out > HIGH_WATER) and not flush(conn, said) then return WRITABLE end
+    if not flush(conn, said) then return WRITABLE end
   end
   if band(state, COMPLETE) ~= 0 then
     complete(conn, context, written, band(state, LAST) ~= 0)
@@ -225,8 +261,9 @@ local function catch_up(conn)
 end
 
 local function open(conn, context)
-  local handle = open_answer(conn.number, context.verb, context.target, context.minor, context.head.text,
-    context.payload, context.keep and not finishing, context.received, context.route.slot, context.span)
+  local line = context.line
+  local handle = open_answer(conn.number, line.verb, line.target, line.minor, line.head.text, context.payload,
+    line.keep and not finishing, time_of(context.began), line.route.slot, context.span)
   context.handle = handle
   return handle
 end
@@ -236,10 +273,11 @@ local function send(context, ending, content)
   local conn = context.wire
   if conn.gone then return WRITABLE end
   if ending and not context.handle then
-    local keep = context.keep and band(context.options, CLOSE) == 0 and not finishing
+    local line = context.line
+    local keep = line.keep and band(context.options, CLOSE) == 0 and not finishing
     local said = conn == visited and out or aside
     local before = #said
-    if put_whole(said, context, content, date_of(context.received), keep, context.minor, context.mute) then
+    if put_whole(said, context, content, date_of(time_of(context.began)), keep, line.minor, line.mute) then
       local written = #said - before
       if said == aside and not flush(conn, said) then return WRITABLE end
       complete(conn, context, written, not keep)
@@ -256,9 +294,9 @@ local function send(context, ending, content)
 end
 
 -- The same for a part of a file; true, or false and why not.
-local function send_file(context, content, fd, size, offset)
+local function send_file(context, content, fd, length, offset)
   if context.wire.gone then return false, "the client is gone" end
-  return say_file(context.handle or open(context.wire, context), content, fd, size, offset)
+  return say_file(context.handle or open(context.wire, context), content, fd, length, offset)
 end
 
 -- Ends an answer that is under way where it is.
@@ -269,15 +307,16 @@ local function cut(context)
 end
 
 local function allowed(context)
-  local route, conn = context.route, context.wire
-  if route.acl == nil then route.acl = border.http1_allows(conn.number, context.target) end
+  local line = context.line
+  local route = line.route
+  if route.acl == nil then route.acl = border.http1_allows(context.wire.number, line.target) end
   return route.acl
 end
 
 -- What a handler asks of a request (see web_http.lua).
 local side = { allowed = allowed, cut = cut, send = send, send_file = send_file }
 
-function side.target(context) return context.target end
+function side.target(context) return context.line.target end
 function side.client(context) return context.wire.remote end
 
 -- Has *ticket* told what becomes of the client; false when the answer is done.
@@ -296,105 +335,115 @@ function side.watch(context, ticket)
   return true
 end
 
-function side.fields(context) return parser.fields(context.head.text) end
+function side.fields(context) return parser.fields(context.line.head.text) end
 
 function side.parameters(context)
-  return parser.parameters(sub(context.target, context.mark + 2))
+  local line = context.line
+  return parser.parameters(sub(line.target, line.mark + 2))
 end
 
 function side.payload(context)
   local payload = context.payload
-  return (payload ~= "" or context.head.announces) and payload or nil
+  return (payload ~= "" or context.line.head.announces) and payload or nil
 end
 
 function side.options(context)
-  if context.minor == 0 then return CLOSE end
-  local accept = parser.fields(context.head.text)["accept-encoding"]
+  local line = context.line
+  if line.minor == 0 then return CLOSE end
+  local accept = parser.fields(line.head.text)["accept-encoding"]
   return CLOSE + CHUNKED + (accept and accepts(accept) or 0)
 end
 
 -- Requests ------------------------------------------------------------------------------------------------------------
 
-local function begin(conn, method, target, mark, minor, head, payload, now, route)
-  local keep = head.close == false or head.close == nil and minor == 1
-  local context = new_context_on(side, conn, method, route.path)
-  context.target, context.mark, context.minor, context.head, context.payload = target, mark, minor, head, payload
-  context.keep, context.mute, context.received, context.route = keep, method == "HEAD", now, route
+local new_context = home.need("web_http").contexts_of(side)
+
+-- Has a handler answer to *line*.
+local function begin(conn, line, payload)
+  local context = new_context(conn, line, clock)
+  if payload ~= "" then context.payload = payload end
   local traced = routes.traced
-  if traced and traced(head.trace) then
-    context.span = begin_span(conn.number, method, target, minor, head.text, payload, now, route.slot)
+  if traced and traced(line.head.trace) then
+    context.span = begin_span(conn.number, line.verb, line.target, line.minor, line.head.text, payload, time_of(clock),
+      line.route.slot)
   end
   conn.active, conn.stage = context, "handler"
-  kernel.spawn_outside(web.run, context, route.mount, conn.profile.config)
+  served = served + 1
+  kernel.lend()
+  run(context, line.route.mount, conn.profile.config)
 end
 
--- Serves what is at *bytes* up to *size*, A_VISIT requests at most and for a turn's budget.  Returns the offset of what
--- is not taken.
-local function serve(conn, bytes, size, now)
-  local at = 0
-  if routes.is_watched() then
-    conn.leaving = "watched"
-    return at
-  end
-  local stop = monotonic() + conn.profile.turn_budget
-  for count = 1, A_VISIT do
-    if at >= size or conn.active or conn.gone or conn.closing or count > 1 and monotonic() >= stop then return at end
-    local next_at, method, target, mark, minor, head = parse(bytes, at, size)
-    if next_at == 0 then
-      if size - at > conn.profile.max_header then conn.leaving = "size" end
-      return at
-    end
-    if not next_at then
-      conn.leaving = method
-      return at
-    end
-    local profile = conn.profile
-    if #head.text + #target > profile.max_header or #target > profile.max_uri or head.length > profile.max_upload then
-      conn.leaving = "size"
-      return at
-    end
-    local route = routes.find(conn.known, conn.number, method, #target == mark and target or sub(target, 1, mark))
-    if not route.mount then
-      conn.leaving = "route"
-      return at
-    end
-    if head.length == 0 then
-      begin(conn, method, target, mark, minor, head, "", now, route)
-    elseif size - next_at >= head.length then
-      local payload = string_of(bytes + next_at, head.length)
-      next_at = next_at + head.length
-      begin(conn, method, target, mark, minor, head, payload, now, route)
-    else
-      conn.stage, conn.since = "body", clock
-      conn.request = { method, target, mark, minor, head, now, route }
-      conn.pieces, conn.missing = { string_of(bytes + next_at, size - next_at) }, head.length - (size - next_at)
-      if head.expects and size == next_at then out:put("HTTP/1.1 100 Continue\r\n\r\n") end
-      return size
-    end
-    at = next_at
-  end
-  return at
+-- Nothing more is taken here: the connection is to be handed over.
+local function leave_for(conn, reason)
+  conn.leaving, stuck = reason, true
 end
 
--- More of a body; returns what follows it, or nil while it is not all there.
-local function take_body(conn, data)
-  local pieces, missing = conn.pieces, conn.missing
-  if #data < missing then
-    pieces[#pieces + 1], conn.missing = data, missing - #data
+local function is_too_large(profile, length, target, head)
+  return length > profile.max_header or #target > profile.max_uri or head.length > profile.max_upload
+end
+
+-- The request line that begins here, with all that its head says, and where what follows it begins; nil when there is
+-- none that is taken.
+local function next_line(conn)
+  local line, next_at = parse_known(bytes, at, size)
+  if line and line.known == conn.known then return line, next_at end
+  local method, target, mark, minor, head
+  next_at, method, target, mark, minor, head = parse(bytes, at, size)
+  if next_at == 0 then
+    stuck = true
+    if size - at > conn.profile.max_header then conn.leaving = "size" end
     return nil
   end
-  pieces[#pieces + 1] = sub(data, 1, missing)
-  local request, payload = conn.request, table.concat(pieces)
-  conn.pieces, conn.request = nil, nil
-  begin(conn, request[1], request[2], request[3], request[4], request[5], payload, request[6], request[7])
-  return sub(data, missing + 1)
+  if not next_at then return leave_for(conn, method) end
+  local length = #head.text + #target
+  if is_too_large(conn.profile, length, target, head) then return leave_for(conn, "size") end
+  local route = routes.find(conn.known, conn.number, method, #target == mark and target or sub(target, 1, mark))
+  if not route.mount then return leave_for(conn, "route") end
+  line = {
+    verb = method, path = route.path, target = target, mark = mark, minor = minor, head = head, route = route,
+    keep = head.close == false or head.close == nil and minor == 1, mute = method == "HEAD", known = conn.known,
+    shown = ledger.shown(method, route, target, mark, minor), length = length,
+  }
+  parser.remember(bytes, at, next_at, line)
+  return line, next_at
 end
 
--- What to do once a visit is over: say what there is, then go on, leave or end.
+-- Serves the next request of what was read.
+local function serve(conn)
+  if routes.is_watched() then return leave_for(conn, "watched") end
+  local line, next_at = next_line(conn)
+  if not line then return end
+  if is_too_large(conn.profile, line.length, line.target, line.head) then return leave_for(conn, "size") end
+  local length = line.head.length
+  if length == 0 then
+    at = next_at
+    return begin(conn, line, "")
+  end
+  if size - next_at >= length then
+    at = next_at + length
+    return begin(conn, line, string_of(bytes + next_at, length))
+  end
+  local part = string_of(bytes + next_at, size - next_at)
+  conn.stage, conn.since, conn.request, conn.pieces, conn.missing = "body", clock, line, { part }, length - #part
+  if line.head.expects and part == "" then out:put("HTTP/1.1 100 Continue\r\n\r\n") end
+  at = size
+end
+
+-- Takes more of a body, and serves its request once that is whole.
+local function take_body(conn)
+  local pieces, missing = conn.pieces, conn.missing
+  local n = size - at < missing and size - at or missing
+  pieces[#pieces + 1], conn.missing = string_of(bytes + at, n), missing - n
+  at = at + n
+  if n < missing then return end
+  local line = conn.request
+  conn.pieces, conn.request = nil, nil
+  return begin(conn, line, table.concat(pieces))
+end
+
+-- What to do once what was said has left: go on, leave or end.
 local function settle(conn)
-  visited = false
-  if conn.gone then return out:reset() end
-  if not flush(conn, out) or conn.unsent or conn.active then return end
+  if conn.gone or conn.unsent or conn.active or conn.stage == "linger" then return end
   if conn.closing then return finish(conn) end
   if conn.leaving then return hand_over(conn, conn.leaving) end
   if conn.stage == "body" then
@@ -414,36 +463,20 @@ local function settle(conn)
   end
 end
 
--- Takes *size* bytes at *bytes*, in the string *data* if it is one, which follow those that the connection has.
-local function take(conn, bytes, size, data)
-  local now = wall_clock()
+-- Has *n* bytes at *from*, in the string *within* if they are in one, follow those that the connection has.
+local function take(conn, from, n, within)
   routes.renew()
   if conn.serial ~= routes.serial then conn.known, conn.serial = routes.of(conn.client), routes.serial end
-  visited, conn.more, read_from = conn, false, data
-  data = nil
-  if conn.stage == "body" then
-    data = take_body(conn, string_of(bytes, size))
-    if data == nil then return settle(conn) end
-  elseif conn.buffer ~= "" then
-    data = conn.buffer .. string_of(bytes, size)
+  if conn.buffer ~= "" and conn.stage ~= "body" then
+    within = conn.buffer .. string_of(from, n)
+    from, n = ffi.cast("const uint8_t *", within), #within
     if conn.stage == "head" then
       conn.tears = conn.tears + 1
-      if conn.tears > TEARS then
-        conn.buffer, conn.leaving = data, "torn"
-        return settle(conn)
-      end
+      if conn.tears > TEARS then leave_for(conn, "torn") end
     end
   end
-  if data then
-    read_from = data
-    bytes, size = ffi.cast("const uint8_t *", data), #data
-  end
-  local at = serve(conn, bytes, size, now)
-  if not conn.gone then
-    conn.buffer = at < size and string_of(bytes + at, size - at) or ""
-    conn.more = at > 0 and at < size
-  end
-  return settle(conn)
+  bytes, size, held, conn.buffer, conn.more = from, n, within, "", false
+  visit_end = clock + conn.profile.turn_budget
 end
 
 -- News ----------------------------------------------------------------------------------------------------------------
@@ -481,77 +514,126 @@ local function reads_ahead(conn)
   return conn.secure and conn.active.watchers and #conn.buffer <= READ_SIZE
 end
 
--- What a connection with news is visited for.
-local function attend_to(conn)
-  if conn.unsent and not send_rest(conn) then return end
+-- Begins a visit of a connection with news: takes what came.
+local function enter(conn)
+  conn.queued = false
+  if conn.gone or conn.unsent and not send_rest(conn) then return end
   if conn.lagging then
     catch_up(conn)
     if conn.gone or conn.unsent then return end
   end
-  if conn.active and not conn.over and not reads_ahead(conn) then return end
-  if not conn.active and conn.stage ~= "linger" and (conn.closing or conn.leaving) then return settle(conn) end
-  if conn.more and not conn.active then
+  visited, at, size, served, stuck = conn, 0, 0, 0, false
+  visitor_count = visitor_count + 1
+  visitors[visitor_count] = conn
+  local active, lingers = conn.active, conn.stage == "linger"
+  if active then
+    if not conn.over and not reads_ahead(conn) then return end
+  elseif not lingers and (conn.closing or conn.leaving) then
+    return
+  end
+  if conn.more and not active then
     local data = conn.buffer
     conn.buffer = ""
     return take(conn, ffi.cast("const uint8_t *", data), #data, data)
   end
-  if not conn.news then
-    if not conn.active and conn.stage ~= "linger" then settle(conn) end
-    return
-  end
-  local n, bytes, data = receive(conn)
+  if not conn.news then return end
+  local n, from, within = receive(conn)
   if not n then return close(conn) end
   if n < 0 then
     conn.news = false
-    if not conn.active and conn.stage ~= "linger" then settle(conn) end
     return
   end
   conn.touched = clock
   if conn.secure or n < READ_SIZE and not conn.over then conn.news = false end
   if n == 0 then
     conn.news, conn.eof, conn.over = false, true, false
-    if conn.stage == "linger" then return close(conn) end
-    if not conn.active then return settle(conn) end
-    if conn.active.watchers then tell(conn.active, true) end
-  elseif conn.active then -- the end comes behind what it sent before
-    conn.buffer, conn.more = conn.buffer .. (data or string_of(bytes, n)), true
+    if lingers then return close(conn) end
+    if active and active.watchers then tell(active, true) end
+  elseif active then -- the end comes behind what it sent before
+    conn.buffer, conn.more = conn.buffer .. (within or string_of(from, n)), true
     if #conn.buffer > READ_SIZE then conn.over = false end
-  elseif conn.stage ~= "linger" then
-    take(conn, bytes, n, data)
+  elseif not lingers then
+    take(conn, from, n, within)
   end
 end
 
-local function visit(conn)
-  conn.queued = false
-  if conn.gone then return end
-  attend_to(conn)
-  if conn.gone then return end
-  if conn.secure then watch(conn) end
-  if conn.news and not conn.unsent and (not conn.active or conn.over) then enqueue(conn) end
+-- Ends a visit: what was not taken waits.
+local function leave(conn)
+  if at < size and not conn.gone then
+    conn.buffer = (at == 0 and held or string_of(bytes + at, size - at)) .. conn.buffer
+    conn.more = not stuck
+  end
+  sign()
+  visited, held = false, false
 end
 
--- A visit before failed half-way, in the kernel: nobody knows what was said.
-local function give_up_visit()
-  local conn = visited
-  visited = false
+local batch_end = 0 -- on the clock
+
+local function is_over()
+  return queue_at > queue_end or visitor_count >= BATCH or clock >= batch_end or #out > HIGH_WATER
+end
+
+-- Visits connections for a batch; false when the task is not the leader any more.  One loop, without others inside, is
+-- what the compiler makes one piece of.
+local function visit()
+  while true do
+    local conn = visited
+    if conn and (at >= size or stuck or conn.active or conn.gone or conn.closing or served > 0
+      and (served >= A_VISIT or clock >= visit_end or #out > HIGH_WATER)) then
+      leave(conn)
+      conn = false
+    end
+    if conn then
+      if conn.stage == "body" then take_body(conn) else serve(conn) end
+      if not kernel.is_leader() then return false end
+    elseif is_over() then
+      return true
+    else
+      conn = queue[queue_at]
+      queue[queue_at] = nil
+      queue_at = queue_at + 1
+      enter(conn)
+    end
+  end
+end
+
+-- A batch failed half-way, in the kernel: nobody knows what was said.
+local function give_up_batch()
+  for i = 1, speaker_count do if speakers[i] then close(speakers[i]) end end
+  if visited then close(visited) end
+  visited, held, speaker_count, said_from = false, false, 0, 0
   out:reset()
-  close(conn)
+  for i = 1, visitor_count do if visitors[i] then enqueue(visitors[i]) end end
+  visitor_count = 0
 end
 
 function kernel.is_serving() return queue_at <= queue_end end
 
 -- Visits connections that have news until *stop*.
 function kernel.serve(now, stop)
+  ledger.look(now)
+  if visited or visitor_count > 0 then give_up_batch() end
   clock = now
-  if visited then give_up_visit() end
-  while queue_at <= queue_end do
-    local conn = queue[queue_at]
-    queue[queue_at] = nil
-    queue_at = queue_at + 1
-    visit(conn)
-    if monotonic() >= stop then break end
-  end
-  if queue_at > queue_end then queue_at, queue_end = 1, 0 end
+  repeat
+    batch_end = clock + BATCH_TIME
+    repeat
+      if not kernel.lead(visit) and visited then close(visited) end
+      if visited then leave(visited) end -- its handler waits for something, or keeps the task
+    until is_over()
+    deliver()
+    for i = 1, visitor_count do
+      local conn = visitors[i]
+      visitors[i] = false
+      settle(conn)
+      if not conn.gone then
+        if conn.secure then watch(conn) end
+        if conn.news and not conn.unsent and (not conn.active or conn.over) then enqueue(conn) end
+      end
+    end
+    visitor_count = 0
+    if queue_at > queue_end then queue_at, queue_end = 1, 0 end
+    clock = monotonic()
+  until queue_at > queue_end or clock >= stop
 end
 
 reactor.told = told
@@ -578,7 +660,7 @@ function entries.http1_open(number, fd, secure, listener, remote, client)
   end
   local conn = {
     number = number, fd = fd, secure = secure, profile = profile, remote = remote, client = client, known = false,
-    serial = false, buffer = "", active = false, unsent = false, queued = false, news = true, over = false, eof = false,
+    logged = (remote ~= "" and remote or "-"), said = false, serial = false, buffer = "", active = false, unsent = false, queued = false, news = true, over = false, eof = false,
     more = false, closing = false, leaving = false, gone = false, lagging = false, answered = false, stage = "idle",
     since = 0, touched = kernel.monotonic(), tears = 0, mask = IN + RDHUP,
   }

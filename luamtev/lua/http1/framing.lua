@@ -12,7 +12,7 @@ local key_of, status_line = http.key_of, http.status_line
 
 local CLOSE = 2
 local lengths = {} -- lines of small bodies
-for size = 0, 1023 do lengths[size] = "Content-Length: " .. size .. "\r\n" end
+for size = 0, 4096 do lengths[size] = "Content-Length: " .. size .. "\r\n" end
 
 -- Names that need more than a line of their own.
 local TELLING = { connection = true, ["content-length"] = true, ["transfer-encoding"] = true, date = true,

@@ -32,9 +32,10 @@ local function count_handed_over(reason)
   counts[slot] = counts[slot] + 1
 end
 
--- A latency's bucket has two decimal digits: microseconds in tens of 1e-6, 1e-5 and so on, 90 buckets a power of ten.
-local POWERS, PER_POWER = 9, 90
-local SIZE = 2 + POWERS * PER_POWER -- the sum of all first, then how many were 0; behind them answers by class, 0 to 5
+-- The cells of a mount: the sum of all latencies; how many were of 0, 1, up to 999 microseconds; of longer ones those by
+-- their first two digits, 90 cells a power of ten; and answers by class, 0 to 5.
+local EXACT, POWERS, PER_POWER = 1000, 6, 90
+local SIZE = 1 + EXACT + POWERS * PER_POWER
 local slots = {} -- slot -> double *
 
 local function histogram(slot)
@@ -44,23 +45,20 @@ local function histogram(slot)
   return cells
 end
 
-local function count_answer(slot, seconds, code)
+local function cell_of(micros)
+  micros = floor(micros / 100)
+  local power = 0
+  while micros >= 100 do micros, power = floor(micros / 10), power + 1 end
+  if power >= POWERS then micros, power = 99, POWERS - 1 end
+  return 1 + EXACT + power * PER_POWER + micros - 10
+end
+
+local function count_answer(slot, seconds, micros, code)
   local cells = slots[slot] or histogram(slot)
   local class = SIZE + floor(code / 100)
   cells[class] = cells[class] + 1
   cells[0] = cells[0] + seconds
-  local micros, at = floor(seconds * 1e6 + 1e-3), 1
-  if micros > 0 then
-    local power = 0
-    if micros < 10 then
-      micros = micros * 10
-    else
-      power = 1
-      while micros >= 100 do micros, power = floor(micros / 10), power + 1 end
-    end
-    if power >= POWERS then micros, power = 99, POWERS - 1 end
-    at = 2 + power * PER_POWER + micros - 10
-  end
+  local at = micros < EXACT and 1 + micros or cell_of(micros)
   cells[at] = cells[at] + 1
 end
 
@@ -75,15 +73,20 @@ local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
 local lines = new_buffer()
 local entries, entry_count = {}, 0 -- for logs that want more than a line: nine values each
 local second, log_date, date_line = 0, "", ""
-local pads = {}
-for thousandths = 0, 999 do pads[thousandths] = ("%03d"):format(thousandths) end
+local offset = 0 -- from the kernel's clock to the time of day
+
+-- Parts of lines by the numbers in them: looking them up is quicker than writing them.
+local codes, sizes, amounts, endings = {}, {}, {}, {}
+for code = 100, 999 do codes[code] = code .. " " end
+for size = 0, 2047 do sizes[size], amounts[size] = size .. "|", size .. " " end
+for thousandths = 0, 999 do endings[thousandths] = (".%03d\n"):format(thousandths) end
 
 -- Dates are made once a second.
 local function make_dates(now)
   second = floor(now)
   local t = os.date("!*t", second)
   local clock = ("%02d:%02d:%02d"):format(t.hour, t.min, t.sec)
-  log_date = ("%02d/%s/%d:%s -0000"):format(t.day, MONTHS[t.month], t.year, clock)
+  log_date = (" - - [%02d/%s/%d:%s -0000] "):format(t.day, MONTHS[t.month], t.year, clock)
   date_line = ("Date: %s, %02d %s %d %s GMT\r\n"):format(DAYS[t.wday], t.day, MONTHS[t.month], t.year, clock)
 end
 
@@ -114,35 +117,44 @@ local function flush()
 end
 kernel.settle = flush
 
--- The query string with its question mark; none without a byte.
-local function query_of(context)
-  local target, mark = context.target, context.mark
-  return #target > mark + 1 and sub(target, mark + 1) or ""
+-- What the log shows of a request line: *route* answers it, its query string begins behind *mark* bytes of *target*.
+local function shown(verb, route, target, mark, minor)
+  local query = #target > mark + 1 and sub(target, mark + 1) or "" -- none without a byte
+  return '"' .. verb .. " " .. route.shown .. query .. (minor == 1 and ' HTTP/1.1" ' or ' HTTP/1.0" ')
 end
 
--- Notes the answer to *context*, *written* bytes of it.
+-- Looks at the time of day: *now* on the kernel's clock.
+local function look(now) offset = wall_clock() - now end
+
+-- The time of day at *moment* of the kernel's clock.
+local function time_of(moment) return moment + offset end
+
+-- Notes the answer to *context*, *written* bytes of it.  Returns what the kernel's clock says.
 local function note(conn, context, written)
   counts[0] = counts[0] + 1
-  local now, received = wall_clock(), context.received
-  local elapsed = now > received and now - received or 0
-  count_answer(context.route.slot, elapsed, context.code)
-  local state = enabled[ACCESS]
-  if state == 0 then return end
+  local now, line, code = kernel.monotonic(), context.line, context.code
+  local elapsed = now - context.began
+  local micros = floor(elapsed * 1e6 + 0.5)
+  count_answer(line.route.slot, elapsed, micros, code)
+  if enabled[ACCESS] == 0 then return now end
+  local read = #context.payload
   if direct[ACCESS] == 0 then
     local n = entry_count
-    entries[n + 1], entries[n + 2], entries[n + 3] = conn.remote, context.verb, context.target
-    entries[n + 4], entries[n + 5], entries[n + 6] = context.minor, received, now
-    entries[n + 7], entries[n + 8], entries[n + 9] = context.code, written, #context.payload
+    entries[n + 1], entries[n + 2], entries[n + 3] = conn.remote, line.verb, line.target
+    entries[n + 4], entries[n + 5], entries[n + 6] = line.minor, context.began + offset, now + offset
+    entries[n + 7], entries[n + 8], entries[n + 9] = code, written, read
     entry_count = n + 9
-    return
+    return now
   end
-  if floor(now) ~= second then make_dates(now) end
-  local micros = floor(elapsed * 1e6 + 0.5)
+  local wall = floor(now + offset)
+  if wall ~= second then make_dates(wall) end
   local millis = floor(micros / 1000)
-  lines:put(conn.remote ~= "" and conn.remote or "-", " - - [", log_date, '] "', context.verb, " ", context.route.shown,
-    query_of(context),
-    context.minor == 1 and ' HTTP/1.1" ' or ' HTTP/1.0" ', context.code, " ", written, "|", #context.payload, " ",
-    millis, ".", pads[micros - millis * 1000], "\n")
+  lines:put(conn.logged, log_date, line.shown, codes[code] or code .. " ", sizes[written] or written .. "|",
+    amounts[read] or read .. " ", millis, endings[micros - millis * 1000])
+  return now
 end
 
-return { count_handed_over = count_handed_over, date_of = date_of, flush = flush, note = note, wall_clock = wall_clock }
+return {
+  count_handed_over = count_handed_over, date_of = date_of, flush = flush, look = look, note = note, shown = shown,
+  time_of = time_of,
+}

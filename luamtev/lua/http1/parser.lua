@@ -6,6 +6,9 @@
 --     -> 0                                           the head is not all there
 --     -> nil, reason                                 it is none that this parser takes
 --
+--   remember(bytes, from, to, line)   keeps what a caller found out of the head there
+--   parse_known(bytes, from, size)    -> that line, and the offset behind the head, if it came before as it is; nil
+--
 -- What headers say is remembered by their bytes, for most clients send the same ones again and again: head.text, the
 -- lines; head.close, a word on the connection: true, false for keep-alive, nil for none; head.length, of the body, 0
 -- without one; head.announces, that there is one, if of no bytes; head.expects, that the client waits for a 100;
@@ -137,6 +140,24 @@ local function begun(bytes, from, size)
   return 0
 end
 
+local whole, whole_count = {}, 0
+
+local function parse_known(bytes, from, size)
+  local found = C.luamtev_memmem(bytes + from, size - from, "\r\n\r\n", 4)
+  if found == nil then return nil end
+  local length = tonumber(ffi.cast("const uint8_t *", found) - bytes) + 4 - from
+  if length > MOST_KNOWN_SIZE then return nil end
+  return whole[string_of(bytes + from, length)], from + length
+end
+
+local function remember(bytes, from, to, line)
+  if to - from > MOST_KNOWN_SIZE then return end
+  if whole_count >= MOST_KNOWN then whole, whole_count = {}, 0 end
+  local text = string_of(bytes + from, to - from)
+  if not whole[text] then whole_count = whole_count + 1 end
+  whole[text] = line
+end
+
 local known, known_count = {}, 0
 
 local function parse(bytes, from, size)
@@ -222,4 +243,6 @@ local function parameters(query)
   return found
 end
 
-return { parse = parse, fields = fields, parameters = parameters }
+return {
+  parse = parse, parse_known = parse_known, remember = remember, fields = fields, parameters = parameters,
+}

@@ -7,12 +7,11 @@ local limit, expired = math.huge, false
 
 local function check()
   if not kernel.is_running() or not (expired or kernel.monotonic() > limit) then return end
-  local source = debug.getinfo(2, "S").source
-  if source == "@luamtev/kernel.lua" or source:sub(1, 16) == "@luamtev/kernel/" then return end -- registries stay whole
   if not expired then
     expired = true
     debug.sethook(check, "", 1) -- so that no pcall in a loop outlives it
   end
+  if debug.getinfo(2, "S").source:sub(1, 9) == "@luamtev/" then return end -- our own ends what it has begun
   error("interrupted!", 0)
 end
 
