@@ -9,10 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
 
+import hypothesis
 import pytest
 
 from luamtev import state
 from runtime import eventer, log
+
+# A machine that is busy with something else is no fault of what is tested.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

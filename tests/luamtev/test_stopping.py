@@ -3,13 +3,13 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import launching
 import pytest
 
 Program = Callable[..., "subprocess.Popen[bytes]"]
@@ -31,8 +31,7 @@ SPINS = {
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    return launching.free_port()
 
 
 @pytest.fixture

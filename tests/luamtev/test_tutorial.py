@@ -2,12 +2,12 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from launching import free_port
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 STEPS = re.split(r"^## ", TUTORIAL.read_text(), flags=re.MULTILINE)[1:]
@@ -38,8 +38,7 @@ def commands_of(text: str) -> "list[tuple[str, str]]":
 
 @pytest.mark.parametrize("number", range(len(STEPS)), ids=lambda number: STEPS[number].partition("\n")[0])
 def test_a_step_of_the_tutorial(number: int, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
 
     def here(text: str) -> str:
         return text.replace("8080", port)
