@@ -11,7 +11,6 @@ Known from: System V ABI, chapters 4 and 5, and its supplements for x86-64 and A
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 PAGE: Final = 0x10000  # bytes: the largest page that either machine has
@@ -25,24 +24,24 @@ _TEXT_SECTION, _CELLS_SECTION = 4, 7  # as they follow each other in build()
 _FUNCTION, _DATA = 0x12, 0x11  # global symbols
 
 
-@dataclass(frozen=True)
 class Machine:
     """What differs: the number of the machine, the bytes of ``nop; ret``, registers of arguments of 8 and 4 bytes."""
 
-    number: int
-    code: bytes
-    wide: tuple[str, ...]
-    narrow: tuple[str, ...]
+    def __init__(self, number: int, code: bytes, wide: str, narrow: str) -> None:
+        self.number = number
+        self.code = code
+        self.wide = wide.split()
+        self.narrow = narrow.split()
 
 
-_X = tuple(f"x{number}" for number in range(6))
+_X = "x0 x1 x2 x3 x4 x5"
 
 MACHINES: Final = {
     "x86_64": Machine(
         62,
         b"\x90\xc3",
-        ("%rdi", "%rsi", "%rdx", "%rcx", "%r8", "%r9"),
-        ("%edi", "%esi", "%edx", "%ecx", "%r8d", "%r9d"),
+        "%rdi %rsi %rdx %rcx %r8 %r9",
+        "%edi %esi %edx %ecx %r8d %r9d",
     ),
     "aarch64": Machine(183, struct.pack("<II", 0xD503201F, 0xD65F03C0), _X, _X),
 }
@@ -51,17 +50,13 @@ MACHINES: Final = {
 STRIDE: Final = 16  # bytes from one function to the next
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A probe: its name, and of each argument how many bytes it has, below 0 for a number with a sign."""
-
-    name: str
-    sizes: tuple[int, ...]
+Probe = tuple[str, tuple[int, ...]]
+"""A name, and of each argument how many bytes it has, below 0 for a number with a sign."""
 
 
-def symbol(probe: Probe) -> str:
-    """The name of the function of *probe*."""
-    return f"luamtev_trace_{probe.name}"
+def symbol(name: str) -> str:
+    """That of the function of the probe *name*."""
+    return f"luamtev_trace_{name}"
 
 
 def build(machine: str, provider: str, probes: Sequence[Probe]) -> bytes:
@@ -71,7 +66,7 @@ def build(machine: str, provider: str, probes: Sequence[Probe]) -> bytes:
     Raises KeyError for another machine."""
     about = MACHINES[machine]
     names = _Strings()
-    symbols = [(names.add(symbol(each)), _FUNCTION, _TEXT_SECTION) for each in probes]
+    symbols = [(names.add(symbol(name)), _FUNCTION, _TEXT_SECTION) for name, _ in probes]
     symbols.append((names.add(CELLS), _DATA, _CELLS_SECTION))
     own_name = names.add(f"{provider}_trace.so")
 
@@ -171,8 +166,9 @@ def _hash(count: int) -> bytes:
 
 
 def _note(machine: Machine, provider: str, probe: Probe, base: int, place: int, semaphore: int) -> bytes:
-    registers = zip(probe.sizes, machine.wide, machine.narrow, strict=False)
+    name, sizes = probe
+    registers = zip(sizes, machine.wide, machine.narrow, strict=False)
     arguments = " ".join(f"{size}@{narrow if abs(size) < 8 else wide}" for size, wide, narrow in registers)
     said = struct.pack("<QQQ", place, base, semaphore)
-    said += b"".join(each.encode() + b"\0" for each in (provider, probe.name, arguments))
+    said += b"".join(each.encode() + b"\0" for each in (provider, name, arguments))
     return struct.pack("<III", 8, len(said), 3) + b"stapsdt\0" + said + bytes(-len(said) % 4)

@@ -57,12 +57,12 @@ def expose() -> bool:
 
 def _probe(point: Point) -> Probe:
     # As the probes of D are called where their names have a dash.
-    return Probe(point.name.replace("-", "__"), tuple(_SIZES.get(kind, 8) for _, kind in point.arguments))
+    return point.name.replace("-", "__"), tuple(_SIZES.get(kind, 8) for _, kind in point.arguments)
 
 
 def _caller(library: ctypes.PyDLL, point: Point) -> Callable[..., object]:
     kinds = [kind for _, kind in point.arguments]
-    function = library[symbol(_probe(point))]
+    function = library[symbol(_probe(point)[0])]
     function.restype = None
     function.argtypes = [_TYPES.get(kind, ctypes.c_void_p) for kind in kinds]
 

@@ -60,6 +60,19 @@ function M.pointer(ctype, value, name, what)
   return cast(ctype, value)
 end
 
+-- The same, but NULL may be given.
+function M.optional(ctype, value, name, what)
+  if value == nil then return cast(ctype, nil) end
+  M.check_pointer(value, name, what, 4)
+  return cast(ctype, value)
+end
+
+-- Raises for what can be no function of C's, but for NULL.
+function M.check_callback(value, name, what)
+  if value == nil or type(value) == "function" or type(value) == "cdata" then return end
+  error(name .. ": " .. what .. " is no function but a " .. type(value), 3)
+end
+
 -- A text that ends in a NUL, as a string.
 function M.text(value, name, what)
   if type(value) == "string" then return value:match("^%Z*") end

@@ -10,7 +10,8 @@ local _, arguments = ...
 
 local ffi = require("ffi")
 local bit = require("bit")
-local pointer, allocate = arguments.pointer, arguments.allocate
+local pointer, optional, allocate = arguments.pointer, arguments.optional, arguments.allocate
+local check_callback = arguments.check_callback
 local band, lshift, rshift, bswap = bit.band, bit.lshift, bit.rshift, bit.bswap
 local cast, C = ffi.cast, ffi.C
 local tonumber, tostring, type, error = tonumber, tostring, type, error
@@ -275,6 +276,7 @@ for version, bits in pairs({ ipv4 = 32, ipv6 = 128 }) do
     local slot = pointer(slots_type, tree, del_name, "tree")
     local words = pointer(words_type, address, del_name, "address")
     local n = check_length(length, bits, del_name)
+    check_callback(freefunc, del_name, "the function that frees")
     if slot[0] == nil then return 0 end
     local data, was_there = remove(slot[0], words, n)
     if not was_there then return 0 end
@@ -285,11 +287,12 @@ for version, bits in pairs({ ipv4 = 32, ipv6 = 128 }) do
   M[find_name] = function(tree, address, mask_out)
     local slot = pointer(slots_type, tree, find_name, "tree")
     local words = pointer(words_type, address, find_name, "address")
+    local told = optional(masks_type, mask_out, find_name, "mask")
     if slot[0] == nil then return cast(void_type, nil) end
     local trie = slot[0]
     local at = find(trie, words)
     local info = trie.infos + rshift(at, 4)
-    if mask_out ~= nil and at ~= WAYS * NONE then cast(masks_type, mask_out)[0] = info.length end
+    if told ~= nil and at ~= WAYS * NONE then told[0] = info.length end
     return info.data
   end
 end
@@ -306,6 +309,7 @@ end
 
 function M.mtev_btrie_drop_tree(tree, freefunc)
   local slot = pointer(slots_type, tree, "mtev_btrie_drop_tree", "tree")
+  check_callback(freefunc, "mtev_btrie_drop_tree", "the function that frees")
   local trie = slot[0]
   if trie == nil then return end
   slot[0] = nil

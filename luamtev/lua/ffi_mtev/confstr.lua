@@ -22,7 +22,7 @@ local words = { yes = 1, ["true"] = 1, on = 1, no = 0, ["false"] = 0, off = 0 }
 function M.mtev_confstr_parse_boolean(input, output)
   local value = words[text(input, "mtev_confstr_parse_boolean", "input"):lower()]
   if not value then return FORMAT end
-  if output == nil then error("mtev_confstr_parse_boolean: output is NULL", 2) end
+  arguments.check_pointer(output, "mtev_confstr_parse_boolean", "output", 3)
   output[0] = value -- of a size that only the caller's type knows
   return SUCCESS
 end

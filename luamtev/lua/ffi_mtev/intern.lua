@@ -9,19 +9,19 @@ local ffi = require("ffi")
 local bit = require("bit")
 local declared, source, allocate, pointer = arguments.declared, arguments.source, arguments.allocate, arguments.pointer
 local cast, copy = ffi.cast, ffi.copy
-local tonumber, error, max, floor = tonumber, error, math.max, math.floor
+local tonumber, error, max, min, floor = tonumber, error, math.max, math.min, math.floor
 
 ffi.cdef [[
 typedef struct { uintptr_t opaque1; } luamtev_intern;
 typedef struct { size_t extent_size; int estimated_item_count; const char *backing_directory; } luamtev_intern_attr;
 typedef struct { uint32_t item_count, extent_count; size_t allocated, internal_memory, available_total, available[32];
   uint32_t fragments_total, fragments[32], staged_count; size_t staged_size; } luamtev_intern_stats;
-typedef struct { uint32_t references, length, block, pool; } luamtev_intern_item;
-typedef struct luamtev_fragment { struct luamtev_fragment *next; size_t size; } luamtev_fragment;
+typedef struct { uint32_t length, block, pool, references; } luamtev_intern_item;
+typedef struct luamtev_fragment { struct luamtev_fragment *next; uint32_t size, references; } luamtev_fragment;
 typedef struct { uint32_t id; } luamtev_intern_pool;
 ]]
 
-local EXTENT = 1048576 -- bytes, unless the caller says otherwise
+local EXTENT, LARGEST = 1048576, 2 ^ 30 -- bytes, unless the caller says otherwise, and if he says more
 local MOST_BYTES = 2 ^ 23 -- one less is the most an item has
 local MOST_POOLS = 256
 local CLASSES = 32
@@ -46,7 +46,7 @@ end
 local function add_fragment(pool, place, size)
   local class = class_of(size)
   local fragment = cast(fragment_type, place)
-  fragment.next, fragment.size = pool.lists[class], size
+  fragment.next, fragment.size, fragment.references = pool.lists[class], size, 0 -- nobody holds what was an item here
   pool.lists[class] = fragment
   pool.fragments[class] = pool.fragments[class] + 1
   pool.available[class] = pool.available[class] + size
@@ -160,7 +160,7 @@ local M = {}
 
 function M.mtev_intern_pool_new(attr)
   local size = attr ~= nil and tonumber(pointer(attr_type, attr, "mtev_intern_pool_new", "attr").extent_size) or 0
-  return handle_of(new_pool(size > 0 and max(4096, 8 * floor((size + 7) / 8)) or EXTENT))
+  return handle_of(new_pool(size > 0 and max(4096, min(LARGEST, 8 * floor((size + 7) / 8))) or EXTENT))
 end
 
 -- NULL where there is none of this id.
@@ -266,7 +266,8 @@ function M.mtev_intern_get_refcnt(iv) return item_of(iv, "mtev_intern_get_refcnt
 local function getter(name, ctype)
   return function(iv, len)
     local item = item_of(iv, name)
-    if len ~= nil then cast(size_out_type, len)[0] = item.length end
+    local told = arguments.optional(size_out_type, len, name, "len")
+    if told ~= nil then told[0] = item.length end
     return cast(ctype, bytes_of(item))
   end
 end

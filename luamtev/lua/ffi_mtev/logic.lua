@@ -4,7 +4,8 @@ local home, arguments, family = ...
 
 local ffi = require("ffi")
 local parse = home.load_library("ffi_mtev/logic_parse")
-local declared, pointer, allocate, text = arguments.declared, arguments.pointer, arguments.allocate, arguments.text
+local declared, pointer, optional, allocate, text =
+  arguments.declared, arguments.pointer, arguments.optional, arguments.allocate, arguments.text
 local cast, C = ffi.cast, ffi.C
 local tonumber, type, error, ipairs = tonumber, type, error, ipairs
 
@@ -45,6 +46,7 @@ end
 
 -- NULL for what is no expression; *error* then points to a message that the caller frees.
 function M.mtev_logic_parse(input, error_out)
+  local told = optional(text_out_type, error_out, "mtev_logic_parse", "error")
   local node, offset = parse(text(input, "mtev_logic_parse", "input"))
   local message
   if not node then
@@ -55,7 +57,7 @@ function M.mtev_logic_parse(input, error_out)
   end
   local result_type = declared("mtev_logic_ast_t *", ast_type)
   if message then
-    if error_out ~= nil then cast(text_out_type, error_out)[0] = arguments.duplicate(message) end
+    if told ~= nil then told[0] = arguments.duplicate(message) end
     return cast(result_type, nil)
   end
   last = last + 1
@@ -98,6 +100,7 @@ local function describe(node, depth, lines)
 end
 
 function M.mtev_logic_ast_log(stream, ast)
+  arguments.check_pointer(stream, "mtev_logic_ast_log", "the stream", 3)
   local name = family("log").name_of(stream)
   for _, line in ipairs(describe(expression_of(ast, "mtev_logic_ast_log"), 0, {})) do mtev.log(name, "%s\n", line) end
 end
@@ -120,8 +123,11 @@ local pointed_to = {} -- luacheck: ignore 241 (the Lua string that the variable 
 -- Points to the caller's text.
 function M.mtev_logic_var_set_string(var, value)
   local own = variable(var, "mtev_logic_var_set_string")
-  if type(value) == "string" then pointed_to[1] = value end
-  if type(value) ~= "string" and value == nil then error("mtev_logic_var_set_string: the text is NULL", 2) end
+  if type(value) == "string" then
+    pointed_to[1] = value
+  else
+    arguments.check_pointer(value, "mtev_logic_var_set_string", "the text", 3)
+  end
   own.type, own.s = STRING, cast("const char *", value)
 end
 
@@ -150,7 +156,7 @@ function M.mtev_logic_exec_alloc(ops)
   return cast(declared("mtev_logic_exec_t *", exec_type), exec)
 end
 
-function M.mtev_logic_exec_free(exec) C.luamtev_free(cast(void_type, exec)) end
+function M.mtev_logic_exec_free(exec) C.luamtev_free(optional(void_type, exec, "mtev_logic_exec_free", "exec")) end
 
 -- What the look-up of *name* says: string, int64_t or number; nil where there is none.
 local function look_up(ops, context, name)
@@ -232,7 +238,7 @@ end
 function M.mtev_logic_exec(exec, ast, context)
   local node = expression_of(ast, "mtev_logic_exec")
   local own = pointer(exec_type, exec, "mtev_logic_exec", "exec")
-  return arguments.boolean(evaluate(node, own.ops, cast(void_type, context)))
+  return arguments.boolean(evaluate(node, own.ops, optional(void_type, context, "mtev_logic_exec", "the context")))
 end
 
 return M

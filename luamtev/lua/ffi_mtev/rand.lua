@@ -47,17 +47,17 @@ function M.mtev_rand_buf(buf, len)
   return n + 0ULL
 end
 
-function M.mtev_rand_buf_secure(buf, len)
-  local n = length(len, "mtev_rand_buf_secure", "len")
-  return fill_securely(target(buf, n, "mtev_rand_buf_secure"), n) + 0ULL
+for _, name in ipairs({ "mtev_rand_buf_secure", "mtev_rand_buf_trysecure" }) do
+  M[name] = function(buf, len)
+    local n = length(len, name, "len")
+    return fill_securely(target(buf, n, name), n) + 0ULL
+  end
 end
 
 function M.mtev_rand_secure(out)
   local to = ffi.cast("uint8_t *", pointer(number_type, out, "mtev_rand_secure", "out"))
   return fill_securely(to, 8) == 8 and 0 or -1
 end
-
-M.mtev_rand_buf_trysecure = M.mtev_rand_buf_secure
 
 function M.mtev_rand_trysecure()
   local out = ffi.new("uint64_t[1]")
