@@ -1,5 +1,5 @@
--- Which lines of the code under test were run: counted by a hook, without the compiler, and written as lcov and Cobertura
--- and as a summary with the lines that were missed.
+-- Which lines of the code under test were run: whatever is loaded while a run counts has counters put in (counters.lua),
+-- and what they say is written as lcov and Cobertura and as a summary with the lines that were missed.
 --
 -- What counts are Lua files below the working directory that are no specs, as .luacov's include and exclude (patterns for
 -- paths without ".lua") choose.
@@ -7,20 +7,29 @@
 local use, plan = ...
 local base = use("outputs/base")
 local busted = use("core")
+local counters = use("counters")
 local failure = use("failure")
 local format_attribute = use("outputs/junit").attribute
-local tasks = use("tasks")
 
 local M = {}
 
-local getinfo = debug.getinfo
-local hits = {} -- path -> line -> count
+local hits = {} -- path -> line that can be run -> count
 local by_source = {} -- source of a chunk -> its hits, or false
 
 -- Choosing ------------------------------------------------------------------------------------------------------------
 
 local settings = {}
 
+local function check_patterns(path, name)
+  local list = settings[name] or {}
+  if type(list) ~= "table" then error(("coverage: %s: %s: a list of patterns is expected"):format(path, name), 0) end
+  for _, pattern in ipairs(list) do
+    local ok, message = pcall(string.find, "", pattern)
+    if not ok then error(("coverage: %s: %s: '%s': %s"):format(path, name, tostring(pattern), message), 0) end
+  end
+end
+
+-- What luacov's configuration sets; there need not be one unless it is *needed*.
 local function load_settings(path, needed)
   local chunk, message = loadfile(path)
   if not chunk then
@@ -28,14 +37,18 @@ local function load_settings(path, needed)
     return
   end
   local env = setmetatable({}, { __index = _G })
-  local result = setfenv(chunk, env)()
+  local ok, result = pcall(setfenv(chunk, env))
+  if not ok then error("coverage: " .. tostring(result), 0) end
   settings = type(result) == "table" and result or env
+  check_patterns(path, "include")
+  check_patterns(path, "exclude")
 end
 
-local function matches(list, name)
+local function matches(list, ...)
   for _, pattern in ipairs(list or {}) do
-    local bare = pattern:gsub("^%^", ""):gsub("%$$", "")
-    if name:find("^" .. bare .. "$") or name:find("/" .. bare .. "$") then return true end
+    for i = 1, select("#", ...) do
+      if (select(i, ...)):find(pattern) then return true end
+    end
   end
   return false
 end
@@ -51,43 +64,82 @@ local function path_of(source)
   return path:sub(#here + 1)
 end
 
-local function wanted(path)
-  local name = path:gsub("%.lua$", "")
+-- Whether *path*, whose chunk has the name *source*, counts: patterns are for either of them, without ".lua".
+local function wanted(path, source)
+  local name, given = path:gsub("%.lua$", ""), source:gsub("^@", ""):gsub("%.lua$", "")
   if name:find("_spec$") or name:find("^%.") or name:find("/%.") then return false end
-  if matches(settings.exclude, name) then return false end
-  return not (settings.include and settings.include[1]) or matches(settings.include, name)
+  if matches(settings.exclude, name, given) then return false end
+  return not (settings.include and settings.include[1]) or matches(settings.include, name, given)
 end
 
 -- Counting ------------------------------------------------------------------------------------------------------------
 
 local function resolve(source)
   local path = path_of(source)
-  local counted = path and wanted(path) and (hits[path] or {}) or false
-  if counted then hits[path] = counted end
-  by_source[source] = counted
-  return counted
+  local lines = path and wanted(path, source) and (hits[path] or counters.lines()) or false
+  if lines then hits[path] = lines end
+  by_source[source] = lines
+  return lines
 end
 
-local function on_line(_, line, level)
-  local source = getinfo(level or 2, "S").source
+-- What a function of Lua's that loads gave, counting if its file is wanted.
+local function counted(chunk, ...)
+  if not chunk then return chunk, ... end
+  local source = debug.getinfo(chunk, "S").source
   local lines = by_source[source]
   if lines == nil then lines = resolve(source) end
-  if lines then lines[line] = (lines[line] or 0) + 1 end
+  return lines and counters.counted(chunk, lines) or chunk
 end
 
+local function counting(loader)
+  return function(...) return counted(loader(...)) end
+end
+
+-- In place of the loader of Lua files, where it would find one.
+local function load_module(name)
+  local path = package.searchpath(name, package.path)
+  if not path then return nil end
+  local chunk, message = loadfile(path)
+  if not chunk then error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, message), 0) end
+  return chunk
+end
+
+local AFTER_OURS = 3 -- the place in package.loaders behind what is loaded already and the program's own
+
+-- Counts what is loaded from now on.  Without a usable configuration the run has no tests.
 function M.start()
-  load_settings(plan.coverage_config ~= "" and plan.coverage_config or ".luacov", plan.coverage_config ~= "")
-  tasks.count_lines(on_line)
+  local needed = plan.coverage_config ~= ""
+  local ok, message = pcall(load_settings, needed and plan.coverage_config or ".luacov", needed)
+  if not ok then
+    plan.problems[#plan.problems + 1] = message
+    plan.files = {}
+    return
+  end
+  load, loadstring, loadfile = counting(load), counting(loadstring), counting(loadfile)
+  function dofile(path)
+    local chunk, message = loadfile(path)
+    if not chunk then error(message, 0) end
+    return chunk()
+  end
+  table.insert(package.loaders, AFTER_OURS, load_module)
 end
 
 -- Merging -------------------------------------------------------------------------------------------------------------
 
--- Calls send(path, text) for each file; text is what merge takes.
+local told = {} -- path -> lines whose existence was sent
+
+-- Calls send(path, text) for each file with news since the last time; text is what merge takes.
 function M.each(send)
   for path, lines in pairs(hits) do
-    local parts = {}
-    for line, count in pairs(lines) do parts[#parts + 1] = line .. ":" .. count end
-    send(path, table.concat(parts, " "))
+    local parts, known = {}, told[path] or {}
+    told[path] = known
+    for line, count in pairs(lines) do
+      if count > 0 or not known[line] then
+        parts[#parts + 1] = line .. ":" .. count
+        lines[line], known[line] = 0, true
+      end
+    end
+    if parts[1] then send(path, table.concat(parts, " ")) end
   end
 end
 
@@ -101,33 +153,6 @@ end
 
 -- Reports -------------------------------------------------------------------------------------------------------------
 
-local util = require("jit.util")
-
-local function add_lines(proto, lines)
-  local pc = 1
-  while util.funcbc(proto, pc) do
-    local line = util.funcinfo(proto, pc).currentline
-    if line and line > 0 then lines[line] = true end
-    pc = pc + 1
-  end
-  local n = -1
-  while true do
-    local constant = util.funck(proto, n)
-    if constant == nil then break end
-    if type(constant) == "proto" then add_lines(constant, lines) end
-    n = n - 1
-  end
-end
-
--- The lines of a file that can be run, in order.
-local function runnable(path)
-  local chunk, lines, list = loadfile(path), {}, {}
-  if chunk then add_lines(chunk, lines) end
-  for line in pairs(lines) do list[#list + 1] = line end
-  table.sort(list)
-  return list
-end
-
 local function write(path, text)
   local file, message = io.open(path, "wb")
   if not file then error("coverage: " .. message, 0) end
@@ -139,10 +164,10 @@ local function files()
   local list, total, covered = {}, 0, 0
   for path, lines in pairs(hits) do
     local file = { path = path, lines = {}, run = 0, missed = {} }
-    for _, line in ipairs(runnable(path)) do
-      local count = lines[line] or 0
-      file.lines[#file.lines + 1] = { line, count }
-      if count > 0 then file.run = file.run + 1 else file.missed[#file.missed + 1] = line end
+    for line, count in pairs(lines) do file.lines[#file.lines + 1] = { line, count } end
+    table.sort(file.lines, function(a, b) return a[1] < b[1] end)
+    for _, each in ipairs(file.lines) do
+      if each[2] > 0 then file.run = file.run + 1 else file.missed[#file.missed + 1] = each[1] end
     end
     list[#list + 1] = file
     total, covered = total + #file.lines, covered + file.run

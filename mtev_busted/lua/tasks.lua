@@ -74,50 +74,25 @@ M.catch = catch -- for xpcall
 
 local function timeout_text() return ("timeout: did not end within %g s"):format(limit) end
 
-local line_hook = nil -- called for each line, when lines are counted
-local set_hook
-
 -- Called every COUNT instructions, and once the time is up at each one, so that no pcall in a loop outlives the error.
 -- The kernel's and the runner's own code is left to finish what it does.
-local function strike(level)
+local function strike()
   if not active or not expired and time() < deadline then return end
-  local source = debug.getinfo(level + 1, "S").source
+  local source = debug.getinfo(2, "S").source
   if source:find("^@luamtev/") or failure.is_own(source) then return end
   local err = failure.new("error", timeout_text())
   if not expired then
     expired = true
     active.timed_out = describe(err, traceback("", 2))
-    set_hook(1)
+    debug.sethook(strike, "", 1)
   end
   err.described = active.timed_out
   error(err, 0)
 end
 
-local function on_count(event, line)
-  if event == "line" then line_hook(event, line, 3) else strike(2) end
-end
-
--- Has the clock looked at every *count* instructions, or never; lines are counted in any case.
-function set_hook(count)
-  if not count then
-    debug.sethook(line_hook or nil, line_hook and "l" or nil)
-  else
-    debug.sethook(on_count, line_hook and "l" or "", count)
-  end
-end
-
--- Has f(event, line) called for each line that Lua runs from now on, without the compiler.
-function M.count_lines(f)
-  line_hook = f
-  compiling = false
-  jit.off()
-  jit.flush()
-  set_hook(nil)
-end
-
 -- The hook is not called in compiled code: who has a limit is interpreted, the others are not.
 local function compile(on)
-  if on == compiling or line_hook then return end
+  if on == compiling then return end
   compiling = on
   if on then
     jit.on()
@@ -132,13 +107,13 @@ local function start_clock(seconds)
   compile(not seconds)
   if not seconds then return end
   deadline, expired = time() + seconds, false
-  set_hook(COUNT)
+  debug.sethook(strike, "", COUNT)
 end
 
 local function stop_clock()
   if not limit then return end
   limit, deadline, expired = nil, math.huge, false
-  set_hook(nil)
+  debug.sethook()
 end
 
 -- From now on, the running function of a spec has *seconds*.

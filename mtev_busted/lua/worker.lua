@@ -12,6 +12,10 @@ local function serve()
     out:write(wire.pack("!" .. kind, 1, { text }))
     out:flush()
   end
+  local function tell_coverage()
+    if not plan.coverage then return end
+    use("coverage").each(function(path, text) out:write(wire.pack("!C", 2, { path, text })) end)
+  end
   if plan.coverage then use("coverage").start() end
   local session = suite.session(plan)
   if plan.problems[1] then
@@ -22,12 +26,11 @@ local function serve()
     local run, seed, path = line:match("^(%d+) (%d+) (.*)$")
     session.enter(tonumber(run), tonumber(seed))
     session.execute(path)
+    tell_coverage()
     tell(".", path)
   end
   session.leave()
-  if plan.coverage then
-    use("coverage").each(function(path, text) out:write(wire.pack("!C", 2, { path, text })) end)
-  end
+  tell_coverage()
   tell("Z", "")
 end
 

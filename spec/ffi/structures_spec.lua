@@ -314,9 +314,9 @@ end)
 
 describe("mtev_intern", function()
   local function stats(pool)
-    local out = ffi.new("mtev_intern_pool_stats_t[1]")
+    local out = ffi.new("mtev_intern_pool_stats_t")
     libmtev.mtev_intern_pool_stats(pool, out)
-    return out[0]
+    return out
   end
 
   it("gives equal texts one value, and counts who holds it", function()

@@ -66,6 +66,15 @@ describe("mtev_confstr_parse_duration", function()
     end
   end)
 
+  it("knows its units after everything that can go was collected and its memory is others'", function()
+    for _ = 1, 3 do
+      collectgarbage()
+      local others = {}
+      for i = 1, 50000 do others[i] = ffi.new("char[?]", 9, "zzzzzzzz") end
+      for _, unit in ipairs({ "ms", "s", "sec", "hour", "weeks" }) do assert.equal(0, (parse("3" .. unit, "ms"))) end
+    end
+  end)
+
   it("adds up what follows each other, between spaces", function()
     assert.same({ 0, 90 }, { parse("1min 30sec", "s") })
     assert.same({ 0, 60005 }, { parse("1min5ms", "ms") })
@@ -239,6 +248,7 @@ describe("mtev_logic", function()
     return 1
   end
   local exec = libmtev.mtev_logic_exec_alloc(ops)
+  teardown(function() ops[0].lookup:free() end) -- ops live until then: exec only points to them
 
   local function parse(text)
     local message = ffi.new("char *[1]")

@@ -1,4 +1,4 @@
-"""Retries, limits, leaks, snapshots, coverage, what failed before, and the reports they appear in."""
+"""Retries, limits, leaks, snapshots, what failed before, and the reports they appear in."""
 
 import json
 import signal
@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import pytest
-from lxml import etree
 
 from mtev_busted.plan import Plan
 from mtev_busted.watch import chosen
@@ -146,45 +145,6 @@ def test_a_value_is_what_its_snapshot_says(busted: Any) -> None:
     assert "[1] = 3" in changed.out
     assert busted.run("--update-snapshots").status == 0
     assert busted.run("--ci").status == 0
-
-
-MODULE = """
-local M = {}
-function M.f(x)
-  if x then
-    return 1
-  end
-  return 2
-end
-return M
-"""
-
-
-@JOBS
-def test_coverage_is_counted_and_written(busted: Any, jobs: tuple[str, ...]) -> None:
-    busted.write("src/m.lua", MODULE.lstrip())
-    busted.write("src/skipped.lua", "return 1")
-    busted.write(".luacov", 'return { exclude = { "src/skipped$" } }')
-    busted.write("spec/b_spec.lua", 'local m = require("m") it("b", function() m.f(true) timeout(5) m.f(true) end)')
-    run = busted.spec('local m = require("m") require("skipped") it("f", function() m.f(true) end)', "-c", *jobs)
-    assert run.status == 0, run.out
-    assert "src/m.lua       7       1   85.7%  6\n" in run.out
-    lcov = (busted.directory / "lcov.info").read_text()
-    assert "DA:4,3\n" in lcov
-    assert "DA:6,0\n" in lcov
-    assert "skipped" not in lcov
-    document = etree.parse(str(busted.directory / "cobertura.xml")).getroot()
-    assert [each.get("filename") for each in document.iter("class")] == ["src/m.lua"]
-    assert document.find(".//line[@number='4']").get("hits") == "3"
-
-
-def test_coverage_is_had_from_dot_busted_too(busted: Any) -> None:
-    busted.write("src/m.lua", MODULE.lstrip())
-    busted.write(".busted", "return { default = { coverage = true } }")
-    run = busted.spec('it("f", function() require("m").f() end)')
-    assert "src/m.lua" in run.out
-    run = busted.run("--no-coverage")
-    assert "src/m.lua" not in run.out
 
 
 @JOBS

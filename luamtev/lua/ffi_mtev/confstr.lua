@@ -40,8 +40,6 @@ local units = { -- names, and how many of the unit before; each resolution has s
   { 7, "w", "wk", "week", "weeks" },
 }
 
-local kept = {} -- definitions point to names, and callers to definitions
-
 local function definitions(first, last)
   local list = {}
   local worth = 1ULL
@@ -51,11 +49,8 @@ local function definitions(first, last)
   end
   local array = ffi.new("luamtev_duration[?]", #list + 1)
   for i, each in ipairs(list) do
-    local key = ffi.new("char[?]", #each[1] + 1, each[1])
-    kept[#kept + 1] = key
-    array[i - 1].key, array[i - 1].key_len, array[i - 1].mul = key, #each[1], each[2]
+    array[i - 1].key, array[i - 1].key_len, array[i - 1].mul = arguments.duplicate(each[1]), #each[1], each[2]
   end
-  kept[#kept + 1] = array
   return array
 end
 
