@@ -17,11 +17,17 @@ from runtime.http.message.response import STARTING
 from . import _active
 from ._headers import incoming, number, takes_trace_context
 from ._span import (
+    I32,
+    I64,
     PUBLISH,
     PUBLISH_SPAN,
+    STRING,
+    Annotation,
+    BinaryAnnotation,
     Span,
     default_service_name,
     get_sampling,
+    now,
     set_sampling,
     span_new,
 )
@@ -123,7 +129,7 @@ def begin(request: Request) -> Span:
     span = _begin(request, force=True)
     assert span is not None
     request.span = span
-    span.annotate("sr_done")
+    _note(span, b"sr_done")
     return span
 
 
@@ -132,7 +138,7 @@ def end(request: Request, code: int, written: int, has_begun: bool) -> None:
     when that began."""
     span: Span = request.span
     if not has_begun:
-        span.annotate("ss")
+        _note(span, b"ss")
     _finish(span, request, code, written)
 
 
@@ -153,11 +159,18 @@ def _begin(request: Request, force: bool = False) -> Span | None:
         span.timestamp = min(span.timestamp, int(request.received * 1e6))
     span.level = number(headers.get(b"x-mtev-trace-event")) or _active.default_level()
     span.logs = number(headers.get(b"x-mtev-trace-logs")) == 1
-    span.annotate("sr", span.timestamp)
-    span.bannotate_str("http.uri", uri)
-    span.bannotate_str("http.method", _text(request.method))
-    span.bannotate_str("http.hostname", headers.get(b"host", b""))
+    span.annotations.append(Annotation(span.timestamp, b"sr", span.endpoint))
+    span.binary += (
+        BinaryAnnotation("http.uri", STRING, request.uri),
+        BinaryAnnotation("http.method", STRING, request.method),
+        BinaryAnnotation("http.hostname", STRING, headers.get(b"host", b"")),
+    )
     return span
+
+
+def _note(span: Span, what: bytes) -> None:
+    """*what* happened now.  This and the tags above and below are there however many others were made."""
+    span.annotations.append(Annotation(now(), what, span.endpoint))
 
 
 def _serve(serve: Callable[[Request, Response], None], request: Request, response: Response) -> None:
@@ -166,7 +179,7 @@ def _serve(serve: Callable[[Request, Response], None], request: Request, respons
         serve(request, response)
         return
     with _active.within(span):
-        span.annotate("sr_done")
+        _note(span, b"sr_done")
         serve(request, response)
 
 
@@ -175,8 +188,8 @@ def _starting(request: Request, _response: Response) -> int:
     span = span_of(request)
     if span is not None:
         if refused:
-            span.annotate("sr_done")
-        span.annotate("ss")
+            _note(span, b"sr_done")
+        _note(span, b"ss")
     return hooks.CONTINUE
 
 
@@ -192,12 +205,13 @@ def _finish(span: Span, request: Request, code: int, written: int) -> None:
     route = request.route
     if route is not None:
         span.rename(f"{_text(route.base)}({_text(route.expression)})")
-    span.bannotate_i32("http.status_code", code)
+    tags = span.binary
+    tags.append(BinaryAnnotation("http.status_code", I32, code))
     received = len(request.payload) or number(request.headers.get(b"content-length"))
     if received > 0:
-        span.bannotate_i64("http.bytes_in", received)
-    span.bannotate_i64("http.bytes_out", written)
-    span.annotate("ss_done")
+        tags.append(BinaryAnnotation("http.bytes_in", I64, received))
+    tags.append(BinaryAnnotation("http.bytes_out", I64, written))
+    _note(span, b"ss_done")
     span.publish()
 
 

@@ -170,3 +170,20 @@ def test_many_requests_on_one_connection(port: int) -> None:
             connection.getresponse().read()
         connection.close()
         assert len({span.trace_id for span in traced.published(3)}) == 3
+
+
+def test_what_the_server_says_of_a_request_is_there_however_much_others_say(port: int) -> None:
+    def handle(_request: Request, response: Response) -> None:
+        span = zipkin.active_span()
+        assert span is not None
+        for each in range(2000):
+            span.annotate("again")
+            span.bannotate_i32(f"tag {each}", each)
+        response.flush_end()
+
+    server.mount("GET", "/", "^much$", handler=handle)
+    with traced.tracing():
+        assert traced.ask(port, "/much") == 200
+        (span,) = traced.published()
+    assert traced.notes(span)[-2:] == [b"ss", b"ss_done"] and len(span.annotations) <= 1003
+    assert traced.tags(span)["http.status_code"] == 200
