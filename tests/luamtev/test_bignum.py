@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from measuring import RESIDENT
 
 from luamtev.api import bignum
 from luamtev.bridge import LuaError
@@ -232,14 +233,8 @@ def test_lua_calculates_as_python_does(lua: Any) -> None:
 
 def test_a_million_bignums_leave_no_memory(lua: Any) -> None:
     text = lua(
-        """
-        local function resident()
-          collectgarbage() collectgarbage()
-          for line in io.lines("/proc/self/status") do
-            local kilobytes = line:match("^VmRSS:%s+(%d+)")
-            if kilobytes then return tonumber(kilobytes) * 1024 end
-          end
-        end
+        RESIDENT
+        + """
         function main()
           local sum, one = mtev.bignum_new(), mtev.bignum_new(1)
           for i = 1, 100000 do sum = sum + one end

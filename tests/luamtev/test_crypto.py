@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from measuring import RESIDENT
 
 from luamtev.api import crypto, shared
 from luamtev.bridge import LuaError
@@ -190,14 +191,8 @@ def test_values_of_an_extension_belong_together(key: bytes) -> None:
 def test_many_keys_and_requests_leave_no_memory(lua: Any, key: bytes, tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_bytes(key)
     text = lua(
-        f"""
-        local function resident()
-          collectgarbage() collectgarbage()
-          for line in io.lines("/proc/self/status") do
-            local kilobytes = line:match("^VmRSS:%s+(%d+)")
-            if kilobytes then return tonumber(kilobytes) * 1024 end
-          end
-        end
+        RESIDENT
+        + f"""
         function main()
           local file = io.open("{tmp_path}/key.pem")
           local pem = file:read("*a")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from measuring import RESIDENT
 
 
 def test_a_full_pipe_is_an_error_and_not_a_wait(lua: Any, tmp_path: Path) -> None:
@@ -211,14 +212,8 @@ def test_a_million_names_are_listed_and_filtered_without_a_trace(luamtev: Callab
         (tmp_path / "many" / f"name-{i}").touch()
     done = luamtev(
         "main.lua",
-        source="""
-        local function resident()
-          collectgarbage() collectgarbage()
-          for line in io.lines("/proc/self/status") do
-            local kilobytes = line:match("^VmRSS:%s+(%d+)")
-            if kilobytes then return tonumber(kilobytes) * 1024 end
-          end
-        end
+        source=RESIDENT
+        + """
         function main()
           local function count(n)
             local sum = 0

@@ -9,20 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from measuring import RESIDENT
 
 from luamtev.api import xml, xml_nodes
 from luamtev.bridge import Handles
 from runtime import log
-
-RESIDENT = """
-    local function resident()
-      collectgarbage() collectgarbage()
-      for line in io.lines("/proc/self/status") do
-        local kilobytes = line:match("^VmRSS:%s+(%d+)")
-        if kilobytes then return tonumber(kilobytes) * 1024 end
-      end
-    end
-"""
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -30,21 +30,6 @@ from runtime.eventer import (
 )
 
 Seen = Queue[Any]
-
-
-@pytest.fixture
-def seen() -> Seen:
-    return Queue()
-
-
-@pytest.fixture
-def opened() -> Iterator[list[Any]]:
-    """Closed after the loops have let go of them."""
-    things: list[Any] = []
-    yield things
-    eventer.stop()
-    for each in things:
-        each.close()
 
 
 @pytest.fixture

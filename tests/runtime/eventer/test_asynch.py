@@ -26,11 +26,6 @@ Seen = Queue[Any]
 
 
 @pytest.fixture
-def seen() -> Seen:
-    return Queue()
-
-
-@pytest.fixture
 def queue(loops: Pool) -> JobQueue:
     return eventer.jobq_create("work", 2)
 

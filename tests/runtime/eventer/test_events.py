@@ -26,11 +26,6 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         eventer.stop()  # a descriptor is closed after its events are gone
 
 
-@pytest.fixture
-def seen() -> Seen:
-    return Queue()
-
-
 def on(thread: eventer.LoopThread, function: Any, *args: Any) -> Any:
     """Call *function* on *thread*; returns its result."""
     result: Seen = Queue()

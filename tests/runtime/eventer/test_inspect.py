@@ -5,7 +5,6 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -16,21 +15,6 @@ from runtime import eventer
 from runtime.eventer import EXCEPTION, READ, Event, EventerError, Pool, _inspect
 
 Seen = Queue[Any]
-
-
-@pytest.fixture
-def seen() -> Seen:
-    return Queue()
-
-
-@pytest.fixture
-def opened() -> Iterator[list[Any]]:
-    """Closed after the loops have let go of them."""
-    things: list[Any] = []
-    yield things
-    eventer.stop()
-    for each in things:
-        each.close()
 
 
 def ignore(*_: object) -> int:

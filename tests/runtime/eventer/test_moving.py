@@ -26,11 +26,6 @@ def four() -> Iterator[list[LoopThread]]:
     eventer.stop()
 
 
-@pytest.fixture
-def seen() -> Seen:
-    return Queue()
-
-
 def settled(threads: list[LoopThread]) -> None:
     """Everything posted to *threads* so far has run."""
     for thread in threads:

@@ -25,6 +25,7 @@ from h2.settings import SettingCodes
 from hearing import hear
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from serving import echo
 
 from runtime.http import CHUNKED, CLOSE, GZIP, Limits, Request, Response
 from runtime.http.protocol.frames import PREFACE, Frames
@@ -38,11 +39,6 @@ Headers = list[tuple[str, str]]
 def hello(request: Request, response: Response) -> None:
     response.header("X-Kind", "hello")
     response.write(b"hello " + request.uri)
-    response.flush_end()
-
-
-def echo(request: Request, response: Response) -> None:
-    response.write(request.payload)
     response.flush_end()
 
 

@@ -21,6 +21,7 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
 from h2client import Client
 from hearing import hear
+from serving import echo, server
 
 from runtime import conf, eventer, http, log, net
 from runtime.eventer import Pool
@@ -47,17 +48,6 @@ def open_house(loops: Pool) -> Iterator[None]:
 def hello(request: Request, response: Response) -> None:
     response.write(b"Hello by " + request.protocol)
     response.flush_end()
-
-
-def echo(request: Request, response: Response) -> None:
-    response.write(request.payload)
-    response.flush_end()
-
-
-def server(**config: str) -> int:
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, config)
-    listener.start()
-    return listener.port
 
 
 def tls_server(directory: Path, npn: str = "", **config: str) -> int:

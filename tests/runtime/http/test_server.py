@@ -17,6 +17,7 @@ from typing import Any
 import gevent
 import pytest
 from closing import close_house
+from serving import client, echo, received, server
 
 from runtime import conf, eventer, hooks, http, log, net
 from runtime.eventer import Pool
@@ -43,29 +44,6 @@ def hello(_request: Request, response: Response) -> None:
     response.header("Content-Type", "text/plain")
     response.write("Hello World")
     response.flush_end()
-
-
-def echo(request: Request, response: Response) -> None:
-    response.write(request.payload)
-    response.flush_end()
-
-
-def server(**config: str) -> int:
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, config)
-    listener.start()
-    return listener.port
-
-
-def client(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
-
-
-def received(sock: socket.socket) -> bytes:
-    """All that comes until the end."""
-    data = b""
-    while chunk := sock.recv(1 << 16):
-        data += chunk
-    return data
 
 
 def answers(sock: socket.socket, count: int) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from certificates import Authority
 from closing import close_house
+from serving import server
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
@@ -25,7 +26,7 @@ from wsproto.events import (
     TextMessage,
 )
 
-from runtime import conf, eventer, http, log, net
+from runtime import conf, eventer, http, log
 from runtime.eventer import Pool
 from runtime.http.serve import sweeper as sweepers
 
@@ -63,12 +64,6 @@ def echo(loops: Pool) -> Iterator[Echo]:
     http.websocket("/ws", "^(echo|secret)$", handler, protocols=("chat", "talk"))
     yield handler
     close_house()
-
-
-def server(tls: Any = None, **config: str) -> int:
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, config, tls=tls)
-    listener.start()
-    return listener.port
 
 
 def on(thread: eventer.LoopThread, function: Any) -> Any:
