@@ -1,9 +1,16 @@
 """Who listens to trace points, for tests."""
 
+import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
+
+import pytest
 
 from runtime import trace
 
@@ -31,3 +38,23 @@ def wait_for(told: list[tuple[Any, ...]], wanted: Callable[[tuple[Any, ...]], bo
                 return each
         assert time.monotonic() < deadline, told
         time.sleep(0.01)
+
+
+def tracer() -> str:
+    """The path of bpftrace; skips the test where there is none, or the machine lets it load no probe."""
+    path, why = _tracer()
+    if why:
+        pytest.skip(why)
+    return path
+
+
+@cache
+def _tracer() -> tuple[str, str]:
+    path = shutil.which("bpftrace")
+    if path is None:
+        return "", "bpftrace is not here"
+    probe = f"uprobe:{os.path.realpath(sys.executable)}:Py_BytesMain {{ }} BEGIN {{ exit(); }}"
+    tried = subprocess.run([path, "-e", probe], capture_output=True, text=True, timeout=120, check=False)
+    if tried.returncode or "Attaching" not in tried.stdout:
+        return path, f"this machine loads no probes: {tried.stdout} {tried.stderr}"
+    return path, ""

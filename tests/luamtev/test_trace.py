@@ -2,11 +2,12 @@
 
 import http.client
 import re
+import subprocess
 import time
 from typing import Any
 
 import pytest
-from tracing import heard
+from tracing import heard, tracer
 from webprogram import Web
 
 from runtime import trace
@@ -246,3 +247,18 @@ def test_the_engine_serves_again_what_nobody_traces_any_more(web: Web) -> None:
     ask()
     assert handed_over() == 1
     connection.close()
+
+
+def test_bpftrace_sees_requests_of_a_running_program(web: Web) -> None:
+    bpftrace = tracer()
+    web.start(HELLO)
+    assert web.process is not None
+    program = 'usdt:*:libmtev:http__log { printf("%d %s", arg0, str(arg2)); exit(); }'
+    command = [bpftrace, "-p", str(web.process.pid), "-e", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as tracing:
+        while tracing.poll() is None:
+            assert web.text("/hello") == "Hello World"
+        assert tracing.stdout is not None
+        said = tracing.stdout.read()
+    assert re.search(r"^\d+ 127\.0\.0\.1 - - \[", said, re.MULTILINE)
+    assert web.stop() == 0

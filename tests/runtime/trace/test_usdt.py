@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tracing import tracer
 
 from runtime import trace
 from runtime.trace import _object, _usdt
@@ -160,21 +161,9 @@ def test_cells_that_somebody_knows_stay_where_they_are() -> None:
     told.end()
 
 
-@pytest.fixture(scope="module")
-def bpftrace() -> str:
-    """The tracer, on a machine that lets it load a probe."""
-    path = shutil.which("bpftrace")
-    if path is None:
-        pytest.skip("bpftrace is not here")
-    probe = f"uprobe:{os.path.realpath(sys.executable)}:Py_BytesMain {{ }} BEGIN {{ exit(); }}"
-    tried = subprocess.run([path, "-e", probe], capture_output=True, text=True, timeout=120, check=False)
-    if tried.returncode or "Attaching" not in tried.stdout:
-        pytest.skip(f"this machine loads no probes: {tried.stdout} {tried.stderr}")
-    return path
-
-
 @needs_object
-def test_bpftrace_lists_the_points(bpftrace: str, told: Told) -> None:
+def test_bpftrace_lists_the_points(told: Told) -> None:
+    bpftrace = tracer()
     done = subprocess.run(
         [bpftrace, "-p", told.pid, "-l", "usdt:*:libmtev:*"], capture_output=True, text=True, timeout=120, check=True
     )
@@ -183,7 +172,8 @@ def test_bpftrace_lists_the_points(bpftrace: str, told: Told) -> None:
 
 
 @needs_object
-def test_bpftrace_reads_what_is_told(bpftrace: str, told: Told) -> None:
+def test_bpftrace_reads_what_is_told(told: Told) -> None:
+    bpftrace = tracer()
     program = (
         "usdt:*:libmtev:eventer__read__return { @ = 1;"
         ' printf("%d %s %lld %d %d\\n", arg0, str(arg1), arg2, arg3, arg5); }'
@@ -191,11 +181,11 @@ def test_bpftrace_reads_what_is_told(bpftrace: str, told: Told) -> None:
     )
     assert told.ask() == "0 False\n"
     command = [bpftrace, "-p", told.pid, "-e", program]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as tracer:
-        while tracer.poll() is None:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as tracing:
+        while tracing.poll() is None:
             told.ask()
-        assert tracer.stdout is not None
-        lines = tracer.stdout.read().splitlines()
+        assert tracing.stdout is not None
+        lines = tracing.stdout.read().splitlines()
     assert told.ask() == "0 False\n"  # nobody listens any more
     assert "7 some bytes 1099511627776 -2 10" in lines
     assert "debug/quiet: a line of the test" in lines
