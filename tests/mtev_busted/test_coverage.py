@@ -205,10 +205,10 @@ def test_a_crash_costs_the_counts_of_its_file_only(busted: Any) -> None:
 
 
 COUNT_EVERYTHING = """
-import luamtev.state
+import luamtev.libraries
 loader = b'return assert(loadstring(source, "@luamtev/" .. name .. ".lua"))(...)'
-assert loader in luamtev.state._LOADER
-luamtev.state._LOADER = luamtev.state._LOADER.replace(loader, b'''
+assert loader in luamtev.libraries.LOADER
+luamtev.libraries.LOADER = luamtev.libraries.LOADER.replace(loader, b'''
   local loaded = {}
   local function use(each)
     loaded[each] = loaded[each] or assert(loadfile("%s/" .. each .. ".lua"))(use)
