@@ -66,6 +66,9 @@ function mtev.HttpClient:set_connect_timeout(seconds) end
 ---@param seconds number?
 function mtev.HttpClient:set_deadline(seconds) end
 
+---@param url string? http://[user:password@]host:port
+function mtev.HttpClient:set_proxy(url) end
+
 ---@param method string
 ---@param uri string
 ---@param user string
@@ -80,8 +83,22 @@ function mtev.HttpClient:ssl_ctx() end
 
 function mtev.HttpClient:close() end
 
+---@class mtev.HttpPool
+mtev.HttpPool = {}
+
+---@param options? { idle?: number, kept?: integer, each?: integer }
+---@return mtev.HttpPool
+function mtev.HttpPool:new(options) end
+
+---@return { kept: integer, used: integer, made: integer, reused: integer, retried: integer }
+function mtev.HttpPool:stats() end
+
+function mtev.HttpPool:close() end
+
 ---@class mtev.Api.result
 ---@field headers table<string, string>
+---@field url string
+---@field redirects integer
 local result = {}
 
 ---Itself, or an error unless the status is 2xx.
@@ -126,6 +143,19 @@ function mtev.Api:https(host, port, headers, sslconfig) end
 ---@param seconds number?
 ---@return mtev.Api
 function mtev.Api:set_timeout(seconds) end
+
+---@param pool mtev.HttpPool?
+---@return mtev.Api
+function mtev.Api:set_pool(pool) end
+
+---@param most integer
+---@return mtev.Api
+function mtev.Api:set_redirects(most) end
+
+---@param url string|true|nil http://[user:password@]host:port, or what the environment says
+---@param exempt? string
+---@return mtev.Api
+function mtev.Api:set_proxy(url, exempt) end
 
 ---@async
 ---@param method string

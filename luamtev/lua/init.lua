@@ -52,9 +52,10 @@ ffi = require("ffi")
 -- Those with public functions.  What is a module of its own, and not part of mtev, is true here.
 local families = { "timeval", "coroutines", "stopping", "trace", "log", "conf", "shared", "system", "json", "encodings", "digests",
   "text", "gunzip", "pcre", "timezone", "crypto", "bignum", "xml", "pack", "extras", "files", "cluster", "reverse", "messages",
-  "consul", "addresses", "eventer", "tls", "socket", "process", "exec", "Proc", "dns", "hooks", "zipkin", "HttpClient", "Api",
+  "consul", "addresses", "eventer", "tls", "socket", "process", "exec", "Proc", "dns", "hooks", "zipkin", "HttpClient", "HttpPool",
+  "Api",
   "websocket", "absent" }
-local is_module = { Api = true, HttpClient = true, Proc = true, consul = true, extras = true, zipkin = true }
+local is_module = { Api = true, HttpClient = true, HttpPool = true, Proc = true, consul = true, extras = true, zipkin = true }
 
 for _, family in ipairs(families) do
   local found = home.need("mtev/" .. family)

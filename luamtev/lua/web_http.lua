@@ -6,8 +6,8 @@ local home = ...
 
 local bit = require("bit")
 local read_file = home.load_library("web_file")
-local body = home.load_library("web_body", home)
-local read_form = home.load_library("web_multipart", home, body)
+local bodies = home.load_library("web_body", home)
+local read_form = home.load_library("web_multipart", home, bodies)
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
 local extras = mtev.extras
 local whole = checked(border.web_whole)
@@ -131,7 +131,7 @@ function request_methods:payload()
   local payload = self.whole or self.source.side.payload(self.source)
   if payload ~= false then return payload end
   local why
-  payload, why = body.rest(self)
+  payload, why = bodies.rest(self)
   self.whole = payload or false
   return payload, why
 end
@@ -143,7 +143,7 @@ function request_methods:read(...)
   if most ~= nil and (type(most) ~= "number" or most < 1 or most % 1 ~= 0) then
     error("bad argument #1 to 'read' (number of bytes expected, got " .. tostring(most) .. ")", 2)
   end
-  return body.read(self, most or body.PIECE)
+  return bodies.read(self, most or bodies.PIECE)
 end
 
 -- multipart(take[, options]): see web_multipart.lua.

@@ -1,13 +1,16 @@
--- mtev.Api: requests to one service, each over a connection of its own; results are objects to be asked.
+-- mtev.Api: requests to one service, each over a connection of its own unless there is a pool; results are objects to be
+-- asked.
 -- Manual: mtev.Api:*, mtev.ApiResponse:*.
 
 local home = ...
 
 local resolve = home.need("mtev/dns").resolve
 local HttpClient = mtev.HttpClient
-local type, tostring, pairs, error, setmetatable = type, tostring, pairs, error, setmetatable
+local HttpPool, need = home.need("mtev/HttpPool"), home.need -- the rest is loaded when it is wanted
+local monotonic = home.kernel.monotonic
+local type, tostring, pairs, error, setmetatable, getmetatable = type, tostring, pairs, error, setmetatable, getmetatable
 local tonumber, ipairs, pcall = tonumber, ipairs, pcall
-local format, lower = string.format, string.lower
+local format, lower, concat = string.format, string.lower, table.concat
 
 local LARGEST = 100000000 -- bytes of a body
 
@@ -63,7 +66,8 @@ local function new(name, host, port, headers, sslconfig)
     end
   end
   local scheme = sslconfig and "https" or "http"
-  return setmetatable({ scheme = scheme, host = host, port = number, headers = headers or {}, sslconfig = sslconfig }, Api)
+  return setmetatable({ scheme = scheme, host = host, port = number, headers = headers or {}, sslconfig = sslconfig,
+    redirects = 0 }, Api)
 end
 
 -- TLS, if there is a configuration for it.
@@ -86,31 +90,141 @@ local function default(headers, name, value)
   headers[name] = value
 end
 
--- Whether the client is connected; if not, why.
-local function connect(api, client, deadline)
-  local addresses = resolve(api.host, deadline)
-  if not addresses then return false, "DNS lookup failed" end
-  local secure = api.scheme == "https"
-  for _, address in ipairs(addresses) do
-    if client:connect(address, api.port, secure, secure and api.host or nil) == 0 then return true end
+-- Has kept connections of *pool*, an mtev.HttpPool, used, and those of this api kept there; nil: each request has its own.
+function Api:set_pool(pool)
+  if pool ~= nil and getmetatable(pool) ~= HttpPool then
+    error("bad argument #1 to 'set_pool' (mtev.HttpPool expected, got " .. type(pool) .. ")", 2)
   end
-  return false, "client:connect failed"
+  self.pool = pool
+  return self
 end
 
-local function new_response(what, code, output, headers, cookies)
-  return setmetatable({ what = what, code = code, output = output, headers = headers, cookies = cookies }, Response)
+-- How many redirects to follow, one after the other; 0, which is so unless set: none.
+function Api:set_redirects(most)
+  if type(most) ~= "number" or most < 0 or most % 1 ~= 0 then
+    error("bad argument #1 to 'set_redirects' (whole number expected, got " .. tostring(most) .. ")", 2)
+  end
+  self.redirects = most
+  return self
 end
 
--- Sends the request and reads what comes back: the body, or nil and why there is none.  What is malformed raises.
-local function exchange(client, method, path, headers, payload)
-  local sent, failure = client:do_request(method, path, headers, payload)
-  if sent < 0 then return nil, failure end
-  local timed_out = false
+-- Has requests go through the proxy at *url*, but for hosts of the list *exempt*; true: what the environment says; nil: none.
+function Api:set_proxy(url, exempt)
+  if exempt ~= nil and type(exempt) ~= "string" then
+    error("bad argument #2 to 'set_proxy' (string expected, got " .. type(exempt) .. ")", 2)
+  end
+  local proxies = need("mtev/http_proxy")
+  if url == true then
+    self.proxy_of = proxies.from_environment
+  elseif url == nil then
+    self.proxy_of = nil
+  else
+    local proxy = proxies.parse(url, "set_proxy", 2)
+    self.proxy_of = function(target) return not proxies.is_exempt(exempt or "", target) and proxy or nil end
+  end
+  return self
+end
+
+local function new_response(asked, code, output, headers, cookies)
+  local urls = need("mtev/http_urls")
+  local what = asked.method .. " " .. urls.text(asked.target)
+  if #asked.came > 0 then what = what .. " (redirected from " .. asked.came[1] .. ")" end
+  return setmetatable({ what = what, code = code, output = output, headers = headers, cookies = cookies,
+    url = urls.text(asked.target), redirects = #asked.came }, Response)
+end
+
+-- Whether the client is connected to where *asked* goes; if not, why.
+local function connect(client, asked, deadline)
+  local target = asked.target
+  local secure = target.scheme == "https"
+  local addresses = { target.host } -- a proxy looks for itself
+  if not client.proxy then
+    addresses = resolve(target.host, deadline)
+    if not addresses then return false, "DNS lookup failed" end
+  end
+  local failure
+  for _, address in ipairs(addresses) do
+    local rv, why = client:connect(address, target.port, secure, secure and target.host or nil)
+    if rv == 0 then return true end
+    failure = why
+  end
+  return false, client.proxy and failure or "client:connect failed"
+end
+
+-- Sends what is *asked* and reads what comes back: the body; or nil, why there is none, and whether nothing came at all,
+-- which the peer may have closed the connection before it was asked for.  What is malformed raises.
+local function exchange(client, asked, kept)
+  local before = client.reader.raw
+  local sent, failure = client:do_request(asked.method, asked.target.path, asked.headers, asked.payload)
+  if sent < 0 then return nil, failure, failure ~= "timeout" end
+  local timed_out, reader = false, client.reader
   client.on_timeout = function() timed_out = true end
   local good, body = pcall(client.get_response, client, LARGEST)
   if good then return body end
   if timed_out then return nil, "timeout" end
+  if kept and reader.raw == before then return nil, body, true end
   error(body, 0)
+end
+
+local REPEATABLE = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true } -- RFC 9110, 9.2.2
+
+-- The client of a connection that was kept, or of a new one; nil and why there is none.
+local function connected(api, asked, key, deadline)
+  local kept = key and need("mtev/http_kept").take(api.pool, key)
+  local client = kept or HttpClient:new(nil, asked.sslconfig)
+  client.proxy = asked.proxy
+  client.deadline = deadline
+  if api.timeout then client:set_connect_timeout(api.timeout) end
+  if kept then return client, true end
+  local good, failure = connect(client, asked, deadline)
+  if not good then return nil, failure end
+  return client, false
+end
+
+local function one_request(api, asked, key, deadline)
+  local retried = false
+  while true do
+    local client, kept = connected(api, asked, key, deadline)
+    if not client then return new_response(asked, -1, kept, {}, {}) end
+    local good, body, why, nothing = pcall(exchange, client, asked, kept)
+    if good and body then
+      if key then need("mtev/http_kept").put(api.pool, key, client) else client:close() end
+      return new_response(asked, client.code, body, client.headers, client.cookies)
+    end
+    client:close()
+    if not good then error(asked.method .. " " .. need("mtev/http_urls").text(asked.target) .. ": " .. tostring(body), 0) end
+    if not (kept and nothing and not retried and REPEATABLE[asked.method]) then
+      return new_response(asked, -1, why, {}, {})
+    end
+    retried = true
+    need("mtev/http_kept").retry(api.pool, key)
+  end
+end
+
+-- What connections must have in common to stand for each other.
+local function key_of(asked)
+  local config, target, proxy = asked.sslconfig or {}, asked.target, asked.proxy
+  local parts = { target.scheme, target.host, tostring(target.port), proxy and proxy.host or "", proxy and proxy.port or "",
+    proxy and proxy.authorization or "" }
+  if target.scheme == "https" then
+    for _, name in ipairs({ "certificate_file", "key_file", "ca_chain", "ca_file", "ciphers" }) do
+      parts[#parts + 1] = config[name] or ""
+    end
+  end
+  return concat(parts, "\n")
+end
+
+local function one_step(api, asked, deadline)
+  asked.proxy = api.proxy_of and api.proxy_of(asked.target) or nil
+  if not api.pool then return one_request(api, asked, nil, deadline) end
+  local key, pools = key_of(asked), need("mtev/http_kept")
+  if not pools.enter(api.pool, key, deadline and math.max(deadline - monotonic(), 0)) then
+    return new_response(asked, -1, "timeout", {}, {})
+  end
+  local good, result = pcall(one_request, api, asked, key, deadline)
+  pools.leave(api.pool, key)
+  if not good then error(result, 0) end
+  return result
 end
 
 -- request(method, path[, payload[, headers]]): an ApiResponse, also when there was no response.  A table is sent as JSON.
@@ -120,32 +234,29 @@ function Api:request(method, path, payload, headers)
     error("bad argument #1 to 'request' (method expected, got " .. type(method) .. ")", 2)
   end
   if type(path) ~= "string" then error("bad argument #2 to 'request' (path expected, got " .. type(path) .. ")", 2) end
-  local what = format("%s %s://%s:%d%s", method, self.scheme, self.host, self.port, path)
   local all = {}
   for name, value in pairs(headers or self.headers) do all[name] = value end
   if type(payload) == "table" then
     payload = mtev.tojson(payload):tostring()
     default(all, "Content-Type", "application/json")
   end
-  local standard = self.scheme == "https" and 443 or 80
-  local name = self.host:find(":", 1, true) and "[" .. self.host .. "]" or self.host
-  default(all, "Host", name .. (self.port ~= standard and ":" .. self.port or ""))
+  local asked = {
+    method = method, target = { scheme = self.scheme, host = self.host, port = self.port, path = path }, headers = all,
+    payload = payload, sslconfig = self.sslconfig, came = {}, seen = {},
+  }
+  default(all, "Host", need("mtev/http_urls").authority(asked.target))
   default(all, "Accept", "application/json")
-  default(all, "Connection", "close")
-  local client = HttpClient:new(nil, self.sslconfig)
-  local deadline
-  if self.timeout then
-    client:set_deadline(self.timeout)
-    client:set_connect_timeout(self.timeout)
-    deadline = client.deadline
+  if not self.pool then default(all, "Connection", "close") end
+  local deadline = self.timeout and monotonic() + self.timeout or nil
+  while true do
+    local good, result = pcall(one_step, self, asked, deadline)
+    if not good then error(result, 2) end
+    local next_asked, failure
+    if self.redirects > 0 then next_asked, failure = need("mtev/http_redirects").follow(asked, result, self.redirects) end
+    if failure then return new_response(asked, -1, failure, {}, {}) end
+    if not next_asked then return result end
+    asked = next_asked
   end
-  local connected, failure = connect(self, client, deadline)
-  if not connected then return new_response(what, -1, failure, {}, {}) end
-  local good, body, why = pcall(exchange, client, method, path, all, payload)
-  client:close()
-  if not good then error(what .. ": " .. tostring(body), 2) end
-  if not body then return new_response(what, -1, why, {}, {}) end
-  return new_response(what, client.code, body, client.headers, client.cookies)
 end
 
 for _, method in ipairs({ "get", "post", "put", "delete", "head", "patch" }) do

@@ -77,6 +77,11 @@ local function left(client, deadline)
   return deadline and math.max(deadline - monotonic(), 0) or nil
 end
 
+-- Has everything go through the proxy at *url*, http://[user:password@]host:port; nil: nothing.  A tunnel for TLS.
+function HttpClient:set_proxy(url)
+  self.proxy = url ~= nil and home.need("mtev/http_proxy").parse(url, "set_proxy", 2) or nil
+end
+
 local function family(target)
   if target:sub(1, 1) == "/" then return "unix" end
   if target:sub(1, 8) == "reverse:" then return target end
@@ -91,18 +96,47 @@ local function receive(client)
   error(problem, 0)
 end
 
--- connect(address, port[, ssl[, sni[, layer]]]): 0, or a number below 0 and why not.  An address may be the path of a socket.
+-- A socket that is connected, to the proxy if there is one; or nil, a number below 0 and why.
+local function reach(client, target, port, deadline)
+  local proxy = client.proxy
+  local addresses = { target }
+  if proxy then
+    addresses = home.need("mtev/dns").resolve(proxy.host, deadline)
+    if not addresses then return nil, -1, "proxy: cannot resolve '" .. proxy.host .. "'" end
+    port = proxy.port
+  end
+  local rv, why
+  for _, address in ipairs(addresses) do
+    local kind = family(address)
+    if not kind then error("mtev.socket family for " .. address .. " unknown", 3) end
+    local socket, failure = mtev.socket(kind)
+    if not socket then return nil, -1, failure end
+    rv, why = socket:connect(address, port, left(client, deadline))
+    if rv == 0 then return socket end
+    socket:close()
+  end
+  return nil, rv, proxy and "proxy: " .. tostring(why) or why
+end
+
+-- connect(address, port[, ssl[, sni[, layer]]]): 0, or a number below 0 and why not.  An address may be the path of a socket,
+-- and with a proxy a name.
 function HttpClient:connect(target, port, ssl, sni, layer)
   if type(target) ~= "string" then
     error("bad argument #1 to 'connect' (address expected, got " .. type(target) .. ")", 2)
   end
   self:close()
-  local kind = family(target)
-  if not kind then error("mtev.socket family for " .. target .. " unknown", 2) end
-  local socket, failure = mtev.socket(kind)
-  if not socket then return -1, failure end
   local deadline = monotonic() + self.connect_timeout
-  local rv, why = socket:connect(target, port, left(self, deadline))
+  local socket, rv, why = reach(self, target, port, deadline)
+  if not socket then return rv, why end
+  local is_path = not self.proxy and target:sub(1, 1) == "/"
+  local host = find(target, ":", 1, true) and "[" .. target .. "]" or target
+  rv = 0
+  if ssl and self.proxy then
+    if not sni and not mtev.inet_pton(target) then sni = target end
+    local good
+    good, why = home.need("mtev/http_proxy").tunnel(socket, self.proxy, host .. ":" .. port, function() return left(self, deadline) end)
+    if not good then rv = -1 end
+  end
   if rv == 0 and ssl then rv, why = socket:ssl_upgrade_socket(ssl_options(self), sni, layer, left(self, deadline)) end
   if rv ~= 0 then
     if socket.tls then self.failed_ssl_ctx = socket:ssl_ctx() end
@@ -110,9 +144,9 @@ function HttpClient:connect(target, port, ssl, sni, layer)
     return rv, why
   end
   local standard = ssl and 443 or 80
-  local host = find(target, ":", 1, true) and "[" .. target .. "]" or target
-  if kind == "unix" then host = "localhost" end
-  self.host = (sni or host) .. (kind ~= "unix" and tonumber(port) ~= standard and ":" .. port or "")
+  if is_path then host = "localhost" end
+  self.host = (sni or host) .. (not is_path and tonumber(port) ~= standard and ":" .. port or "")
+  self.forwards = self.proxy and not ssl and self.proxy or nil
   self.target, self.port, self.e, self.failed_ssl_ctx = target, port, socket, nil
   self.reader = response.reader(function() return receive(self) end)
   hook(self, "connected")
@@ -197,6 +231,10 @@ function HttpClient:do_request(method, uri, headers, payload, version)
   self.method = lower(method)
   self.request_started_s, self.request_started_us = mtev.gettimeofday()
   self.response_deadline = self.timeout and monotonic() + self.timeout or nil
+  if self.forwards then
+    if find(uri, "^/") then uri = "http://" .. self.host .. uri elseif uri == "*" then uri = "http://" .. self.host end
+    if self.forwards.authorization then default("Proxy-Authorization", self.forwards.authorization) end
+  end
   local head = format("%s %s HTTP/%s\r\n%s\r\n\r\n", method, uri, version or "1.1", concat(lines, "\r\n"))
   return self.e:write(head .. payload, left(self, self.response_deadline))
 end

@@ -365,6 +365,15 @@ function M.keep()
   first_of[current()], others_of[current()] = nil, nil
 end
 
+-- *event* belongs to no task any more, until one makes it its own.
+function M.disown(event)
+  local task = event.owner
+  if first_of[task] == event then first_of[task] = nil end
+  local others = others_of[task]
+  if others then others[event] = nil end
+  event.owner = false
+end
+
 -- Closing and ownership ---------------------------------------------------------------------------------------------------
 
 local function close_descriptor(guard)
