@@ -39,30 +39,43 @@ _on = False
 
 
 def configure(c: conf.Conf) -> None:
-    """Take what ``<zipkin>`` says.  Raises :exc:`runtime.conf.ConfError` with file and line.
+    """Take what ``<zipkin>`` says; of several the last.  Raises :exc:`runtime.conf.ConfError` with file and line, and
+    leaves what was.
 
     ``<zipkin trace_event="0"><probability new="0.0" parented="1.0" debug="1.0"/></zipkin>``"""
     global _wanted
-    _wanted = False
-    default_service_name(c.root_name)
-    for section in c.get_sections("//zipkin"):
-        _wanted = True
-        for name in map(str, section.attrib):
-            if name != "trace_event" and name not in names.COMMON:
-                raise c.error(f"zipkin: unknown attribute {name}, expected trace_event", section)
-        level = c.inherited(section, "trace_event")
-        if level is not None:
-            if not level.isdecimal():
-                raise c.error(f"zipkin: trace_event is 0, 1 or 2, not '{level}'", section)
-            _active.event_trace_level(int(level))
+    wanted = False
+    level = 0
     found = {"new": 0.0, "parented": 1.0, "debug": 1.0}
+    for section in c.get_sections("//zipkin"):
+        wanted = True
+        _only(c, section, ("trace_event",))
+        text = c.inherited(section, "trace_event")
+        if text is not None:
+            if text not in ("0", "1", "2"):
+                raise c.error(f"zipkin: trace_event is 0, 1 or 2, not '{text}'", section)
+            level = int(text)
+        for child in section.iterchildren("*"):
+            if child.tag != "probability" and not c.is_include(child):
+                raise c.error(f"zipkin: there is no element {child.tag}, expected probability", child)
     for section in c.get_sections("//zipkin//probability"):
+        _only(c, section, tuple(found))
         for name in found:
             text = section.get(name)
             if text is not None:
                 found[name] = _probability(c, section, name, text)
-    if _wanted:
+    default_service_name(c.root_name)
+    _wanted = wanted
+    if wanted:
+        _active.event_trace_level(level)
         set_sampling(**{f"{name}_traces": value for name, value in found.items()})
+
+
+def _only(c: conf.Conf, section: conf.Section, known: tuple[str, ...]) -> None:
+    for name in map(str, section.attrib):
+        if name not in known and name not in names.COMMON:
+            nearest = names.names(*known).nearest(name)
+            raise c.error(f"{section.tag}: unknown attribute {name}, expected {nearest}", section)
 
 
 def _probability(c: conf.Conf, section: conf.Section, name: str, text: str) -> float:

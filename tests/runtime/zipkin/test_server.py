@@ -143,12 +143,21 @@ def test_trace_context_is_taken_once_an_exporter_can_tell_of_it(port: int, monke
         ("<zipkin><probability new='much'/></zipkin>", "probability new is a number from 0 to 1, not 'much'"),
         ("<zipkin><probability new='nan'/></zipkin>", "probability new is a number from 0 to 1, not 'nan'"),
         ("<zipkin trace_event='lifetime'/>", "trace_event is 0, 1 or 2, not 'lifetime'"),
+        ("<zipkin trace_event='3'/>", "trace_event is 0, 1 or 2, not '3'"),
+        ("<zipkin trace_event=''/>", "trace_event is 0, 1 or 2, not ''"),
         ("<zipkin trace_events='1'/>", "unknown attribute trace_events, expected trace_event"),
+        ("<zipkin><probability nwe='1'/></zipkin>", "unknown attribute nwe, expected new"),
+        ("<zipkin><probabilty new='1'/></zipkin>", "there is no element probabilty, expected probability"),
+        ("<zipkin><probability new=''/></zipkin>", "probability new is a number from 0 to 1, not ''"),
+        ("<zipkin><probability parented='-0.1'/></zipkin>", "probability parented is a number from 0 to 1, not '-0.1'"),
+        ("<zipkin><probability debug='1%'/></zipkin>", "probability debug is a number from 0 to 1, not '1%'"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_line(element: str, complaint: str) -> None:
+    before = zipkin.get_sampling(), zipkin.default_level()
     with pytest.raises(conf.ConfError, match=f":2:.*{complaint}"):
         zipkin.configure(conf.loads(f"<app>\n{element}</app>".encode()))
+    assert (zipkin.get_sampling(), zipkin.default_level()) == before
 
 
 def test_probabilities_come_from_the_configuration() -> None:
