@@ -5,7 +5,8 @@ goes on as if it had returned MTEV_HOOK_CONTINUE.  Objects cross as tables of wh
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 from runtime import hooks
 
@@ -13,8 +14,38 @@ if TYPE_CHECKING:
     from luamtev.port import Port
 
 
+OF_THE_STACK: Final = (
+    "http1_post_request",
+    "http_auth",
+    "http_post_request_read_payload",
+    "http_request_authenticate",
+    "http_request_complete",
+    "http_request_log",
+    "http_response_send",
+    "http_response_starting",
+    "mtev_amqp_handle_connection_dyn",
+    "mtev_amqp_handle_message_dyn",
+    "mtev_cluster_handle_node_update",
+    "mtev_conf_delete_section",
+    "mtev_conf_value_fixup",
+    "mtev_console_dispatch",
+    "mtev_fq_handle_message_dyn",
+    "mtev_log_flatbuffer",
+    "mtev_log_line",
+    "mtev_log_plain",
+    "mtev_rest_get_handler",
+    "rest_auth_denied",
+    "zipkin_publish",
+    "zipkin_publish_span",
+)
+"""Hooks that are there for Lua even if what invokes them has not been imported, and perhaps never is."""
+
+
 def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/hooks.lua`` builds on."""
+
+    for each in OF_THE_STACK:
+        hooks.declare(each)
 
     def hook_exists(name: bytes) -> bool:
         return hooks.find(name.decode("utf-8", "replace")) is not None
@@ -36,7 +67,15 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
         state.closers.append(lambda: hook.unregister(known_as))
         return True
 
-    return {"hook_exists": hook_exists, "hook_register": hook_register}
+    def console_print(number: float, text: bytes) -> None:
+        console = _consoles.get(int(number))
+        if console is not None:
+            console.home.post(console.print, text.decode("utf-8", "replace"))
+
+    return {"hook_exists": hook_exists, "hook_register": hook_register, "console_print": console_print}
+
+
+_consoles: "WeakValueDictionary[int, Any]" = WeakValueDictionary()
 
 
 def _crossing(value: Any) -> Any:
@@ -72,10 +111,16 @@ def _element(element: Any) -> dict[str, Any]:
     return {"path": path, "name": element.tag, "attributes": dict(element.attrib)}
 
 
+def _console(console: Any) -> dict[str, Any]:
+    _consoles[id(console)] = console
+    return {"console": id(console), "name": console.name}
+
+
 _FORMS: dict[str, Callable[[Any], Any]] = {
     "LogStream": lambda stream: stream.name,
     "Request": _request,
     "Response": _response,
     "Line": _line,
     "_Element": _element,
+    "Console": _console,
 }

@@ -1,12 +1,16 @@
 """mtev.hook: Lua functions on the hooks of the stack."""
 
+import re
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from luamtev.api.hooks import OF_THE_STACK
 from runtime import hooks, log
+from runtime.console import Console, Level
 from runtime.http.message.peer import Peer
 
 HOOK = hooks.declare("test_lua_hook")
@@ -92,7 +96,10 @@ def test_what_cannot_be_registered_is_told(lua: Any) -> None:
         function main()
           print(mtev.hook("test_lua_hook"), mtev.hook("no_such_hook"))
           package.loaded.full = { f = print }
-          print(mtev.hook("no_such_hook", "full", "f"))
+          try("no_such_hook", "full", "f")
+          print(mtev.hook("http_request_log"), mtev.hook("eventer_started"), mtev.hook("eventer_started", "full", "f"))
+          try("test_lua_hook", "full", "f", "more")
+          try("test_lua_hook", "full", 5, nil)
           try("test_lua_hook", "empty", "f")
           try("test_lua_hook", "nowhere", "f")
           try("test_lua_hook", "full")
@@ -103,12 +110,62 @@ def test_what_cannot_be_registered_is_told(lua: Any) -> None:
     )
     assert printed.splitlines() == [
         "true\tfalse",
-        "false",
+        "hook not valid",
+        "true\tfalse\tfalse",
+        'mtev.hook(name,["func_name"])',
+        'mtev.hook(name,["func_name"])',
         "hook: module 'empty' has no function 'f'",
         "module 'nowhere' not found:",
-        "bad argument #3 to 'hook' (string expected, got nil)",
-        "bad argument #1 to 'hook' (string expected, got nil)",
+        'mtev.hook(name,["func_name"])',
+        'mtev.hook(name,["func_name"])',
     ]
+
+
+def test_all_hooks_of_the_stack_are_there_for_lua() -> None:
+    sources = (Path(hooks.__file__).parent).rglob("*.py")
+    declared = {name for each in sources for name in re.findall(r'hooks\.declare\("(\w+)"\)', each.read_text())}
+    assert set(OF_THE_STACK) == declared
+
+
+def test_a_function_is_looked_for_by_name_each_time_and_registered_once(lua: Any, tmp_path: Path) -> None:
+    (tmp_path / "late.lua").write_text(
+        """
+        module(..., package.seeall)
+        print(mtev.hook("test_lua_hook", "late", "f"), mtev.hook("test_lua_hook", "late", "f"))
+        function f()
+          print("first")
+          f = function() print("then") end
+        end
+        """
+    )
+    lua(f"package.path = '{tmp_path}/?.lua' function main() require('late') os.exit(0) end")
+    lua.on_thread(lambda: HOOK.invoke())
+    lua.on_thread(lambda: HOOK.invoke())
+    assert lua.printed() == "true\ttrue\nfirst\nthen\n"
+    lua.close()
+
+
+def test_a_console_is_printed_to(lua: Any) -> None:
+    printed: list[str] = []
+    lua(
+        """
+        package.loaded.taker = { line = function(console, line)
+          if line == "hello" then mtev.nc_printf(console, "hello %s\\n", console.name) return MTEV_HOOK_DONE end
+        end }
+        function main()
+          mtev.hook("mtev_console_dispatch", "taker", "line")
+          print((select(2, pcall(mtev.nc_printf, {}, "x")):gsub("^.-:%d+: ", "")))
+          os.exit(0)
+        end
+        """
+    )
+    made = lua.on_thread(lambda: Console(Level(name="top"), "here", printed.append))
+    lua.on_thread(lambda: made.enter("hello"))
+    lua.on_thread(lambda: None)
+    assert printed == ["hello here\n"]
+    assert lua.printed() == "mtev.nc_printf(console, format, ...)\n"
+    lua.on_thread(made.close)
+    lua.close()
 
 
 def test_requests_and_sections_cross_as_tables(lua: Any) -> None:

@@ -17,6 +17,6 @@ for _, name in ipairs({ "stats" }) do
   package.loaded["mtev." .. name] = mtev[name]
 end
 
-for _, name in ipairs({ "runtime_reload", "runtime_defunct", "nc_printf" }) do
+for _, name in ipairs({ "runtime_reload", "runtime_defunct" }) do
   mtev[name] = function() refuse("mtev." .. name) end
 end

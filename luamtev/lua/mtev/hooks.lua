@@ -5,29 +5,65 @@ local home = ...
 local class = home.need("mtev/object")
 local border, checked, check_bytes = home.border, home.checked, home.need("arguments").check_bytes
 local exists, register = checked(border.hook_exists), checked(border.hook_register)
+local print_to = checked(border.console_print)
 local type, tostring, error, require, pcall, setmetatable = type, tostring, error, require, pcall, setmetatable
+local select, getinfo = select, debug.getinfo
 local extras, lower = mtev.extras, string.lower
+local format = string.format
 local CONTINUE, DONE, ABORT = 0, 1, 2
 
-local registered = {} -- number -> function
+local USAGE = 'mtev.hook(name,["func_name"])'
+
+-- Hooks of the original that nobody invokes here: modules that register there go on, and are never called.
+local NEVER = { dso_post_init = true, eventer_started = true, http_post_request = true, mtev_stacktrace_frame = true }
+
+local registered = {} -- number -> { module, name }
+local taken = {} -- what was registered, as one text
+
+-- The function *name* of a module as it is now; the module is required if it is not there.
+local function find(module_name, name)
+  local module = package.loaded[module_name]
+  if type(module) ~= "table" then
+    module = require(module_name)
+    if type(module) ~= "table" then module = package.loaded[module_name] end
+  end
+  local f = type(module) == "table" and module[name]
+  if type(f) == "function" then return f end
+  error("hook: module '" .. module_name .. "' has no function '" .. name .. "'", 0)
+end
+
+-- Whether a file is being loaded further up: what it defines may come later.
+local function is_loading()
+  local level = 3
+  local frame = getinfo(level, "S")
+  while frame and frame.what ~= "main" do
+    level = level + 1
+    frame = getinfo(level, "S")
+  end
+  return frame ~= nil
+end
 
 -- hook(name): whether there is such a hook.
--- hook(name, module, function): has the module's function called by it; false when there is no such hook.
+-- hook(name, module, function): has the module's function called by it, the one that has the name then.
 -- The function gets what the hook is invoked with and returns MTEV_HOOK_CONTINUE (or nothing), DONE or ABORT.  It cannot
 -- suspend.
-function mtev.hook(name, module_name, function_name)
+function mtev.hook(...)
+  local name, module_name, function_name = ...
+  local n = select("#", ...)
+  if n ~= 1 and n ~= 3 then error(USAGE, 2) end
   name = check_bytes(name, "hook")
-  if module_name == nil and function_name == nil then return (exists(name)) end
+  if n == 1 then return (exists(name)) end
   module_name, function_name = check_bytes(module_name, "hook", 2), check_bytes(function_name, "hook", 3)
-  local loaded = require(module_name)
-  local module = type(loaded) == "table" and loaded or package.loaded[module_name]
-  local f = type(module) == "table" and module[function_name]
-  if type(f) ~= "function" then
-    error("hook: module '" .. module_name .. "' has no function '" .. function_name .. "'", 2)
-  end
+  if NEVER[name] then return false end
+  if not exists(name) then error("hook not valid", 2) end
+  local key = name .. "\0" .. module_name .. "\0" .. function_name
+  if taken[key] then return true end
+  local ok, why = pcall(find, module_name, function_name)
+  if not ok and not is_loading() then error(why, 2) end
   local number = #registered + 1
-  registered[number] = f
-  return (register(name, number, module_name .. "." .. function_name))
+  registered[number] = { module_name, function_name }
+  taken[key] = register(name, number, module_name .. "." .. function_name)
+  return taken[key]
 end
 
 -- A request as a hook gets it is a table of what is known of it, and has the method request() of a handler's context: an
@@ -59,12 +95,24 @@ local function as_given(first, ...)
   return first, ...
 end
 
+local function invoke(number, ...)
+  local entry = registered[number]
+  return find(entry[1], entry[2])(as_given(...))
+end
+
 -- Calls hook *number*; what is no result of a hook, and an error, are CONTINUE.
 local function call(number, ...)
-  local ok, result = pcall(registered[number], as_given(...))
+  local ok, result = pcall(invoke, number, ...)
   if ok and (result == nil or result == CONTINUE or result == DONE or result == ABORT) then return result or CONTINUE end
   border.task_failed(ok and "a hook returned " .. tostring(result) .. ", not a hook result" or tostring(result))
   return CONTINUE
+end
+
+-- Prints to the console that a hook of consoles got.
+function mtev.nc_printf(console, ...)
+  local id = type(console) == "table" and console.console
+  if type(id) ~= "number" or select("#", ...) == 0 then error("mtev.nc_printf(console, format, ...)", 2) end
+  print_to(id, format(...))
 end
 
 return { call = call }
