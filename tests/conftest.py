@@ -11,6 +11,7 @@ from queue import Queue
 
 import hypothesis
 import pytest
+from hypothesis import HealthCheck, settings
 
 from luamtev import state
 from runtime import eventer, log
@@ -20,6 +21,10 @@ hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
+
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # a machine that has much else to do is none that is wrong
 
 
 @pytest.fixture(autouse=True)

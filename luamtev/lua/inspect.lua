@@ -139,12 +139,7 @@ local function figures()
   }
 end
 
-local profile -- loaded when somebody asks for one
-
-local function profiling(what)
-  profile = profile or home.load_library("profile", home)
-  return profile[what]()
-end
+local function profiling(what) return home.need("profile")[what]() end
 
 -- Only while somebody asks: tables that are empty are lists.
 local questions = {

@@ -11,7 +11,7 @@ local new_context, flush_end = http.new_context, http.flush_end
 local fetch_config = checked(border.web_config)
 local monotonic, unpack = kernel.monotonic, unpack
 local release, mounts, mount_names = border.web_release, border.web_mounts(), border.web_mount_names()
-local failures = home.load_library("web_failure", home)
+local failures = home.need("web_failure")
 local describe = failures.describe
 local type, tostring, error, xpcall = type, tostring, error, xpcall
 

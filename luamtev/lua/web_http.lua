@@ -5,9 +5,7 @@
 local home = ...
 
 local bit = require("bit")
-local read_file = home.load_library("web_file")
-local bodies = home.load_library("web_body", home)
-local read_form = home.load_library("web_multipart", home, bodies)
+local read_file, bodies, read_form = home.need("web_file"), home.need("web_body"), home.need("web_multipart")
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
 local extras = mtev.extras
 local whole = checked(border.web_whole)

@@ -4,7 +4,9 @@
 -- The body is a stream of pieces that may be torn anywhere.  What keeps it from being understood, or read, is kept in the
 -- form as `failure`; whoever reads gets nothing more then, and the request is refused unless its handler answers.
 
-local _, body = ...
+local home = ...
+
+local body = home.need("web_body")
 
 local find, sub, match, lower, gsub = string.find, string.sub, string.match, string.lower, string.gsub
 local error, type, tostring, setmetatable, concat, min, max = error, type, tostring, setmetatable, table.concat, math.min, math.max

@@ -12,7 +12,7 @@ local home = ...
 
 local ffi = require("ffi")
 local border, checked = home.border, home.checked
-local new_tracing = home.load_library("http1/tracing")
+local new_tracing = home.need("http1/tracing")
 local decide, renewed, find_log = checked(border.http1_decide), checked(border.http1_renewed), checked(border.log_find)
 
 local MOST = 4096 -- answers remembered

@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -191,7 +192,11 @@ def test_what_nobody_reads_is_kept_so_far_then_lost_counted_and_told_once(
     os.close(pipe[1])
     thread.join()
     assert b"".join(chunks) == b"".join(lines[: 3000 - lost]) + b"after\n"
-    assert capfd.readouterr().err == f"log 'x': descriptor {pipe[1]} is read again; {lost} lines were lost\n"
+    said = ""
+    while not said.endswith("\n"):  # by the thread that writes, once it has written
+        said += capfd.readouterr().err
+        time.sleep(0.01)
+    assert said == f"log 'x': descriptor {pipe[1]} is read again; {lost} lines were lost\n"
 
 
 def test_a_named_pipe_without_a_reader_keeps_nobody_waiting(tmp_path: Path) -> None:
