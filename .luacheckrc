@@ -3,7 +3,7 @@ std = "luajit+mtev"
 max_line_length = false -- the source keeps to 120 columns where it can
 ignore = { "581" } -- `not (x >= y)`: refuses NaN, too
 self = false -- a method need not use its object
-exclude_files = { ".venv*", "tests/data" }
+exclude_files = { ".venv*", "tests/data", "tests/mtev_busted/statements.lua" } -- what tests feed to others
 
 local constants = {}
 for name in ([[ MTEV_HOOK_CONTINUE MTEV_HOOK_DONE MTEV_HOOK_ABORT
@@ -45,7 +45,7 @@ files["luamtev/lua"] = {
     string = { fields = { "pack", "unpack" } },
   },
 }
-files["mtev_busted/lua"] = { globals = { "arg", os = { fields = { "exit" } } } }
+files["mtev_busted/lua"] = { globals = { "arg", "dofile", "load", "loadfile", "loadstring", os = { fields = { "exit" } } } }
 
 -- A module is a table of functions that the program calls by name, or some globals of that kind.
 for _, room in ipairs({ "examples", "benchmarks" }) do

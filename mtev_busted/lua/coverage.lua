@@ -117,8 +117,8 @@ function M.start()
   end
   load, loadstring, loadfile = counting(load), counting(loadstring), counting(loadfile)
   function dofile(path)
-    local chunk, message = loadfile(path)
-    if not chunk then error(message, 0) end
+    local chunk, why = loadfile(path)
+    if not chunk then error(why, 0) end
     return chunk()
   end
   table.insert(package.loaders, AFTER_OURS, load_module)

@@ -72,6 +72,7 @@ describe("mtev_confstr_parse_duration", function()
       local others = {}
       for i = 1, 50000 do others[i] = ffi.new("char[?]", 9, "zzzzzzzz") end
       for _, unit in ipairs({ "ms", "s", "sec", "hour", "weeks" }) do assert.equal(0, (parse("3" .. unit, "ms"))) end
+      assert.equal(50000, #others)
     end
   end)
 
