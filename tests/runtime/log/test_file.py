@@ -130,7 +130,8 @@ def test_a_failed_reopening_is_named_and_the_old_file_and_other_logs_go_on(tmp_p
     (tmp_path / "d" / "f").unlink()
     (tmp_path / "d").rmdir()
     (tmp_path / "k").unlink()
-    with pytest.raises(log.LogError, match=r"^log 'lost': cannot open '[^']*': No such file or directory: directory .* does not exist$"):
+    said = r"^log 'lost': cannot open '[^']*': No such file or directory: directory .* does not exist$"
+    with pytest.raises(log.LogError, match=said):
         log.reopen_all()
     lost.log("a")
     kept.log("b")
