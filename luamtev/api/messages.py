@@ -32,6 +32,10 @@ def _amqp_send(exchange: bytes, route: bytes, payload: bytes, connection: float,
     if module is None:
         raise LuaError("mtev.amqp.send: the module amqp is not loaded")
     try:
-        return int(module.send_data(exchange.decode(), route.decode(), payload, int(connection), mandatory))
+        return int(module.send_data(_text(exchange), _text(route), payload, int(connection), mandatory))
     except ValueError as mistake:
         raise LuaError(f"mtev.amqp.send: {mistake}") from None
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "surrogateescape")

@@ -254,11 +254,32 @@ def test_a_wrong_configuration_stops_the_start(config: str, more: str, wrong: st
         pass
 
 
+def test_messages_of_every_kind_come_through(rabbit: Rabbit, tmp_path: Path) -> None:
+    with program(tmp_path, rabbit.port, "<bindingkey>#</bindingkey><exchange>amq.topic</exchange>") as running:
+        running.run(HOOK)
+        is_up(running)
+        running.run("""
+          mtev.amqp.send("amq.topic", "big", ("\\0x"):rep(600000))
+          mtev.amqp.send("amq.topic", "empty", "")
+          mtev.amqp.send("amq.topic", ("r"):rep(255), "long")
+          mtev.amqp.send("amq.topic", "ü€", "\\255")
+          mtev.amqp.send("amq.topic", "", "no route")
+          mtev.amqp.send("", "nosuchqueue", "for nobody")""")
+        running.wait(lambda: running.run("return #heard") == "5")
+        assert running.run("return heard[1] == 'guest 0 amq.topic big ' .. ('\\0x'):rep(600000)") == "true"
+        assert running.run("return heard[4] == 'guest 0 amq.topic ü€ \\255'") == "true"
+        assert running.run("return heard[2] .. ',' .. #heard[3] .. ',' .. heard[5]") == (
+            "guest 0 amq.topic empty ,278,guest 0 amq.topic  no route"
+        )
+        running.wait(lambda: running.metric("mtev_amqp_sent_total") == 6)
+
+
 def test_what_cannot_be_published_is_an_error(tmp_path: Path) -> None:
     with program(tmp_path, 1) as running:
         for lua, wrong in (
             ("mtev.amqp.send('e', 'r')", "amqp.send(exchange, route, payload[, id[, mandatory]])"),
-            ("mtev.amqp.send(('e'):rep(256), 'r', 'p')", "exchange: expected at most 255 bytes"),
-            ("mtev.amqp.send('e', ('r'):rep(256), 'p')", "route: expected at most 255 bytes"),
+            ("mtev.amqp.send(('e'):rep(256), 'r', 'p')", "exchange: expected at most 255 bytes of UTF-8"),
+            ("mtev.amqp.send('e', ('ü'):rep(128), 'p')", "route: expected at most 255 bytes of UTF-8"),
+            ("mtev.amqp.send('e', '\\255', 'p')", "route: expected at most 255 bytes of UTF-8"),
         ):
             assert wrong in running.run(f"return select(2, pcall(function() {lua} end))")

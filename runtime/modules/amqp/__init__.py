@@ -67,10 +67,15 @@ def send_data(exchange: str, route: str, payload: bytes, connection: int = -1, m
     """Publish *payload* to connection number *connection*, or -1: to all.  From any thread; never waits.
 
     Returns how many connections took it: what finds a full backlog is dropped and counted, what is for a connection
-    that does not exist is ignored.  Raises ValueError naming what is too long.  Manual: ``mtev_amqp_send_data``."""
+    that does not exist is ignored.  Raises ValueError naming what is too long or cannot be encoded.
+    Manual: ``mtev_amqp_send_data``."""
     for which, name in (("exchange", exchange), ("route", route)):
-        if len(name.encode("utf-8", "surrogateescape")) > SHORT:
-            raise ValueError(f"{which}: expected at most {SHORT} bytes")
+        try:
+            fits = len(name.encode()) <= SHORT
+        except UnicodeEncodeError:
+            fits = False
+        if not fits:
+            raise ValueError(f"{which}: expected at most {SHORT} bytes of UTF-8")
     message = Outgoing(exchange, route, payload, mandatory)
     wanted = _clients if connection == -1 else _clients[connection : connection + 1] if connection >= 0 else []
     return sum(each.publish(message) for each in wanted)
