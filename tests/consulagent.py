@@ -89,7 +89,7 @@ class Agent:
                     self.services[document["ID"]] = document
                 elif what[:2] == ["service", "deregister"]:
                     self.services.pop(unquote(what[2]), None)
-                elif what[0] == "check" and what[2].split(":")[1] not in self.services:
+                elif what[0] == "check" and unquote(what[2].split(":")[1]) not in self.services:
                     status = 404
             self.changed.notify_all()
             return status

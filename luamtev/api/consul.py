@@ -21,7 +21,10 @@ def _register(document: bytes) -> bytes:
     from runtime import conf
     from runtime.modules import consul
 
-    said = json.loads(document)
+    try:
+        said = json.loads(document)
+    except UnicodeDecodeError:
+        raise LuaError("register: names and texts are to be UTF-8") from None
     pattern = said.get("id") or "{app}-{node}"
     made = consul.Service(
         name=said["name"],

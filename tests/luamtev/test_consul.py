@@ -149,6 +149,20 @@ def test_services_of_lua_are_registered_told_of_and_deregistered(tmp_path: Path)
         ("mtev.consul.service('n', 'i', 'a', 99999)", "port: expected 1 to 65535"),
         ("mtev.consul.service('n', 'i', 'a', 1, 'tags')", "tags: table expected, got string"),
         ("mtev.consul.service('n', 'i', 'a', 1):check_push('p', '3')", "ttl: number expected, got string"),
+        ("mtev.consul.service('', 'i', 'a', 1)", "name: expected a text that is not empty"),
+        ("mtev.consul.service('n', 'i', 'a', 0/0)", "port: expected 1 to 65535"),
+        ("mtev.consul.service('n', 'i', 'a', 1):check_push('', 3, 60)", "name: expected a text that is not empty"),
+        ("mtev.consul.service('n', 'i', 'a', 1):check_push('p', 0, 60)", "ttl: expected seconds above 0"),
+        ("mtev.consul.service('n', 'i', 'a', 1):check_push('p', 3, -60)", "deregister: expected seconds above 0"),
+        (
+            "mtev.consul.service('n', 'i', 'a', 1):check_tcp('p', 'a:1', 0/0, 1, 60)",
+            "interval: expected seconds above 0",
+        ),
+        (
+            "mtev.consul.service('n', 'i', 'a', 1):check_http('p', '/', 'GET', 1, 1/0, 9)",
+            "timeout: expected seconds above 0",
+        ),
+        ("mtev.consul.service('n', '\\255', 'a', 1):register()", "names and texts are to be UTF-8"),
     ],
 )
 def test_what_cannot_be_a_service_is_an_error(lua: str, wrong: str, lua_error: Any) -> None:
@@ -186,6 +200,26 @@ def test_an_agent_that_is_away_refuses_or_forgot_gets_everything_again(tmp_path:
         assert running.run("return 'answers'") == "answers"
         with Agent(port) as again:
             again.wait("PUT /v1/agent/service/register", "PUT /v1/agent/check/pass/service:w:1")
+
+
+def test_names_of_any_kind_reach_the_agent_as_they_are(tmp_path: Path) -> None:
+    with Agent() as agent, program(tmp_path, agent.url) as running:
+        named = running.run("""
+          local service = mtev.consul.service("n/a m", "i d/2?x#%", "::1", 1, { ["ü"] = "ö&" })
+          service:check_push("p", 3, 60)
+          handle = service:register()
+          handle:warning(0, "nöte & ?#+%")
+          return handle.id""")
+        assert named == "i d/2?x#%"
+        wanted = "PUT /v1/agent/check/warn/service:i%20d%2F2%3Fx%23%25:1?note=n%C3%B6te+%26+%3F%23%2B%25"
+        agent.wait(wanted)
+        assert agent.services[named]["Tags"] == ["ü:ö&"]
+        assert running.get("/module/consul/health/i%20d/2%3fx%23%25?n=1")[0] == 429
+        for lua in ("handle:passing(0.5)", "handle:passing(0/0)", "handle:passing(1)", "handle:passing(-1)"):
+            with pytest.raises(AssertionError, match=r"whole number|has 1 checks"):
+                running.run(lua)
+        assert running.stop() == 0
+        assert not agent.services
 
 
 def test_a_slow_agent_holds_nobody_up(tmp_path: Path) -> None:

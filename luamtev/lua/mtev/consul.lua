@@ -8,10 +8,23 @@ local register, deregister = checked(border.consul_register), checked(border.con
 local set_state = checked(border.consul_set_state)
 local type, pairs, tostring, error, sort = type, pairs, tostring, error, table.sort
 
-local function want(value, wanted, what, usage)
+local function want(value, wanted, what, usage, level)
   if type(value) ~= wanted then
-    error(usage .. ": " .. what .. ": " .. wanted .. " expected, got " .. type(value), 4)
+    error(usage .. ": " .. what .. ": " .. wanted .. " expected, got " .. type(value), level or 3)
   end
+  return value
+end
+
+local function want_text(value, what, usage)
+  if want(value, "string", what, usage, 4) == "" then
+    error(usage .. ": " .. what .. ": expected a text that is not empty", 3)
+  end
+  return value
+end
+
+local function want_seconds(value, what, usage)
+  want(value, "number", what, usage, 4)
+  if not (value > 0 and value <= 1e9) then error(usage .. ": " .. what .. ": expected seconds above 0", 3) end
   return value
 end
 
@@ -20,6 +33,7 @@ local function state_setter(state)
   return function(self, index, note)
     local usage = state .. "(index[, text])"
     want(index, "number", "index", usage)
+    if index % 1 ~= 0 then error(usage .. ": index: expected a whole number", 2) end
     if note ~= nil then want(note, "string", "text", usage) end
     set_state(self.id, index, state, note or "")
   end
@@ -42,7 +56,7 @@ end
 
 local function texts(given, what, usage)
   local found = {}
-  for key, value in pairs(want(given or {}, "table", what, usage)) do found[tostring(key)] = tostring(value) end
+  for key, value in pairs(want(given or {}, "table", what, usage, 4)) do found[tostring(key)] = tostring(value) end
   return found
 end
 
@@ -51,26 +65,26 @@ local new_service = class("mtev.consul.service", {
   check_push = function(self, name, ttl, dereg)
     local usage = "check_push(name, ttl, deregister)"
     return add(self, {
-      "push", want(name, "string", "name", usage), want(ttl, "number", "ttl", usage),
-      want(dereg, "number", "deregister", usage),
+      "push", want_text(name, "name", usage), want_seconds(ttl, "ttl", usage),
+      want_seconds(dereg, "deregister", usage),
     })
   end,
   -- A check for which the agent asks a URL, or a path of this service.
   check_http = function(self, name, url, method, interval, timeout, dereg)
     local usage = "check_http(name, url, method, interval, timeout, deregister)"
     return add(self, {
-      "http", want(name, "string", "name", usage), want(url, "string", "url", usage),
-      want(method, "string", "method", usage), want(interval, "number", "interval", usage),
-      want(timeout, "number", "timeout", usage), want(dereg, "number", "deregister", usage),
+      "http", want_text(name, "name", usage), want_text(url, "url", usage),
+      want_text(method, "method", usage), want_seconds(interval, "interval", usage),
+      want_seconds(timeout, "timeout", usage), want_seconds(dereg, "deregister", usage),
     })
   end,
   -- A check for which it connects to HOST:PORT.
   check_tcp = function(self, name, address, interval, timeout, dereg)
     local usage = "check_tcp(name, address, interval, timeout, deregister)"
     return add(self, {
-      "tcp", want(name, "string", "name", usage), want(address, "string", "address", usage),
-      want(interval, "number", "interval", usage), want(timeout, "number", "timeout", usage),
-      want(dereg, "number", "deregister", usage),
+      "tcp", want_text(name, "name", usage), want_text(address, "address", usage),
+      want_seconds(interval, "interval", usage), want_seconds(timeout, "timeout", usage),
+      want_seconds(dereg, "deregister", usage),
     })
   end,
   -- Has the agent know it, now or as soon as it is there; a handle.
@@ -90,7 +104,7 @@ mtev.consul = {
   -- Describes a service; checks are added, and then it is registered.
   service = function(name, id, address, port, tags, meta)
     local usage = "service(name, id, address, port[, tags[, meta]])"
-    want(name, "string", "name", usage)
+    want_text(name, "name", usage)
     if id ~= nil then want(id, "string", "id", usage) end
     if address ~= nil then want(address, "string", "address", usage) end
     want(port, "number", "port", usage)

@@ -8,7 +8,7 @@ local type, error = type, error
 
 local function check(name, exchange, route, payload, id)
   if type(exchange) ~= "string" or type(route) ~= "string" or type(payload) ~= "string"
-    or id ~= nil and type(id) ~= "number" then
+    or id ~= nil and (type(id) ~= "number" or id % 1 ~= 0) then
     error(name, 3)
   end
 end

@@ -3,6 +3,7 @@
 import threading
 import time
 from typing import Final
+from urllib.parse import quote
 
 from runtime import log, stats
 
@@ -123,7 +124,7 @@ class Registrar:
 
     def _push(self, service: Service, index: int, check: Check, now: float) -> None:
         check.due = now + check.push
-        path = f"check/{STATES[check.state]}/{service.check_id(index)}"
+        path = f"check/{STATES[check.state]}/{quote(service.check_id(index), safe=':')}"
         self._agent.put(path, note=check.note)
         _pushes.add()
 
