@@ -32,6 +32,7 @@ CONFIGURATION = """\
   <listeners>
     <listener type="http_rest_api" address="127.0.0.1" port="{port}"/>
     <listener type="mtev_console" address="127.0.0.1" port="{console}"/>
+    {listeners}
   </listeners>
   <rest><acl>{acl}</acl></rest>
   {more}
@@ -58,7 +59,7 @@ PATIENCE = 60.0
 
 class Program:
     """The program in *directory*, with *modules* and *more* in its configuration; *engine* serves its requests, and
-    *acl* says whose."""
+    *acl* says whose; *listeners* are more of them."""
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Program:
         threads: int = 1,
         engine: str = "lua",
         acl: str = '<rule type="allow"/>',
+        listeners: str = "",
     ) -> None:
         self.directory = directory
         self.port, self.console = free_port(), free_port()
@@ -84,6 +86,7 @@ class Program:
             threads=threads,
             engine=engine,
             acl=acl,
+            listeners=listeners,
         )
         (directory / "module.conf").write_text(text)
 

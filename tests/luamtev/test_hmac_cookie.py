@@ -3,6 +3,7 @@
 import http.client
 import http.cookiejar
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Authority
 from chromium import MISSING, chromium
+from launching import free_port
 from moduleprogram import Program
 
 KEY = "00" * 31 + "5a"
@@ -20,10 +23,10 @@ ACL = '<rule type="allow" url="^/(log(in|out)|metrics)$"/><rule type="allow" use
 LOGGED_IN = "mtev_capabilities"  # of /capa
 
 
-def program(directory: Path, *, config: str = "", logs: str = "", acl: str = ACL) -> Program:
+def program(directory: Path, *, config: str = "", acl: str = ACL, listeners: str = "") -> Program:
     config = f"<key>{KEY}</key><user_alice>{PASSWORD.replace('&', '&amp;')}</user_alice>{config}"
     module = f'<generic image="http_hmac_cookie" name="http_hmac_cookie"><config>{config}</config></generic>'
-    return Program(directory, module, logs=logs, acl=acl)
+    return Program(directory, module, acl=acl, listeners=listeners)
 
 
 class Here(http.client.HTTPConnection):
@@ -185,6 +188,30 @@ def test_lua_decides_who_is_let_in(tmp_path: Path) -> None:
             assert (client.cookie() is not None) == let_in
         asked = running.run("return table.concat(asked, ',')").split(",")
         assert asked == [f"POST /login {each}" for each in ("carol", "carol", "alice", "alice")]
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_over_tls_the_cookie_is_for_tls_alone(tmp_path: Path, version: str) -> None:
+    authority = Authority(tmp_path)
+    issued = authority.issue("localhost", "localhost")
+    files = f"<certificate_file>{issued.certificate}</certificate_file><key_file>{issued.key}</key_file>"
+    port = free_port()
+    listener = f'<listener type="http_rest_api" address="127.0.0.1" port="{port}" ssl="on">'
+    with program(tmp_path, listeners=f"{listener}<sslconfig>{files}</sslconfig></listener>") as running:
+        running.wait(lambda: f"listening on 127.0.0.1:{port} " in running.errors())
+        jar = tmp_path / "jar"
+        curl = ["curl", "-sS", version, "--cacert", str(authority.issued.certificate), "-b", str(jar), "-c", str(jar)]
+        url = f"https://localhost:{port}"
+        form = ["-d", "username=alice", "--data-urlencode", f"password={PASSWORD}", "-d", "whereto=/capa"]
+        said = subprocess.run([*curl, "-L", *form, f"{url}/login"], capture_output=True, text=True, timeout=60)
+        assert LOGGED_IN in said.stdout, said
+        (line,) = [each for each in jar.read_text().splitlines() if "mtevauth" in each]
+        _, _, path, secure, *_ = line.split("\t")
+        assert (line.startswith("#HttpOnly_localhost\t"), path, secure) == (True, "/", "TRUE")
+        again = subprocess.run(
+            [*curl, "-H", "Cookie: other=1", f"{url}/capa"], capture_output=True, text=True, timeout=60
+        )
+        assert LOGGED_IN in again.stdout
 
 
 def test_five_failures_a_minute_then_429_and_others_are_let_in(tmp_path: Path) -> None:
