@@ -13,6 +13,16 @@ class Pending(Protocol):
         """Nobody waits any longer."""
 
 
+class Kin(Protocol):
+    """The states of one module."""
+
+    def on(self, thread: LoopThread) -> "Port | None":
+        """The one of *thread*, if there is one.  From any thread."""
+
+    def spread(self) -> None:
+        """Have one on each loop thread."""
+
+
 class Port(Protocol):
     """A Lua state, to those who serve it.  All of it is for the state's thread, but for :meth:`ticket_done`."""
 
@@ -23,6 +33,10 @@ class Port(Protocol):
     @property
     def thread(self) -> LoopThread:
         """The loop thread that it runs on."""
+
+    @property
+    def kin(self) -> Kin | None:
+        """Those of the same module on other threads; None for a state whose module makes as many as it wants itself."""
 
     @property
     def busy(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from luamtev import bridge, families, libraries, settings
 from luamtev.api import stopping
-from luamtev.port import Library, Pending
+from luamtev.port import Kin, Library, Pending
 from luamtev.settings import Options
 from luamtev.stacks import prepare as prepare_report
 from luamtev.stacks import report
@@ -54,6 +54,7 @@ class State:
         self.options = options
         self.tickets: dict[int, Pending] = {}
         self.closers: list[Callable[[], object]] = []
+        self.kin: Kin | None = None
         self.busy = False
         self.observer = 0
         self._library = library

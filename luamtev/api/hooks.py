@@ -1,14 +1,14 @@
 """Hooks of the stack for Lua: a function of a module is called where somebody invokes a hook.  Manual: mtev.hook.
 
-It is called when the hook is invoked on the hub of the state's own thread while no Lua runs there; elsewhere the chain
-goes on as if it had returned MTEV_HOOK_CONTINUE.  Objects cross as tables of what is known of them.
+It is called when the hook is invoked on the hub of a thread with a state of the same module while no Lua runs there;
+elsewhere the chain goes on as if it had returned MTEV_HOOK_CONTINUE.  Objects cross as tables of what is known of them.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
-from runtime import hooks
+from runtime import eventer, hooks
 
 if TYPE_CHECKING:
     from luamtev.port import Port
@@ -50,22 +50,29 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     def hook_exists(name: bytes) -> bool:
         return hooks.find(name.decode("utf-8", "replace")) is not None
 
-    def hook_register(name: bytes, number: float, described: bytes) -> bool:
+    def hook_register(name: bytes, module: bytes, function: bytes) -> None:
         hook = hooks.find(name.decode("utf-8", "replace"))
-        if hook is None:
-            return False
-        index = int(number)
-        known_as = f"{described.decode('utf-8', 'replace')} {state.thread.name} {id(state):x}/{index}"
+        assert hook is not None
+        kin = state.kin
+        owner = f"{id(kin):x}" if kin is not None else f"{state.thread.name} {id(state):x}"
+        known_as = f"{module.decode('utf-8', 'replace')}.{function.decode('utf-8', 'replace')} of {owner}"
 
         def call(*arguments: Any) -> int:
-            if not state.can_enter():
+            if not eventer.is_loop_thread():
                 return hooks.CONTINUE
-            answer = state.enter("hook", index, *(state.plain(_crossing(each)) for each in arguments))
+            here = state if kin is None else kin.on(eventer.current())
+            if here is None or not here.can_enter():
+                return hooks.CONTINUE
+            answer = here.enter("hook", module, function, *(here.plain(_crossing(each)) for each in arguments))
             return hooks.CONTINUE if answer is None else int(answer[0])
 
-        hook.register(known_as, call)
+        try:
+            hook.register(known_as, call)
+        except ValueError:
+            return  # by another thread's state
         state.closers.append(lambda: hook.unregister(known_as))
-        return True
+        if kin is not None:
+            kin.spread()
 
     def console_print(number: float, text: bytes) -> None:
         console = _consoles.get(int(number))

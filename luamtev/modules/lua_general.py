@@ -1,7 +1,7 @@
 """lua_general: runs a function of a Lua module at start.  Manual: lua_general.
 
-Each loop thread of the default pool has a Lua state of its own; the function runs in the first, or with ``concurrent``
-in all of them.
+The first loop thread of the default pool has a Lua state, in which the function runs, with ``concurrent`` each.  Once
+something is to be called wherever it happens, a hook say, all loop threads have one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -47,8 +47,25 @@ class LuaGeneral:
         for thread in pool.threads if self.concurrent else pool.threads[:1]:
             thread.post(self._run)
 
+    def on(self, thread: eventer.LoopThread) -> State | None:
+        """Part of :class:`luamtev.port.Kin`."""
+        return self.states.get(thread)
+
+    def spread(self) -> None:
+        """Part of :class:`luamtev.port.Kin`."""
+        for pool in eventer.pools():
+            for thread in pool.threads:
+                thread.post(self._here)
+
     def _run(self) -> None:
+        self._here().call(self.module, self.function, lambda failure: told(failure, self.whence))
+
+    def _here(self) -> State:
+        """The state of this thread, made if there is none yet."""
         thread = eventer.current()
+        found = self.states.get(thread)
+        if found is not None:
+            return found
         try:
             state = State(self.options)
         except StateError as failure:
@@ -56,6 +73,7 @@ class LuaGeneral:
             stream.log(f"lua_general: {told(str(failure), self.whence)}\n")
             stream.log(b"Unrecoverable run-time error. Terminating.\n")
             main.terminate(EXIT_TRAGEDY)
+        state.kin = self
         self.states[thread] = state
         thread.at_stop(state.close)
-        state.call(self.module, self.function, lambda failure: told(failure, self.whence))
+        return state

@@ -1,12 +1,14 @@
 """mtev.hook: Lua functions on the hooks of the stack."""
 
 import re
+import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from webprogram import Web
 
 from luamtev.api.hooks import OF_THE_STACK
 from runtime import hooks, log
@@ -143,6 +145,55 @@ def test_a_function_is_looked_for_by_name_each_time_and_registered_once(lua: Any
     lua.on_thread(lambda: HOOK.invoke())
     assert lua.printed() == "true\ttrue\nfirst\nthen\n"
     lua.close()
+
+
+def test_a_hook_is_called_on_whatever_thread_it_is_invoked(web: Web) -> None:
+    web.start(
+        """
+        function handler(rest)
+          local http = rest:http()
+          http:write(mtev.shared_get("seen") .. " " .. mtev.thread_self())
+          http:flush_end()
+        end
+        """,
+        threads=3,
+        main="""
+        function seen() mtev.shared_set("seen", mtev.shared_seq("seen") + 1) end
+        function main()
+          mtev.shared_set("seen", 0)
+          mtev.hook("http_request_complete", "main", "seen")
+        end
+        """,
+    )
+    deadline = time.monotonic() + 30
+    threads: set[str] = set()
+    in_a_row = 0
+    before = -1
+    while in_a_row < 12:  # requests that were all seen
+        assert time.monotonic() < deadline, web.errors()
+        now, thread = web.text("/").split()
+        in_a_row = in_a_row + 1 if int(now) == before + 1 else 0
+        threads = threads | {thread} if in_a_row else set()
+        before = int(now)
+    assert len(threads) == 3
+    assert web.errors() == ""
+
+
+def test_an_error_in_a_hook_does_not_end_the_process(web: Web) -> None:
+    web.start(
+        "function handler(rest) rest:http():flush_end() end",
+        threads=2,
+        main="""
+        package.loaded.here = { f = function() error("on purpose") end }
+        function main() mtev.hook("http_request_complete", "here", "f") end
+        """,
+    )
+    for _ in range(20):
+        assert web.ask("/").status == 200
+    web.stop()
+    errors = web.errors()
+    assert errors.count("on purpose") >= 5
+    assert errors.count("module 'here' not found") == 1  # in the state of the other thread
 
 
 def test_a_console_is_printed_to(lua: Any) -> None:

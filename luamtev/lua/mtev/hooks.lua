@@ -17,7 +17,6 @@ local USAGE = 'mtev.hook(name,["func_name"])'
 -- Hooks of the original that nobody invokes here: modules that register there go on, and are never called.
 local NEVER = { dso_post_init = true, eventer_started = true, http_post_request = true, mtev_stacktrace_frame = true }
 
-local registered = {} -- number -> { module, name }
 local taken = {} -- what was registered, as one text
 
 -- The function *name* of a module as it is now; the module is required if it is not there.
@@ -60,10 +59,9 @@ function mtev.hook(...)
   if taken[key] then return true end
   local ok, why = pcall(find, module_name, function_name)
   if not ok and not is_loading() then error(why, 2) end
-  local number = #registered + 1
-  registered[number] = { module_name, function_name }
-  taken[key] = register(name, number, module_name .. "." .. function_name)
-  return taken[key]
+  taken[key] = true
+  register(name, module_name, function_name)
+  return true
 end
 
 -- A request as a hook gets it is a table of what is known of it, and has the method request() of a handler's context: an
@@ -95,16 +93,23 @@ local function as_given(first, ...)
   return first, ...
 end
 
-local function invoke(number, ...)
-  local entry = registered[number]
-  return find(entry[1], entry[2])(as_given(...))
-end
+local function complain(what) mtev.log("error/lua", "lua error: %s\n", what) end
 
--- Calls hook *number*; what is no result of a hook, and an error, are CONTINUE.
-local function call(number, ...)
-  local ok, result = pcall(invoke, number, ...)
+local missing = {} -- functions that are not here, told once
+
+-- Calls the function of a module; what is no result of a hook, and an error, are CONTINUE.
+local function call(module_name, name, ...)
+  local ok, f = pcall(find, module_name, name)
+  if not ok then
+    local key = module_name .. "\0" .. name
+    if not missing[key] then complain(f) end
+    missing[key] = true
+    return CONTINUE
+  end
+  local result
+  ok, result = pcall(f, as_given(...))
   if ok and (result == nil or result == CONTINUE or result == DONE or result == ABORT) then return result or CONTINUE end
-  border.task_failed(ok and "a hook returned " .. tostring(result) .. ", not a hook result" or tostring(result))
+  complain(ok and "a hook returned " .. tostring(result) .. ", not a hook result" or result)
   return CONTINUE
 end
 
