@@ -50,15 +50,15 @@ class HmacCookie:
         """Take keys.  Raises ValueError naming the one that cannot be used, and never its value."""
         self.key = _key(config.get("key"))
         self.max_age = _number(config, "max_age", 86400, 1)
-        self.domain = config.get("domain", "").lower()
-        if not re.fullmatch(r"[a-z0-9.-]*", self.domain):
+        self.domain = config.get("domain", "").lower().lstrip(".")
+        if not re.fullmatch(r"[a-z0-9._-]*", self.domain):
             raise ValueError("domain: expected a domain or none")
         self.max_failures = _number(config, "max_failures", 5, 1)
         self.failure_window = _number(config, "failure_window", 60, 1)
         self.users = {key[5:]: value for key, value in config.items() if key.startswith("user_")}
-        for user, password in self.users.items():
-            if not user or not password or len(user.encode()) > LONGEST:
-                raise ValueError(f"user_{user}: expected a name of 1 to {LONGEST} bytes, and a password")
+        for user in self.users:
+            if not 0 < len(user.encode()) <= LONGEST:
+                raise ValueError(f"user_{user}: expected a name of 1 to {LONGEST} bytes")
         self._lock = threading.Lock()
         self._failures: dict[tuple[str, str], list[float]] = {}
         self._ended: dict[bytes, float] = {}

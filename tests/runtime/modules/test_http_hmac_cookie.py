@@ -272,6 +272,20 @@ def test_the_hook_decides(port: int) -> None:
         HTTP_AUTH.unregister("test")
 
 
+def test_whoever_asks_by_a_whole_url_is_led_back_to_its_path(port: int) -> None:
+    started()
+    for target in ("http://www.example.test/hello?a=1", "/hello?a=1"):
+        answer, _ = ask(port, target)
+        assert answer.getheader("Location") == "/login?whereto=%2Fhello%3Fa%3D1"
+
+
+def test_nobody_logs_in_without_a_password(port: int) -> None:
+    started(user_empty="")
+    for body in ("username=empty&password=", "username=empty", "username=empty&password=x"):
+        answer, page = ask(port, "/login", "POST", body)
+        assert (answer.status, answer.getheader("Set-Cookie")) == (200, None) and "<form" in page
+
+
 def test_a_body_of_somebody_unknown_is_answered_by_the_form(port: int) -> None:
     server.mount("POST", "/", "^hello$", hello)
     started()
@@ -291,6 +305,10 @@ def test_a_body_of_somebody_unknown_is_answered_by_the_form(port: int) -> None:
         ("example.test", "a.b.example.test", "Domain=example.test"),
         ("example.test", "example.test", "Domain=example.test"),
         ("example.test", "badexample.test", ""),
+        (".Example.Test", "www.example.test", "Domain=example.test"),
+        ("", "WWW.Example.Test:8080", "Domain=example.test"),
+        ("", "a.b.example.test", "Domain=b.example.test"),
+        ("", "www.example.test.", ""),
     ],
 )
 def test_the_domain_of_a_cookie(port: int, domain: str, host: str, shown: str) -> None:
