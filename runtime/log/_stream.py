@@ -506,10 +506,13 @@ class LogStream:
 _count_lock = threading.Lock()
 
 
-def watch_lines(function: Callable[[bytes], object] | None) -> None:
-    """Have *function* called with each line that is logged to an enabled stream, where it is logged; None: nobody."""
+def watch_lines(function: Callable[[bytes], object] | None) -> Callable[[bytes], object] | None:
+    """Have *function* called with each line that is logged to an enabled stream, where it is logged; None: nobody.
+
+    Returns who was called before."""
     global _watching
-    _watching = function
+    before, _watching = _watching, function
+    return before
 
 
 def listen() -> None:

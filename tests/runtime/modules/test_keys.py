@@ -236,7 +236,7 @@ def test_no_key_is_left_out() -> None:
         known = modules._made(_registered[name, name]).KEYS
         assert set(wrong) >= known.used, name
         assert all(any(key.startswith(prefix) for key in wrong) for prefix in known.prefixes), name
-    assert set(WRONG) == {name for _, name in _registered if not name.startswith("lua_")}
+    assert set(WRONG) == {name for (_, name), target in _registered.items() if target.startswith("runtime.modules.")}
     assert set(BROKERS["amqp"]) == set(amqp._KNOWN) and set(BROKERS["fq"]) == set(fq._KNOWN)
     assert set(CHECKS) == consul._configuration._CHECK.used
     assert set(WEIGHTS) == consul._configuration._WEIGHTS.used

@@ -57,12 +57,12 @@ def test_nobody_counts_or_watches_what_is_only_heard() -> None:
     seen: list[bytes] = []
     quiet = log.stream_find("debug/quiet")
     quiet.set_stats(True)
-    log.watch_lines(seen.append)
+    before = log.watch_lines(seen.append)
     try:
         with heard("log"):
             quiet.log("one\n")
     finally:
-        log.watch_lines(None)
+        log.watch_lines(before)
     assert (quiet.lines, seen) == (0, [])
 
 
