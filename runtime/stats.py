@@ -7,7 +7,7 @@ with all of 1.2e-3 up to 1.3e-3.  Adding costs a lock that nobody else wants and
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Number = int | float
 Others = Callable[[], tuple[dict[int, int], float]]
@@ -16,12 +16,15 @@ Tags = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Reading:
-    """A metric as it is now: ``value`` is a number, or counts by the lower bound of their bucket."""
+    """A metric as it is now: ``value`` is a number, or counts by the lower bound of their bucket.
+
+    ``is_level`` says of a number that it goes up and down; others are counts, which only grow."""
 
     name: str
     tags: Tags
     value: "Number | dict[float, int]"
     total: float = 0.0  # of a histogram: the sum of its values
+    is_level: bool = False
 
 
 class Counter:
@@ -152,7 +155,7 @@ def read() -> list[Reading]:
     for each in found:
         known = merged.get((each.name, each.tags))
         if known is not None and not isinstance(known.value, dict) and not isinstance(each.value, dict):
-            each = Reading(each.name, each.tags, known.value + each.value)  # counted in two places
+            each = replace(each, value=known.value + each.value)  # counted in two places
         merged[each.name, each.tags] = each
     return [merged[key] for key in sorted(merged)]
 

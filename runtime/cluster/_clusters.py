@@ -236,8 +236,9 @@ def _described(flags: int) -> str:
 def _readings() -> Iterator[stats.Reading]:
     for cluster in clusters():
         tags = (("cluster", cluster.name),)
-        yield stats.Reading("cluster.nodes", tags, cluster.size)
-        yield stats.Reading("cluster.alive", tags, sum(not each.dead for each in cluster.nodes()))
+        yield stats.Reading("cluster.nodes", tags, cluster.size, is_level=True)
+        alive = sum(not each.dead for each in cluster.nodes())
+        yield stats.Reading("cluster.alive", tags, alive, is_level=True)
         yield stats.Reading("cluster.sent", tags, cluster.sent)
         yield stats.Reading("cluster.received", tags, cluster.received)
         for reason, count in sorted(cluster.refused.items()):

@@ -138,15 +138,15 @@ def _counted(openmetrics: bool) -> Iterator[str]:
             continue  # a route that nobody asked for
         if name not in described:
             described.add(name)
-            kind = "histogram" if is_histogram else "counter"
-            family = name if openmetrics or is_histogram else f"{name}_total"
+            kind = "histogram" if is_histogram else "gauge" if each.is_level else "counter"
+            family = f"{name}_total" if kind == "counter" and not openmetrics else name
             yield f"# HELP {family} {_HELP.get(each.name, f'{each.name}, as /mtev/stats.json has it.')}"
             yield f"# TYPE {family} {kind}"
         labels = _labels(((key, value) for key, value in each.tags if key != "units"))
         if isinstance(each.value, dict):
             yield from _histogram(name, labels, each)
         else:
-            yield f"{name}_total{_braced(labels)} {_number(each.value)}"
+            yield f"{name}{'' if each.is_level else '_total'}{_braced(labels)} {_number(each.value)}"
 
 
 def _name(reading: Reading) -> str:

@@ -400,7 +400,7 @@ def _readings() -> Iterator[stats.Reading]:
         tags = (("id", tunnel.id),)
         for name in ("in_bytes", "in_frames", "out_bytes", "out_frames"):
             yield stats.Reading(f"reverse.{name}", tags, getattr(tunnel, name))
-        yield stats.Reading("reverse.channels", tags, len(tunnel.channels))
+        yield stats.Reading("reverse.channels", tags, len(tunnel.channels), is_level=True)
 
 
 stats.source(_readings)

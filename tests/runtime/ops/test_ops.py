@@ -194,6 +194,18 @@ def test_stats_are_read_in_every_form_and_reset(port: int) -> None:
     assert stats.counter("things").value == 0
 
 
+def test_what_goes_up_and_down_is_a_gauge(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stats, "_sources", [*stats._sources])
+    for level in (2, 3):
+        stats.source(lambda level=level: iter([stats.Reading("pool.size", (("name", "a"),), level, is_level=True)]))  # type: ignore[misc]
+    for accept in ("text/plain", "application/openmetrics-text"):
+        request = Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accept})
+        with urlopen(request, timeout=20) as answer:
+            lines = answer.read().decode().splitlines()
+        assert "# TYPE mtev_pool_size gauge" in lines
+        assert 'mtev_pool_size{name="a"} 5' in lines
+
+
 def test_memory_and_routes_are_shown_behind_access_control(port: int) -> None:
     status, memory = ask(port, "/mtev/memory.json")
     assert status == 200
