@@ -21,6 +21,7 @@ import random, struct, sys, time
 
 from runtime.http import CLOSE, GZIP, Limits
 from runtime.http.protocol.batches import Offer
+from runtime.http.protocol.conversation import Terms
 from runtime.http.protocol.frames import PREFACE
 from runtime.http.protocol.http2 import Http2
 
@@ -149,7 +150,7 @@ while time.monotonic() < end:
         file.write(data)
     waiting = []
     http = Http2(serve, Limits(max_upload=2000), batcher=Batcher() if rng.random() < 0.5 else None,
-                 budget=rng.choice([0.0, 1.0]))
+                 terms=Terms(budget=rng.choice([0.0, 1.0])))
     clock = 0.0
     while data and not http.closing:
         size = rng.choice([1, 5, 100, len(data)])

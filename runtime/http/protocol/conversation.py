@@ -1,8 +1,12 @@
 """What a protocol and the connection that carries it are to each other.  Neither knows more of the other than this."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
+from runtime.http.message.owner import Owner
+from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
 
@@ -93,3 +97,27 @@ class Carrier(Protocol):
 
     def converse(self, http: Conversation) -> None:
         """Go on in another protocol; what the one before has still to say must have been taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a protocol serves its connection."""
+
+    admit: Admit | None = None
+    """Sees a request whose body is still to come, and returns None or the status that refuses it."""
+    on_output: Callable[[], object] | None = None
+    """Called for output made outside of :meth:`Conversation.feed`."""
+    on_complete: Callable[[Response], object] | None = None
+    """Called for each response that has gone out."""
+    peer: Peer = NOBODY
+    """Who asks."""
+    carrier: Carrier | None = None
+    """The connection."""
+    owner: Owner | None = None
+    """The loop thread."""
+    budget: float = inf
+    """Seconds that requests may be served in one go."""
+
+
+TERMS = Terms()
+"""Of a protocol by itself."""

@@ -18,8 +18,6 @@ from runtime.http.message import traced
 from runtime.http.message.body import decode
 from runtime.http.message.draft import CLOSE
 from runtime.http.message.limits import HIGH_WATER, Limits
-from runtime.http.message.owner import Owner
-from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
 from runtime.http.message.target import authority_of
@@ -27,7 +25,7 @@ from runtime.http.message.upload import Upload
 from runtime.http.message.upload import begin as begin_upload
 
 from .authority import is_authority
-from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
+from .conversation import BODY, HEAD, IDLE, TERMS, Serve, Terms
 from .framing import Framing
 from .pieces import Pieces
 
@@ -49,22 +47,8 @@ class Http1(Framing):
     ``closing``, to be closed once all is sent; ``lingering``, the client may still be sending then; ``now``, epoch
     seconds, for the requests; ``carrier``, the connection, or None; ``budget``, as given."""
 
-    def __init__(
-        self,
-        serve: Serve,
-        limits: Limits | None = None,
-        *,
-        admit: Admit | None = None,
-        on_output: Callable[[], object] | None = None,
-        on_complete: Callable[[Response], object] | None = None,
-        peer: Peer = NOBODY,
-        carrier: Carrier | None = None,
-        owner: Owner | None = None,
-        budget: float = inf,
-    ) -> None:
-        """Args: *serve* gets each request and its response; *admit* sees a request whose body is still to come and
-        returns None or the status that refuses it; *on_output* is called for output made outside of :meth:`feed`;
-        *on_complete* for each response that has gone out; *budget*, seconds that requests may be served in one go."""
+    def __init__(self, serve: Serve, limits: Limits | None = None, terms: Terms = TERMS) -> None:
+        """*serve* gets each request and its response."""
         super().__init__()
         self.limits = limits or Limits()
         self.output: list[bytes] = []
@@ -78,13 +62,13 @@ class Http1(Framing):
         self.lingering = False
         self.now = 0.0
         self._serve = serve
-        self._admit = admit
-        self._on_output = on_output
-        self._on_complete = on_complete
-        self.carrier = carrier
-        self._peer = peer
-        self._owner = owner
-        self.budget = budget
+        self._admit = terms.admit
+        self._on_output = terms.on_output
+        self._on_complete = terms.on_complete
+        self.carrier = terms.carrier
+        self._peer = terms.peer
+        self._owner = terms.owner
+        self.budget = terms.budget
         self._queue: deque[Request] = deque()
         self._waiting: list[Callable[[], object]] = []
         self._failure = 0  # the status that ends the connection

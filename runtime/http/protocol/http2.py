@@ -17,13 +17,11 @@ from typing import Any, Final
 from runtime import log
 from runtime.http.message.draft import CLOSE
 from runtime.http.message.limits import HIGH_WATER, Limits
-from runtime.http.message.owner import Owner
-from runtime.http.message.peer import NOBODY, Peer
 from runtime.http.message.response import Response
 
 from . import frames, nghttp2
 from .batches import Batcher, Batches, Exchange
-from .conversation import BODY, HEAD, IDLE, Admit, Carrier, Serve
+from .conversation import BODY, HEAD, IDLE, TERMS, Serve, Terms
 from .frames import Fault, FrameError, Frames, Late, Update
 from .heads import request_of
 from .nghttp2 import MAX_STREAMS
@@ -42,18 +40,7 @@ class Http2:
     """One connection's protocol; attributes are those of :class:`Http1`."""
 
     def __init__(
-        self,
-        serve: Serve,
-        limits: Limits | None = None,
-        *,
-        admit: Admit | None = None,
-        on_output: Callable[[], object] | None = None,
-        on_complete: Callable[[Response], object] | None = None,
-        peer: Peer = NOBODY,
-        carrier: Carrier | None = None,
-        owner: Owner | None = None,
-        budget: float = inf,
-        batcher: Batcher | None = None,
+        self, serve: Serve, limits: Limits | None = None, terms: Terms = TERMS, *, batcher: Batcher | None = None
     ) -> None:
         """Args as of :class:`Http1`; *batcher* knows of handlers that serve several requests at once."""
         self.limits = limits = limits or Limits()
@@ -63,13 +50,13 @@ class Http2:
         self.lingering = True
         self.now = 0.0
         self.streams: dict[int, Stream] = {}  # those that are not answered whole
-        self._on_output = on_output
-        self._on_complete = on_complete
-        self.carrier = carrier
-        self.peer = peer
-        self._batches = None if batcher is None else Batches(self, batcher, peer)
-        self._owner = owner
-        self._budget = budget
+        self._on_output = terms.on_output
+        self._on_complete = terms.on_complete
+        self.carrier = terms.carrier
+        self.peer = terms.peer
+        self._batches = None if batcher is None else Batches(self, batcher, terms.peer)
+        self._owner = terms.owner
+        self._budget = terms.budget
         self._unwanted: dict[int, int] = {}  # streams answered before their end, and bytes they may still bring
         self._overdue: dict[int, float] = {}  # those, since when on the clock of expire()
         self._ours: set[int] = set()  # streams that we reset, until the library says so too
@@ -79,7 +66,7 @@ class Http2:
         self._reset_count = 0
         self._frames = Frames(2 * limits.max_header + frames.MAX_FRAME)
         self._engine = nghttp2.engine(limits.max_header)
-        self.requests = Requests(self, serve, admit, owner)
+        self.requests = Requests(self, serve, terms.admit, terms.owner)
         self.turns = Turns(self, self._engine)
         self.emit(self._engine.greeting)
 

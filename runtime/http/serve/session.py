@@ -16,7 +16,7 @@ from runtime.http.message import traced
 from runtime.http.message.limits import Limits
 from runtime.http.message.peer import Peer
 from runtime.http.message.response import Response
-from runtime.http.protocol.conversation import BODY, HEAD, IDLE, Admit, Conversation, Serve
+from runtime.http.protocol.conversation import BODY, HEAD, IDLE, Admit, Conversation, Serve, Terms
 from runtime.http.protocol.frames import PREFACE
 from runtime.http.protocol.http1 import Http1
 from runtime.net import Connection
@@ -57,21 +57,20 @@ class Session:
         self.leaving = False
         self.begun_for = 0.0
         self.closure: Any = None
-        self._conversing: dict[str, Any] = {
-            "limits": limits,
-            "admit": admit,
-            "on_output": self.push,
-            "on_complete": on_complete,
-            "peer": self.peer,
-            "carrier": self,
-            "owner": connection.event.owner,
-            "budget": eventer.settings().turn_budget,
-        }
+        self._terms = Terms(
+            admit=admit,
+            on_output=self.push,
+            on_complete=on_complete,
+            peer=self.peer,
+            carrier=self,
+            owner=connection.event.owner,
+            budget=eventer.settings().turn_budget,
+        )
+        self.limits = limits
         self._serve = serve
-        self.http: Conversation = self._http2() if connection.alpn == "h2" else Http1(serve, **self._conversing)
+        self.http: Conversation = self._http2() if connection.alpn == "h2" else Http1(serve, limits, self._terms)
         # What a client of HTTP/2 begins with, as far as it has come; None when that is settled.
         self._opening: bytes | None = b"" if connection.listener.tls is None else None
-        self.limits = limits
         self._event: Event = connection.event
         layered = connection.listener.tls is not None
         channel: Any = connection if layered else connection.sock  # no need to ask through another hand
@@ -241,7 +240,7 @@ class Session:
             _debug2.log(f"{self!r} speaks HTTP/2\n")
         from .batches import batches
 
-        return Http2(self._serve, batcher=batches, **self._conversing)
+        return Http2(self._serve, self.limits, self._terms, batcher=batches)
 
     def _sniff(self, data: bytes) -> bytes:
         """Find out from the first bytes which protocol it is; returns those that are for it by now."""

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.http import CHUNKED, CLOSE, DEFLATE, GZIP, Http1, Limits, Request, Response
+from runtime.http.protocol.conversation import Terms
 
 Handler = Callable[[Request, Response], object]
 CRLF = b"\r\n"
@@ -276,7 +277,7 @@ def test_an_expectant_client_waits_for_the_answers_before() -> None:
 
 
 def test_an_upload_that_nobody_takes_is_refused_before_it_is_sent() -> None:
-    http = Http1(hello, admit=lambda request: 404 if request.path == b"/nowhere" else None)
+    http = Http1(hello, terms=Terms(admit=lambda request: 404 if request.path == b"/nowhere" else None))
     http.feed(get(b"/nowhere", b"Expect: 100-continue", b"Content-Length: 3", method=b"POST"))
     assert bodies(b"".join(http.output))[0][0] == 404
     assert http.closing

@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from serving import echo
 
 from runtime.http import CHUNKED, CLOSE, GZIP, Limits, Request, Response
+from runtime.http.protocol.conversation import Terms
 from runtime.http.protocol.frames import PREFACE, Frames
 from runtime.http.protocol.http2 import DRAINED, LINGER, MAX_STREAMS, Http2
 from runtime.http.protocol.turns import Turns
@@ -75,7 +76,9 @@ class Client:
             handler(request, response)
 
         self.http = Http2(
-            serve, limits, admit=admit, on_complete=self.completed.append, on_output=lambda: self.exchange()
+            serve,
+            limits,
+            Terms(admit=admit, on_complete=self.completed.append, on_output=lambda: self.exchange()),
         )
         configuration = H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=False)
         self.h2 = H2Connection(configuration)
@@ -685,7 +688,9 @@ def test_files_are_not_read_before_the_window_opens(tmp_path: Path) -> None:
 
 def test_what_was_read_is_worked_off_a_budget_at_a_time() -> None:
     served: list[bytes] = []
-    http = Http2(lambda request, response: (served.append(request.uri), hello(request, response)), budget=0.0)
+    http = Http2(
+        lambda request, response: (served.append(request.uri), hello(request, response)), terms=Terms(budget=0.0)
+    )
     http.feed(PREFACE + SETTINGS + b"".join(frame(1, GET, number, ENDS) for number in (1, 3, 5)))
     assert len(served) == 1
     assert http.unfinished
