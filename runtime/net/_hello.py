@@ -9,6 +9,12 @@ HANDSHAKE, CLIENT_HELLO, ALPN = 22, 1, 16
 NO_APPLICATION_PROTOCOL = b"\x15\x03\x01\x00\x02\x02\x78"
 """The alert that refuses it, as a record."""
 
+PLAIN_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 39\r\nConnection: close\r\n\r\n"
+    b"This port speaks TLS: ask with https://"
+)
+"""What a client hears that begins with HTTP instead of a handshake."""
+
 MOST = 16 << 10
 """Bytes of a message that are looked at."""
 

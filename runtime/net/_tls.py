@@ -300,8 +300,21 @@ def _refused(connection: TlsConnection, failure: Exception) -> None:
         _debug.log(f"SSL accept failed from {_peer(connection)}: connection closed\n")
     else:
         why = _WHERE.sub("", str(failure.args[-1] if failure.args else failure))
+        if "http request" in why:
+            _answer_plainly(connection)
         _errors.log(f"SSL accept failed from {_peer(connection)}: {why}\n")
     connection.close()
+
+
+def _answer_plainly(connection: TlsConnection) -> None:
+    """Tell a client that speaks HTTP without TLS."""
+    plain = getattr(connection.sock, "plain", connection.sock)
+    try:
+        socket.socket.send(plain, _hello.PLAIN_HTTP)
+        while socket.socket.recv(plain, _hello.MOST):
+            pass  # what is not read makes the close a reset, which takes the answer along
+    except OSError:
+        pass
 
 
 def _peer(connection: TlsConnection) -> str:

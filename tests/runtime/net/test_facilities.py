@@ -3,7 +3,8 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,9 @@ def test_every_refused_handshake_leaves_a_line(tmp_path: Path, lenient: bool) ->
     with socket.create_connection(listener.local, timeout=20) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         wait_for(errors, r"^SSL accept failed from 127\.0\.0\.1: http request$")
+        with closing(HTTPResponse(plain)) as answer:
+            answer.begin()
+            assert (answer.status, answer.read()) == (400, b"This port speaks TLS: ask with https://")
     old = anything()
     with pytest.warns(DeprecationWarning):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
