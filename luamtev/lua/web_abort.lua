@@ -27,6 +27,7 @@ local function cut_off_when_cancelled(context)
     end)
   end
   contexts[context.task] = context
+  if context.task == kernel.running() then kernel.keep() end -- it is this handler's alone from now on
 end
 
 local function wait(ticket, f)

@@ -5,7 +5,7 @@
 local home = ...
 
 local kernel = home.kernel
-local concat, sub = table.concat, string.sub
+local error, concat, sub = error, table.concat, string.sub
 
 local body = { PIECE = 65536 }
 
@@ -26,13 +26,18 @@ end
 function body.read(request, most)
   local read = request.source.side.read
   if request.kept or not read then return read_kept(request, most) end
+  if kernel.is_waiting(request.ticket) then error("another coroutine reads the body", 3) end
   local ticket = kernel.ticket()
   local piece, why, status = read(request.source, most, ticket)
   if piece == false then return read_kept(request, most) end
-  if piece == nil and why == nil then piece, why, status = kernel.await(ticket) end
+  if piece == nil and why == nil then
+    request.ticket = ticket
+    piece, why, status = kernel.await(ticket)
+  end
   if piece == "" then return nil end
-  if piece == nil then request.source.refusal = status >= 400 and status or 400 end
-  return piece, why
+  if piece then return piece end
+  request.source.refusal = status >= 400 and status or 400
+  return nil, why
 end
 
 -- All that was not read yet; nil and why as above.

@@ -178,7 +178,7 @@ function request_methods:opts(...)
   return bit.band(self.source.side.options(self.source), mask) == mask
 end
 
-local new_request = class("mtev.http_request", request_methods, { whole = false, kept = false, taken = 0 })
+local new_request = class("mtev.http_request", request_methods, { whole = false, kept = false, taken = 0, ticket = false })
 
 local usual_reasons, status_lines = {}, {} -- by code
 

@@ -428,7 +428,7 @@ def test_credentials_stay_where_they_were_given(lua: Any, echo: int, monkeypatch
             )
         )
     assert said.splitlines() == [
-        f"Basic x\ta=1\t1\t127.0.0.1:{echo}",
+        "Basic x\ta=1\t1\tof.mine",
         f"nil\tnil\t1\t127.0.0.1:{other}",
         f"nil\tnil\t1\t127.0.0.1:{echo}",
     ]

@@ -81,6 +81,20 @@ function acts.whole(http, req)
   http:flush_end()
 end
 
+-- Has another coroutine read first, and reads on once that was cancelled.
+function acts.two(http, req)
+  local other
+  mtev.coroutine_spawn(function()
+    other = coroutine.running()
+    req:read()
+  end)
+  local good, why = pcall(req.read, req)
+  ended = tostring(good) .. " " .. why
+  mtev.cancel_coro(other)
+  http:write(req:read())
+  http:flush_end()
+end
+
 function acts.form(http, req)
   http:write(tostring(req:form("a")))
   http:flush_end()
@@ -419,6 +433,15 @@ def test_pieces_that_are_torn_anywhere_are_the_body(web: Web) -> None:
             answer = http.client.HTTPResponse(client)
             answer.begin()
             assert answer.read() == body
+
+
+@both
+def test_one_coroutine_reads_at_a_time(web: Web) -> None:
+    started(web)
+    with connected(web, head("/two", "Content-Length: 4")) as client:
+        until(lambda: "another coroutine reads the body" in web.text("/"))
+        client.sendall(b"body")
+        assert client.recv(65536).endswith(b"\r\n\r\nbody")
 
 
 @both

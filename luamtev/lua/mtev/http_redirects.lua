@@ -23,7 +23,7 @@ local function headers_for(asked, same_origin, same_method)
   for name, value in pairs(asked.headers) do
     local key = lower(name)
     local is_of_body = key:sub(1, 8) == "content-" or key == "transfer-encoding"
-    local drops = key == "host" or is_of_body and not same_method or CREDENTIALS[key] and not same_origin
+    local drops = key == "host" and not same_origin or is_of_body and not same_method or CREDENTIALS[key] and not same_origin
     if not drops then kept[name] = value end
   end
   return kept
@@ -55,7 +55,7 @@ function M.follow(asked, result, most)
   local same_origin = urls.is_same_origin(asked.target, target)
   local same_method = method == asked.method
   local headers = headers_for(asked, same_origin, same_method)
-  headers.Host = urls.authority(target)
+  if not same_origin then headers.Host = urls.authority(target) end
   return {
     method = method, target = target, headers = headers, payload = same_method and asked.payload or nil, came = came, seen = seen,
     sslconfig = sslconfig_for(asked, target, same_origin),
