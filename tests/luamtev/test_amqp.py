@@ -89,7 +89,10 @@ def test_nothing_is_lost_while_the_broker_is_away(rabbit: Rabbit, tmp_path: Path
         assert rabbit.take("kept", 1) == [b"after"]
         assert running.metric("mtev_amqp_dropped_total") == 0
         running.wait(lambda: running.metric("mtev_amqp_sent_total") == 3002)
-        assert running.run("return table.concat(seen, ',')") == "0 0 false,0 0 true"
+        seen = running.run("return table.concat(seen, ',')")
+        assert seen.removeprefix("0 0 true,") == "0 0 false,0 0 true", (
+            "with the first one, if the hook was there by then"
+        )
         rabbit.publish("amq.topic", "bound", b"again")
         running.wait(lambda: running.run("return table.concat(heard, ',')") == "guest 0 amq.topic bound again")
 
