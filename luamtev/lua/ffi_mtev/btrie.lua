@@ -1,10 +1,9 @@
 -- mtev_btrie_*: routes by prefix, and the longest that an address has.  The tree is memory of C's, which the caller's
 -- pointer points to.
 --
--- A node is sixteen ways, one of which four bits of the address choose; a way is the place of the next node.  A route
--- is a node too, all of whose ways lead back to it.  So a look-up is a load for four bits, and no question: it goes on
--- through the whole address, most often on one spot.  For that the longest route that covers a way has to be where the
--- way ends; what each node owns, by which this is computed, is kept apart.
+-- A node is sixteen ways, one of which four bits of the address choose.  A way is the place of the next node, or, below 0,
+-- the route that it ends at: the longest that covers it, so that a look-up goes down and never back.  What each node owns,
+-- by which this is computed, is kept apart, and so is what is known of a route.
 
 local _, arguments = ...
 
@@ -18,9 +17,9 @@ local tonumber, tostring, type, error = tonumber, tostring, type, error
 
 ffi.cdef [[
 int luamtev_posix_memalign(void **memory, size_t alignment, size_t size) __asm__("posix_memalign");
-typedef struct { void *data; uint32_t length, own; } luamtev_info;
+typedef struct { void *data; uint32_t length; } luamtev_info;
 typedef struct { uint32_t routes[30]; } luamtev_own;
-typedef struct { int32_t *ways; luamtev_info *infos; luamtev_own *owns; uint32_t count, room, own_count, own_room, free,
+typedef struct { int32_t *ways; luamtev_own *owns; luamtev_info *infos; uint32_t node_count, node_room, count, room, free,
   any; } luamtev_trie;
 ]]
 
@@ -31,7 +30,8 @@ local words_type, masks_type, void_type = ffi.typeof("const int32_t *"), ffi.typ
 local little = ffi.abi("le")
 
 local WAYS = 16
-local NONE, ROOT = 0, 1 -- the node of no route; where every look-up begins
+local ROOT = 0 -- the node where every look-up begins
+local NONE = 0 -- the route of what has none
 local LINE = 64 -- bytes of a cache line, which is what the ways of a node take
 
 local M = {}
@@ -56,58 +56,49 @@ local function grown(memory, room, size)
   return larger
 end
 
-local function new_node(trie)
+-- What a way is that ends at *route*; and the route that one ends at.
+local function ending(route) return -1 - route end
+local route_of = ending
+
+-- A node that owns nothing yet; all of its ways end at *route*.
+local function new_node(trie, route)
+  local index = trie.node_count
+  if index == trie.node_room then
+    local room = 2 * index
+    trie.ways = more_ways(trie.ways, index, room)
+    trie.owns = cast(owns_type, grown(trie.owns, room, ffi.sizeof("luamtev_own")))
+    trie.node_room = room
+  end
+  trie.node_count = index + 1
+  ffi.fill(trie.owns + index, ffi.sizeof("luamtev_own"))
+  for way = 0, WAYS - 1 do trie.ways[WAYS * index + way] = ending(route) end
+  return index
+end
+
+local function new_route(trie, data, length)
   local index = trie.free
   if index ~= 0 then
     trie.free = trie.infos[index].length
   else
     if trie.count == trie.room then
-      local room = 2 * trie.room
-      trie.ways = more_ways(trie.ways, trie.count, room)
-      trie.infos = cast(infos_type, grown(trie.infos, room, ffi.sizeof("luamtev_info")))
-      trie.room = room
+      trie.room = 2 * trie.room
+      trie.infos = cast(infos_type, grown(trie.infos, trie.room, ffi.sizeof("luamtev_info")))
     end
     index = trie.count
     trie.count = index + 1
   end
-  return index
-end
-
-local function fill(trie, index, node)
-  for way = 0, WAYS - 1 do trie.ways[WAYS * index + way] = WAYS * node end
-end
-
-local function new_route(trie, data, length)
-  local index = new_node(trie)
-  local info = trie.infos[index]
-  info.data, info.length, info.own = data, length, 0
-  fill(trie, index, index)
-  return index
-end
-
--- A node that owns nothing yet; all of its ways end at *route*.
-local function new_branch(trie, route)
-  local index = new_node(trie)
-  if trie.own_count == trie.own_room then
-    trie.owns = cast(owns_type, grown(trie.owns, 2 * trie.own_room, ffi.sizeof("luamtev_own")))
-    trie.own_room = 2 * trie.own_room
-  end
-  ffi.fill(trie.owns + trie.own_count, ffi.sizeof("luamtev_own"))
-  local info = trie.infos[index]
-  info.data, info.length, info.own = nil, 0, trie.own_count
-  trie.own_count = trie.own_count + 1
-  fill(trie, index, route)
+  trie.infos[index].data, trie.infos[index].length = data, length
   return index
 end
 
 local function new_trie()
   local trie = cast(trie_type, allocate(1, ffi.sizeof("luamtev_trie")))
-  trie.room, trie.own_room, trie.own_count = 4, 2, 1 -- own 0 is that of routes: they have none
-  trie.ways = more_ways(nil, 0, trie.room)
+  trie.node_room, trie.room = 2, 4
+  trie.ways = more_ways(nil, 0, trie.node_room)
+  trie.owns = cast(owns_type, allocate(trie.node_room, ffi.sizeof("luamtev_own")))
   trie.infos = cast(infos_type, allocate(trie.room, ffi.sizeof("luamtev_info")))
-  trie.owns = cast(owns_type, allocate(trie.own_room, ffi.sizeof("luamtev_own")))
   new_route(trie, nil, 0) -- NONE
-  new_branch(trie, NONE) -- ROOT
+  new_node(trie, NONE) -- ROOT
   return trie
 end
 
@@ -121,7 +112,7 @@ local function place(rest, four) return lshift(1, rest) - 2 + rshift(four, 4 - r
 
 -- The longest route of the node's own that covers a way, or *inherited*.
 local function best_of(trie, index, way, inherited)
-  local own = trie.owns[trie.infos[index].own].routes
+  local own = trie.owns[index].routes
   for rest = 4, 1, -1 do
     local route = own[place(rest, way)]
     if route ~= 0 then return route end
@@ -133,11 +124,11 @@ end
 local function spread(trie, index, first, last, inherited)
   for way = first, last do
     local best = best_of(trie, index, way, inherited)
-    local child = trie.ways[WAYS * index + way] / WAYS
-    if trie.infos[child].own ~= 0 then
-      spread(trie, child, 0, WAYS - 1, best)
+    local next_at = trie.ways[WAYS * index + way]
+    if next_at < 0 then
+      trie.ways[WAYS * index + way] = ending(best)
     else
-      trie.ways[WAYS * index + way] = WAYS * best
+      spread(trie, next_at / WAYS, 0, WAYS - 1, best)
     end
   end
 end
@@ -163,13 +154,13 @@ local function node_of(trie, words, steps, make)
   for step = 0, steps - 1 do
     local way = nibble(words, step)
     inherited = best_of(trie, index, way, inherited)
-    local child = trie.ways[WAYS * index + way] / WAYS
-    if trie.infos[child].own == 0 then
+    local next_at = trie.ways[WAYS * index + way]
+    if next_at < 0 then
       if not make then return nil end
-      child = new_branch(trie, inherited) -- may move the ways
-      trie.ways[WAYS * index + way] = WAYS * child
+      next_at = WAYS * new_node(trie, inherited) -- may move the ways
+      trie.ways[WAYS * index + way] = next_at
     end
-    index = child
+    index = next_at / WAYS
   end
   return index, inherited
 end
@@ -187,12 +178,12 @@ local function add(trie, words, length, data)
   local steps = rshift(length - 1, 2)
   local index, inherited = node_of(trie, words, steps, true)
   local rest, four = length - 4 * steps, nibble(words, steps)
-  local own, at = trie.infos[index].own, place(rest, four)
-  local known = trie.owns[own].routes[at]
+  local at = place(rest, four)
+  local known = trie.owns[index].routes[at]
   if known ~= 0 then
     trie.infos[known].data = data
   else
-    trie.owns[own].routes[at] = new_route(trie, data, length)
+    trie.owns[index].routes[at] = new_route(trie, data, length)
     spread_prefix(trie, index, rest, four, inherited)
   end
 end
@@ -218,7 +209,7 @@ local function remove(trie, words, length)
   local index, inherited = node_of(trie, words, steps, false)
   if not index then return nil, false end
   local rest, four = length - 4 * steps, nibble(words, steps)
-  local own, at = trie.owns[trie.infos[index].own].routes, place(rest, four)
+  local own, at = trie.owns[index].routes, place(rest, four)
   local route = own[at]
   if route == 0 then return nil, false end
   own[at] = 0
@@ -228,27 +219,37 @@ end
 
 -- Look-ups ------------------------------------------------------------------------------------------------------------
 
--- From the node at *at* on through the eight fours of a word.
+-- From the node at *at* on through the eight fours of a word, as far as there are nodes.
 local function walk(ways, at, word)
   word = host(word)
   at = ways[at + rshift(word, 28)]
+  if at < 0 then return at end
   at = ways[at + band(rshift(word, 24), 15)]
+  if at < 0 then return at end
   at = ways[at + band(rshift(word, 20), 15)]
+  if at < 0 then return at end
   at = ways[at + band(rshift(word, 16), 15)]
+  if at < 0 then return at end
   at = ways[at + band(rshift(word, 12), 15)]
+  if at < 0 then return at end
   at = ways[at + band(rshift(word, 8), 15)]
+  if at < 0 then return at end
   at = ways[at + band(rshift(word, 4), 15)]
+  if at < 0 then return at end
   return ways[at + band(word, 15)]
 end
 
-local function find_ipv4(trie, words) return walk(trie.ways, WAYS * ROOT, words[0]) end
+local function find_ipv4(trie, words) return route_of(walk(trie.ways, WAYS * ROOT, words[0])) end
 
--- Few routes are longer than 64 bits; what is shorter is walked through, which takes less than to ask.
 local function find_ipv6(trie, words)
   local ways = trie.ways
-  local at = walk(ways, walk(ways, WAYS * ROOT, words[0]), words[1])
-  if ways[at] == at then return at end -- a route
-  return walk(ways, walk(ways, at, words[2]), words[3])
+  local at = walk(ways, WAYS * ROOT, words[0])
+  if at < 0 then return route_of(at) end
+  at = walk(ways, at, words[1])
+  if at < 0 then return route_of(at) end
+  at = walk(ways, at, words[2])
+  if at < 0 then return route_of(at) end
+  return route_of(walk(ways, at, words[3]))
 end
 
 -- What the caller frees his data with may be a callback into Lua, which compiled code must not reach.
@@ -290,18 +291,18 @@ for version, bits in pairs({ ipv4 = 32, ipv6 = 128 }) do
     local told = optional(masks_type, mask_out, find_name, "mask")
     if slot[0] == nil then return cast(void_type, nil) end
     local trie = slot[0]
-    local at = find(trie, words)
-    local info = trie.infos + rshift(at, 4)
-    if told ~= nil and at ~= WAYS * NONE then told[0] = info.length end
+    local route = find(trie, words)
+    local info = trie.infos + route
+    if told ~= nil and route ~= NONE then told[0] = info.length end
     return info.data
   end
 end
 
 local function free_all(trie, freefunc)
   if trie.any ~= NONE then free_by(freefunc, trie.infos[trie.any].data) end
-  for own = 1, trie.own_count - 1 do
+  for node = 0, trie.node_count - 1 do
     for at = 0, 29 do
-      local route = trie.owns[own].routes[at]
+      local route = trie.owns[node].routes[at]
       if route ~= 0 then free_by(freefunc, trie.infos[route].data) end
     end
   end
