@@ -382,12 +382,13 @@ function context_methods:write_fd(...)
   local fd, size, offset = ...
   for i = 1, select("#", ...) do
     local value = select(i, ...)
-    if value ~= nil and (type(value) ~= "number" or value < 0 or value % 1 ~= 0) then
+    local wanted = i == 1 and 0x7fffffff or 0x1p53 -- a descriptor; an offset or a size
+    if (value ~= nil or i == 1) and (type(value) ~= "number" or value < 0 or value % 1 ~= 0 or value > wanted) then
       error("bad argument #" .. i .. " to 'write_fd' (whole number expected, got " .. tostring(value) .. ")", 2)
     end
   end
   if self.ended then return false end
-  local text = fd and read_file(fd, size, offset)
+  local text = read_file(fd, size, offset)
   if text then
     append(self, text)
     return true

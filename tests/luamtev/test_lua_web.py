@@ -125,6 +125,9 @@ def test_misuse_raises_in_the_handler(web: Web) -> None:
           try(http.option, http, 99)
           try(http.write_fd, http, "x")
           try(http.write_fd, http, 1, -1)
+          try(http.write_fd, http, nil)
+          try(http.write_fd, http, 1e10)
+          try(http.write_fd, http, 1, 1e308)
           try(http.url_encode, http)
           try(http.write, "x")
           try(req.headers, req, 1, 2)
@@ -148,6 +151,9 @@ def test_misuse_raises_in_the_handler(web: Web) -> None:
         "bad argument #1 to 'option' (CHUNKED, CLOSE, GZIP or DEFLATE expected, got 99)",
         "bad argument #1 to 'write_fd' (whole number expected, got x)",
         "bad argument #2 to 'write_fd' (whole number expected, got -1)",
+        "bad argument #1 to 'write_fd' (whole number expected, got nil)",
+        "bad argument #1 to 'write_fd' (whole number expected, got 10000000000)",
+        "bad argument #2 to 'write_fd' (whole number expected, got 1e+308)",
         "wrong number of arguments to 'url_encode' (1 expected, got 0)",
         "must be called as method",
         "wrong number of arguments to 'headers' (0 to 1 expected, got 2)",
