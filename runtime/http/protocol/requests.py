@@ -16,6 +16,7 @@ from runtime.http.message.upload import begin as begin_upload
 from . import frames
 from .conversation import Admit, Serve
 from .heads import request_of, size_of
+from .patience import Patience
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ class Requests:
 
     Attributes: ``uploads``, streams whose bodies are to come; ``read``, those whose handlers read them as they come."""
 
-    __slots__ = ("_admit", "_held", "_http", "_may_hold", "_owner", "_serve", "_since", "read", "uploads")
+    __slots__ = ("_admit", "_held", "_http", "_may_hold", "_owner", "_patience", "_serve", "read", "uploads")
 
     def __init__(self, http: "Http2", serve: Serve, admit: Admit | None, owner: Owner | None) -> None:
         self.uploads: dict[int, Stream] = {}
         self.read: dict[int, Stream] = {}
-        self._since: dict[int, tuple[int, float]] = {}  # of those: how much had come of each that waits, and since when
+        self._patience = Patience()
         self._http = http
         self._serve = serve
         self._admit = admit
@@ -111,20 +112,11 @@ class Requests:
 
     def overdue(self, now: float) -> list[Stream]:
         """The streams whose handlers wait for their client too long, at *now*."""
-        waiting: dict[int, tuple[int, float]] = {}
-        found = []
-        limit = self._http.limits.idle_timeout
-        for number, stream in self.read.items():
-            upload = stream.request.upload
-            if upload is not None and upload.wanted:
-                received, since = self._since.get(number, (-1, now))
-                if received != upload.received:
-                    received, since = upload.received, now
-                waiting[number] = (received, since)
-                if limit and now - since >= limit:
-                    found.append(stream)
-        self._since = waiting
-        return found
+        uploads = {stream: stream.request.upload for stream in self.read.values()}
+        waiting = {
+            stream: upload.received for stream, upload in uploads.items() if upload is not None and upload.wanted
+        }
+        return self._patience.overdue(waiting, now, self._http.limits.idle_timeout)
 
     def forget(self, stream: Stream) -> None:
         """*stream* is over, and so is what it brought."""

@@ -13,6 +13,7 @@ from runtime.http.message.limits import HIGH_WATER
 
 from . import frames
 from .nghttp2 import INITIAL_WINDOW_SIZE, Gone, SettingsReceived
+from .patience import Patience
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Turns:
 
     Attributes: ``lagging``, streams whose handlers wait for the client."""
 
-    __slots__ = ("_credit", "_engine", "_http", "_owing", "_queue", "_since", "_usual_window", "lagging")
+    __slots__ = ("_credit", "_engine", "_http", "_owing", "_patience", "_queue", "_usual_window", "lagging")
 
     def __init__(self, http: "Http2", engine: "Engine") -> None:
         self.lagging: dict[int, Stream] = {}
@@ -35,7 +36,7 @@ class Turns:
         self._usual_window = 65535  # of a stream that begins
         self._credit = 0  # of the connection's window, less what the library has and has not sent
         self._owing = 0  # bytes that it has
-        self._since: dict[Stream, tuple[int, float]] = {}  # streams that wait: what each had sent, and since when
+        self._patience = Patience()
 
     def __bool__(self) -> bool:
         return bool(self._queue or self.lagging)
@@ -111,24 +112,14 @@ class Turns:
 
     def overdue(self, now: float, limit: float) -> list[Stream]:
         """The streams that wait for their client's window for *limit* seconds, at *now*."""
-        waiting: dict[Stream, tuple[int, float]] = {}
-        found = []
-        for stream in self._http.streams.values():
-            if stream.stalled:
-                sent, since = self._since.get(stream, (-1, now))
-                if sent != stream.sent:
-                    sent, since = stream.sent, now
-                waiting[stream] = (sent, since)
-                if limit and now - since >= limit:
-                    found.append(stream)
-        self._since = waiting
-        return found
+        waiting = {stream: stream.sent for stream in self._http.streams.values() if stream.stalled}
+        return self._patience.overdue(waiting, now, limit)
 
     def clear(self) -> None:
         """Nobody gets a turn any more."""
         self._queue.clear()
         self.lagging.clear()
-        self._since.clear()
+        self._patience.clear()
 
     def _send(self) -> None:
         http, queue = self._http, self._queue
