@@ -414,16 +414,16 @@ local function serve(conn)
   local length = line.head.length
   if length == 0 then
     at = next_at
-    return begin(conn, line, "")
-  end
-  if size - next_at >= length then
+    begin(conn, line, "")
+  elseif size - next_at >= length then
     at = next_at + length
-    return begin(conn, line, string_of(bytes + next_at, length))
+    begin(conn, line, string_of(bytes + next_at, length))
+  else
+    local part = string_of(bytes + next_at, size - next_at)
+    conn.stage, conn.since, conn.request, conn.pieces, conn.missing = "body", clock, line, { part }, length - #part
+    if line.head.expects and part == "" then out:put("HTTP/1.1 100 Continue\r\n\r\n") end
+    at = size
   end
-  local part = string_of(bytes + next_at, size - next_at)
-  conn.stage, conn.since, conn.request, conn.pieces, conn.missing = "body", clock, line, { part }, length - #part
-  if line.head.expects and part == "" then out:put("HTTP/1.1 100 Continue\r\n\r\n") end
-  at = size
 end
 
 -- Takes more of a body, and serves its request once that is whole.
@@ -571,25 +571,24 @@ local function is_over()
 end
 
 -- Visits connections for a batch; false when the task is not the leader any more.  One loop, without others inside, is
--- what the compiler makes one piece of.
+-- what the compiler makes one piece of; and with few tail calls, for it gives up after fifteen.
 local function visit()
   while true do
-    local conn = visited
-    if conn and (at >= size or stuck or conn.active or conn.gone or conn.closing or served > 0
-      and (served >= A_VISIT or clock >= visit_end or #out > HIGH_WATER)) then
-      leave(conn)
-      conn = false
-    end
-    if conn then
-      if conn.stage == "body" then take_body(conn) else serve(conn) end
-      if not kernel.is_leader() then return false end
-    elseif is_over() then
-      return true
-    else
-      conn = queue[queue_at]
+    if not visited then
+      if is_over() then return true end
+      local conn = queue[queue_at]
       queue[queue_at] = nil
       queue_at = queue_at + 1
       enter(conn)
+    end
+    local conn = visited
+    if conn and at < size and not stuck and not conn.gone then
+      if conn.stage == "body" then take_body(conn) else serve(conn) end
+      if not kernel.is_leader() then return false end
+    end
+    if conn and (at >= size or stuck or conn.active or conn.gone or conn.closing or served >= A_VISIT
+      or served > 0 and (clock >= visit_end or #out > HIGH_WATER)) then
+      leave(conn)
     end
   end
 end
