@@ -10,6 +10,7 @@ apt-get and dpkg for nginx, which is unpacked into a temporary folder and not in
 import argparse
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -63,8 +64,10 @@ CONFIGURATION = """\
 """
 POST = 'wrk.method = "POST" wrk.body = \'{"name": "a name", "values": [1, 2, 3, 4.5], "nested": {"a": null}}\'\n'
 TICK = os.sysconf("SC_CLK_TCK")
-IDLE = 1000
+IDLE = 4000
 """Connections that are opened to see what an idle one costs."""
+CROWD = 10_000
+"""Connections that are idle while 1,000 others ask."""
 
 
 class Figure(NamedTuple):
@@ -89,6 +92,15 @@ class Server:
         workers = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         if name == "nginx":
             self.pid = int(workers[0])
+        self.await_rest()
+
+    def await_rest(self) -> None:
+        """Wait until the start is over: what is imported late is imported for half a minute, a little at a time."""
+        for _ in range(30):
+            before = sum(self.threads().values())
+            time.sleep(3)
+            if sum(self.threads().values()) == before:
+                return
 
     def threads(self) -> dict[str, float]:
         """CPU seconds by thread."""
@@ -178,7 +190,7 @@ def under_load(server: Server, command: list[str]) -> tuple[str, list[float]]:
 
 
 def idle(server: Server, kind: str) -> float:
-    """Resident bytes of an idle connection that has had one answer."""
+    """Resident bytes of an idle connection that has had one answer.  *server* has served nobody before."""
     held: list[socket.socket] = []
     trust = ssl.create_default_context()
     trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
@@ -196,7 +208,7 @@ def idle(server: Server, kind: str) -> float:
             sock.recv(4096)
             held.append(sock)
 
-    open_all(100)
+    open_all(200)
     before = server.resident()
     open_all(IDLE)
     cost = (server.resident() - before) / IDLE
@@ -204,6 +216,49 @@ def idle(server: Server, kind: str) -> float:
         each.close()
     time.sleep(0.2)
     return cost
+
+
+def crowd(server: Server, seconds: int) -> str:
+    """What becomes of 1,000 connections that ask while 10,000 are idle."""
+    wanted = CROWD + 2000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        return f"not tried: this process may have {hard} descriptors, and needs {wanted}"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    before = server.resident()
+    held = [socket.create_connection(("127.0.0.1", server.ports["plain"])) for _ in range(CROWD)]
+    try:
+        ask_all(held)
+        cost = (server.resident() - before) / CROWD
+        command = [
+            "wrk",
+            "-t1",
+            "-c1000",
+            f"-d{seconds}s",
+            "--latency",
+            f"http://127.0.0.1:{server.ports['plain']}/hello",
+        ]
+        output, spent = under_load(server, command)
+        if "Non-2xx" in output or "Socket errors" in output:
+            raise SystemExit(output)
+        requests = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
+        ask_all(held)
+    finally:
+        for each in held:
+            each.close()
+    return (
+        f"{cost:,.0f} bytes an idle connection; {requests / seconds:,.0f} requests a second of 1,000 others,"
+        f" {1e6 * sum(spent) / requests:.1f} CPU µs a request; all {CROWD:,} answered afterwards"
+    )
+
+
+def ask_all(held: list[socket.socket]) -> None:
+    """Have each one request answered."""
+    for each in held:
+        each.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+    for each in held:
+        if not each.recv(4096).startswith(b"HTTP/1.1 200"):
+            raise SystemExit("an idle connection was lost")
 
 
 Measure = Callable[[Server, int], Figure]
@@ -273,7 +328,9 @@ def main() -> None:
     parser.add_argument("--compare", type=Path, help="a checkout of another version, with its .venv")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--only", nargs="*", default=[], help=f"rows: {', '.join(ROWS)}, threads, memory, python")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help=f"rows: {', '.join(ROWS)}, crowd, threads, memory, python"
+    )
     parser.add_argument("--cache", type=Path, help="a folder to keep nginx in")
     options = parser.parse_args()
     for tool in ("wrk", "h2load", "openssl"):
@@ -300,14 +357,19 @@ def run(options: argparse.Namespace, directory: Path) -> None:
             ports = free_ports()
             process = nginx.start(root, directory / "run", ports, certificate, key)
             servers.append(Server("nginx", process, ports))
-        ours = [each for each in servers if each.name != "nginx"]
         if not wanted or set(wanted) & ROWS.keys():
             compare(servers, options.rounds, options.seconds, [each for each in wanted if each in ROWS])
         if not wanted or "memory" in wanted:
             for kind in ("plain", "TLS", "h2"):
-                costs = ", ".join(f"{each.name} {idle(each, kind):,.0f}" for each in ours)
-                print(f"resident bytes of an idle connection, {kind}: {costs}", flush=True)
+                costs = []
+                for name, checkout in checkouts.items():
+                    fresh = luamtev(name, checkout, directory / f"{name} {kind}", certificate, key)
+                    costs.append(f"{name} {idle(fresh, kind):,.0f}")
+                    fresh.stop()
+                print(f"resident bytes of an idle connection, {kind}:", ", ".join(costs), flush=True)
             print("resident MB:", ", ".join(f"{each.name} {each.resident() / 1e6:.1f}" for each in servers), flush=True)
+        if not wanted or "crowd" in wanted:
+            print("10,000 idle connections:", crowd(servers[0], options.seconds), flush=True)
         if not wanted or "threads" in wanted:
             two = luamtev("here, two threads", HERE.parent, directory / "two", certificate, key, threads=2)
             servers.append(two)
