@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import random
+import re
 import socket
 import subprocess
 import time
@@ -356,7 +357,7 @@ def test_a_reader_learns_that_its_stream_was_reset(web: Web) -> None:
 
 @both
 def test_a_client_that_sends_nothing_more_is_let_go(web: Web) -> None:
-    started(web, "<idle_timeout>300</idle_timeout>")
+    started(web, "<idle_timeout>1500</idle_timeout>")
     with connected(web, head("/read", "Content-Length: 10") + b"12345") as client:
         assert all_of(client) == b""
     until(lambda: web.text("/").endswith("the client is gone"))
@@ -469,6 +470,19 @@ def test_a_request_waits_for_those_before_it_and_the_log_knows_its_size(web: Web
     until(lambda: "|50000 " in log.read_text())
     assert web.errors() == ""
     assert web.stop() == 0
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_handlers_of_the_page_do_what_it_says(web: Web, number: int) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "lua_web.md").read_text()
+    bodies = page.partition("## Bodies")[2].partition("\n## ")[0]
+    handlers = re.findall(r"^```lua\n(.*?)^```$", bodies, re.DOTALL | re.MULTILINE)
+    assert len(handlers) == 2
+    web.start(handlers[number], web=MOUNTS)
+    form = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\ntext\r\n'
+    form += b'--b\r\nContent-Disposition: form-data; name="f"; filename="n"\r\n\r\ncontent\r\n--b--'
+    said = web.ask("/", "POST", form, Content_Type="multipart/form-data; boundary=b").body.decode()
+    assert said == (str(len(form)), "a=text\nf: 7")[number]
 
 
 def test_a_mount_that_cannot_read_as_it_comes_is_a_mistake(luamtev: Callable[..., object], tmp_path: Path) -> None:
