@@ -88,12 +88,12 @@ local function serve(rest, mount, config)
   local handler = handlers[mount] or handler_of(mount)
   handler(rest, config_of(config))
   if context.ended then return end
-  if context.started then
+  if context.refusal then
+    close_with(context, context.refusal, "text/plain", http.reason_of(context.refusal) .. "\n")
+  elseif context.started then
     flush_end(context)
   elseif rest.denied then
     close_with(context, 403, "text/plain", "Forbidden\n")
-  elseif context.refusal then
-    close_with(context, context.refusal, "text/plain", http.reason_of(context.refusal) .. "\n")
   else
     close_with(context, 404, "text/plain", "Not Found\n")
   end

@@ -53,6 +53,15 @@ function acts.echo(http, req)
   http:flush_end()
 end
 
+-- The same, but whoever sends half a body gets half an answer.
+function acts.half(http, req)
+  local piece
+  repeat
+    piece = req:read()
+    if piece then http:write(piece) http:flush() end
+  until not piece
+end
+
 function acts.digest(http, req)
   local pieces, piece = {}, nil
   repeat
@@ -327,6 +336,23 @@ def test_a_body_that_is_malformed_is_refused(web: Web) -> None:
         assert all_of(client).startswith(b"HTTP/1.1 400 ")
     until(lambda: web.text("/").endswith("the body is malformed"))
     assert web.errors() == ""
+
+
+@both
+def test_half_a_body_is_no_whole_answer(web: Web) -> None:
+    started(web)
+    with connected(web, head("/half", "Transfer-Encoding: chunked") + b"3\r\nabc\r\n") as client:
+        while b"3\r\nabc\r\n" not in (answer := client.recv(65536)):
+            assert answer
+        client.sendall(b"zz\r\n")
+        assert b"0\r\n\r\n" not in all_of(client)
+    with Client(web.port) as h2:
+        stream = h2.ask("/half", ("content-length", "10"), method="POST", end=False)
+        h2.h2.send_data(stream, b"abc")
+        h2.send()
+        assert h2.head(stream)[":status"] == "200"
+        h2.sock.shutdown(socket.SHUT_WR)
+        assert h2.until(StreamReset, stream)
 
 
 @both

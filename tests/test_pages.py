@@ -1,0 +1,59 @@
+"""The pages of the documentation: links lead somewhere, and README says first what this is and where the rest is."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "benchmarks" / "README.md",
+    *sorted(ROOT.glob("docs/**/*.md")),
+]
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """What can stand behind a #, as GitHub makes it of headings."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
+        slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        number, base = 0, slug
+        while slug in found:
+            number += 1
+            slug = f"{base}-{number}"
+        found.add(slug)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    lost = []
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
+            lost.append(link)
+    assert not lost
+
+
+def test_readme_says_in_ten_lines_what_this_is() -> None:
+    text = (ROOT / "README.md").read_text()
+    introduction = text.partition("\n[Tutorial]")[0].partition("# luamtev\n")[2].strip()
+    assert len(introduction.splitlines()) <= 10
+    (command,) = re.findall(r"`\.venv/bin/python (benchmarks/\S+) (\w+)`", introduction)
+    done = subprocess.run([sys.executable, ROOT / command[0], "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert f'"{command[1]}"' in (ROOT / command[0]).read_text()
+    links = re.search(r"^\[Tutorial\].*?\n\n", text, re.MULTILINE | re.DOTALL)
+    assert links is not None
+    for name in ("tutorial", "reference/lua", "operations", "deployment", "moving", "security"):
+        assert f"(docs/{name}.md)" in links[0]
