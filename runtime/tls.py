@@ -1,4 +1,4 @@
-"""What TLS configurations of the stack have in common: the grammar of a layer, and contexts made of files and kept.
+"""What uses of TLS have in common: calls that have to wait, the grammar of a layer, contexts that are kept.
 
 Manual: sslconfig.
 """
@@ -9,6 +9,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import Any, Final
 
 _VERSIONS = {
     "tlsv1": ssl.TLSVersion.TLSv1,
@@ -19,6 +20,37 @@ _VERSIONS = {
 _REFUSALS = {"!tlsv1": "tlsv1.1", "!tlsv1.1": "tlsv1.2", "!tlsv1.2": "tlsv1.3"}  # and the least that this leaves
 _NOTHING = {"", "all", "!sslv2", "!sslv3"}  # never spoken, or no restriction
 _KEPT = 64  # contexts
+
+READ, WRITE = 1, 2
+"""What such a call may wait for, as masks of the eventer's."""
+
+WANTS: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""Raised by a call on a TLS socket that does not block and has to wait for the network."""
+
+
+def wanted(want: Exception) -> int:
+    """READ or WRITE, whichever *want*, one of WANTS, waits for."""
+    return READ if isinstance(want, ssl.SSLWantReadError) else WRITE
+
+
+def recv(sock: Any, size: int) -> bytes | None:
+    """Up to *size* bytes of a TLS socket, none at its end, None while there are none."""
+    try:
+        received: bytes = sock.recv(size)
+    except WANTS:
+        return None
+    except ssl.SSLEOFError:
+        return b""
+    return received
+
+
+def send(sock: Any, data: bytes | memoryview) -> int:
+    """How many bytes of *data* a TLS socket took."""
+    try:
+        taken: int = sock.send(data)
+    except WANTS:
+        return 0
+    return taken
 
 
 def apply_layer(context: ssl.SSLContext, layer: str) -> None:

@@ -14,9 +14,7 @@ from functools import partial
 from typing import Any
 
 from runtime import eventer
-from runtime.tls import Contexts, apply_layer
-
-READ, WRITE = 1, 2  # the reactor's masks
+from runtime.tls import WANTS, Contexts, apply_layer, wanted
 
 _contexts = Contexts()
 
@@ -194,10 +192,8 @@ def _try(call: Callable[[], Any]) -> Any:
     """The result of *call*, or (None, mask to wait for), or (None, text of an error)."""
     try:
         return call()
-    except ssl.SSLWantReadError:
-        return None, READ
-    except ssl.SSLWantWriteError:
-        return None, WRITE
+    except WANTS as want:
+        return None, wanted(want)
     except (OSError, ValueError) as failure:
         return None, reason(failure)
 

@@ -69,38 +69,32 @@ class TlsOpset(Opset):
     name = "SSL"
 
     def __init__(self, sock: "ssl.SSLSocket") -> None:
-        from ssl import SSLWantReadError, SSLWantWriteError  # here: the module is slow to import
+        from runtime.tls import WANTS, wanted  # here: the module ssl is slow to import
 
         self.sock = sock
-        self._want_read, self._want_write = SSLWantReadError, SSLWantWriteError
+        self._wants, self._wanted = WANTS, wanted
 
     def accept(self, fd: int) -> int | tuple[int, Any]:
         """Go on with the handshake: ``(-1, None)`` when it is done; or a mask."""
         try:
             self.sock.do_handshake()
-        except self._want_read:
-            return READ | EXCEPTION
-        except self._want_write:
-            return WRITE | EXCEPTION
+        except self._wants as want:
+            return self._wanted(want) | EXCEPTION
         return -1, None
 
     def read(self, fd: int, size: int) -> bytes | int:
         """Up to *size* bytes, empty at the end, which a peer that just vanishes is too; or a mask."""
         try:
             return self.sock.recv(size)
-        except self._want_read:
-            return READ | EXCEPTION
-        except self._want_write:
-            return WRITE | EXCEPTION
+        except self._wants as want:
+            return self._wanted(want) | EXCEPTION
 
     def write(self, fd: int, data: "bytes | memoryview") -> tuple[int] | int:
         """How many bytes of *data* were taken, as a tuple of one; or a mask."""
         try:
             return (self.sock.send(data),)
-        except self._want_read:
-            return READ | EXCEPTION
-        except self._want_write:
-            return WRITE | EXCEPTION
+        except self._wants as want:
+            return self._wanted(want) | EXCEPTION
 
     def close(self, fd: int) -> None:
         """Close the socket, without a farewell that might block."""

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from runtime import eventer, log
+from runtime import eventer, log, tls
 from runtime.conf import parse_boolean
 from runtime.eventer import EXCEPTION, READ, WRITE
 from runtime.tls import apply_layer, stamp
@@ -81,20 +81,10 @@ class TlsConnection(Connection):
         return _Operations(self)
 
     def _recv(self, size: int) -> bytes | None:
-        try:
-            received: bytes = self.sock.recv(size)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return None
-        except ssl.SSLEOFError:
-            return b""
-        return received
+        return tls.recv(self.sock, size)
 
     def _send(self, data: bytes | memoryview) -> int:
-        try:
-            taken: int = self.sock.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return 0
-        return taken
+        return tls.send(self.sock, data)
 
     def pending(self) -> bool:
         """Whether decrypted bytes wait inside the TLS library."""
@@ -255,10 +245,8 @@ def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now:
         if connection.spoken and not _may_begin(connection):
             return 0 if connection.closed else READ | EXCEPTION
         sock.do_handshake()
-    except ssl.SSLWantReadError:
-        return READ | EXCEPTION
-    except ssl.SSLWantWriteError:
-        return WRITE | EXCEPTION
+    except tls.WANTS as want:
+        return tls.wanted(want) | EXCEPTION
     except (OSError, ValueError) as failure:
         _refused(connection, failure)
         return 0

@@ -14,8 +14,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from runtime import eventer, lifecycle
-from runtime.eventer import EXCEPTION, READ, WRITE, Event
+from runtime import eventer, lifecycle, tls
+from runtime.eventer import EXCEPTION, WRITE, Event
 from runtime.trace import Point, point
 
 from .._errors import NetError
@@ -59,19 +59,11 @@ class TlsCarrier:
 
     def recv(self, size: int) -> bytes | None:
         """As of every connection."""
-        try:
-            return self.sock.recv(size)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return None
-        except ssl.SSLEOFError:
-            return b""
+        return tls.recv(self.sock, size)
 
     def send(self, data: bytes | memoryview) -> int:
         """As of every connection."""
-        try:
-            return self.sock.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return 0
+        return tls.send(self.sock, data)
 
     def pending(self) -> bool:
         """As of every connection."""
@@ -182,10 +174,8 @@ class Dialler:
         assert isinstance(sock, ssl.SSLSocket)
         try:
             sock.do_handshake()
-        except ssl.SSLWantReadError:
-            return READ | EXCEPTION
-        except ssl.SSLWantWriteError:
-            return WRITE | EXCEPTION
+        except tls.WANTS as want:
+            return tls.wanted(want) | EXCEPTION
         except (OSError, ValueError) as failure:
             self._failed(f"TLS: {failure}", errno.EPROTO)
             return 0
