@@ -1,14 +1,17 @@
 """Hooks of the stack for Lua: a function of a module is called where somebody invokes a hook.  Manual: mtev.hook.
 
 It is called when the hook is invoked on the hub of a thread with a state of the same module while no Lua runs there;
-elsewhere the chain goes on as if it had returned MTEV_HOOK_CONTINUE.  Objects cross as tables of what is known of them.
+elsewhere the chain goes on as if it had returned MTEV_HOOK_CONTINUE.  Objects cross as what their method
+``described`` gives.
 """
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakValueDictionary
+
+from lxml import etree
 
 from runtime import eventer, hooks
+from runtime.log import LogStream
 
 if TYPE_CHECKING:
     from luamtev.port import Port
@@ -75,59 +78,23 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
             kin.spread()
 
     def console_print(number: float, text: bytes) -> None:
-        console = _consoles.get(int(number))
+        from runtime.console import find
+
+        console = find(int(number))
         if console is not None:
             console.home.post(console.print, text.decode("utf-8", "replace"))
 
     return {"hook_exists": hook_exists, "hook_register": hook_register, "console_print": console_print}
 
 
-_consoles: "WeakValueDictionary[int, Any]" = WeakValueDictionary()
-
-
 def _crossing(value: Any) -> Any:
     """*value* as Lua gets it; None for what has no form there."""
     if isinstance(value, bytes | str | int | float | bool | None):
         return value
-    describe = _FORMS.get(type(value).__name__) or getattr(type(value), "described", None)
+    if isinstance(value, LogStream):
+        return value.name
+    if isinstance(value, etree._Element):
+        path = value.getroottree().getpath(value)
+        return {"path": path, "name": value.tag, "attributes": dict(value.attrib)}
+    describe = getattr(type(value), "described", None)
     return None if describe is None else describe(value)
-
-
-def _request(request: Any) -> dict[str, Any]:
-    return {
-        "method": request.method,
-        "uri": request.path,
-        "querystring": request.query,
-        "protocol": request.protocol,
-        "user": request.user,
-        "headers": request.headers,
-        "remote": request.peer.remote or None,
-    }
-
-
-def _response(response: Any) -> dict[str, Any]:
-    return {"status": response.code, "bytes_written": response.written, "complete": response.complete}
-
-
-def _line(line: Any) -> dict[str, Any]:
-    return {"facility": line.facility, "message": line.message, "whence": line.when / 1e9}
-
-
-def _element(element: Any) -> dict[str, Any]:
-    path = element.getroottree().getpath(element)
-    return {"path": path, "name": element.tag, "attributes": dict(element.attrib)}
-
-
-def _console(console: Any) -> dict[str, Any]:
-    _consoles[id(console)] = console
-    return {"console": id(console), "name": console.name}
-
-
-_FORMS: dict[str, Callable[[Any], Any]] = {
-    "LogStream": lambda stream: stream.name,
-    "Request": _request,
-    "Response": _response,
-    "Line": _line,
-    "_Element": _element,
-    "Console": _console,
-}

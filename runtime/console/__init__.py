@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._registry import application, init, register_command, register_later, registry
 
 if TYPE_CHECKING:
-    from ._console import DISPATCH, Console
+    from ._console import DISPATCH, Console, find
     from ._grammar import Command, Level
     from ._mount import mount
     from ._stdio import start_on_terminal
@@ -20,6 +20,7 @@ _LAZY = {
     "Console": "_console",
     "Level": "_grammar",
     "mount": "_mount",
+    "find": "_console",
     "register_parameter": "commands.configure",
     "start_on_terminal": "_stdio",
 }
@@ -40,6 +41,7 @@ __all__ = [
     "Console",
     "Level",
     "application",
+    "find",
     "init",
     "mount",
     "register_command",

@@ -8,6 +8,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from runtime import eventer, hooks, log
 
@@ -17,6 +18,8 @@ from ._outlet import outlet
 
 DISPATCH = hooks.declare("mtev_console_dispatch")
 """``(console, line)`` before a line is run; what is not CONTINUE keeps it from that.  Manual: mtev_console_dispatch."""
+
+_described: "WeakValueDictionary[int, Console]" = WeakValueDictionary()
 
 Later = Callable[..., object]
 
@@ -56,6 +59,11 @@ class Console:
         self._log_out = log_out or (lambda line: out(line.decode("utf-8", "replace")))
         self.stream, self._outlet = outlet(name, log_format)
         self._outlet.bind(self)
+
+    def described(self) -> dict[str, Any]:
+        """What hooks in Lua get of it; by the number in it, :func:`find` does."""
+        _described[id(self)] = self
+        return {"console": id(self), "name": self.name}
 
     def __repr__(self) -> str:
         return f"<Console {self.name}>"
@@ -282,3 +290,8 @@ def _arguments(console: Console, command: Command, words: list[str]) -> list[str
     except Exception:
         log.error.log(f"{console!r}: completion of {command.name} failed\n{traceback.format_exc()}")
         return []
+
+
+def find(number: int) -> Console | None:
+    """The console that was described with that number, while it is there.  From any thread."""
+    return _described.get(number)

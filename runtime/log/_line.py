@@ -35,6 +35,10 @@ class Line:
         self.threadid = threading.get_native_id()
         self.threadname = threading.current_thread().name
 
+    def described(self) -> dict[str, object]:
+        """What hooks in Lua get of it."""
+        return {"facility": self.facility, "message": self.message, "whence": self.when / 1e9}
+
     def timestamp(self) -> str:
         """Seconds and microseconds since the epoch, ``sec.uuuuuu``."""
         return f"{self.when // 1_000_000_000}.{self.when % 1_000_000_000 // 1000:06d}"

@@ -2,7 +2,6 @@
 
 import re
 import time
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from webprogram import Web
 from luamtev.api.hooks import OF_THE_STACK
 from runtime import hooks, log
 from runtime.console import Console, Level
-from runtime.http.message.peer import Peer
+from runtime.http import Request
 
 HOOK = hooks.declare("test_lua_hook")
 
@@ -222,13 +221,9 @@ def test_a_console_is_printed_to(lua: Any) -> None:
 def test_requests_and_sections_cross_as_tables(lua: Any) -> None:
     from lxml import etree
 
-    class Request(types.SimpleNamespace):
-        pass
-
     register(lua)
-    request = Request(
-        method=b"GET", path=b"/p", query=b"a=b", protocol=b"HTTP/1.1", user=None, headers={b"host": b"h"}, peer=Peer()
-    )
+    request = Request()
+    request.method, request.uri, request.fields = b"GET", b"/p?a=b", [(b"host", b"h")]
     element = etree.fromstring("<a><b c='d'/></a>")[0]
     lua(
         """

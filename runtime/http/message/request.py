@@ -69,6 +69,18 @@ class Request:
     def __repr__(self) -> str:
         return f"<Request {self.method.decode()} {self.uri.decode('latin-1')}>"
 
+    def described(self) -> dict[str, Any]:
+        """What hooks in Lua get of it."""
+        return {
+            "method": self.method,
+            "uri": self.path,
+            "querystring": self.query,
+            "protocol": self.protocol,
+            "user": self.user,
+            "headers": self.headers,
+            "remote": self.peer.remote or None,
+        }
+
     @property
     def path(self) -> bytes:
         """The path that is asked for, in its normal form (:mod:`target`); empty when the URI has none."""

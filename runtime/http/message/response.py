@@ -71,6 +71,10 @@ class Response(Draft):
     def __repr__(self) -> str:
         return f"<Response {self.code} to {self.request!r}>"
 
+    def described(self) -> dict[str, Any]:
+        """What hooks in Lua get of it."""
+        return {"status": self.code, "bytes_written": self.written, "complete": self.complete}
+
     def flush(self) -> bool:
         """Send what there is; returns False when the client lags behind and :meth:`on_drain` should be awaited."""
         if not self.complete and not self._ending:

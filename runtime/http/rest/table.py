@@ -1,4 +1,4 @@
-"""Routing: which handler serves a method and a path.  Manual: REST.  Knows nothing of requests.
+"""Routing: which handler serves a method and a path, and nothing else of a request.  Manual: REST.
 
 Rules of the longest base that the path begins with come first, in the order they were made; then those of shorter
 bases.  A base ends with a slash, and the expression sees what follows it.
