@@ -12,7 +12,6 @@ from lxml import etree
 
 from luamtev import modules, options, settings
 from luamtev.arguments import Arguments
-from luamtev.checking import check
 from runtime import conf, console, daemon, lifecycle, log
 from runtime import main as stack
 
@@ -38,6 +37,8 @@ def main(arguments: Arguments) -> int:
                 sys.stdout.write(configuration.tostring().decode())
                 return 0
             case "check":
+                from luamtev.checking import check  # it knows all there is
+
                 return check(arguments, configuration)
             case "status":
                 return status(configuration)
