@@ -13,7 +13,8 @@ local monotonic, unpack = kernel.monotonic, unpack
 local release, mounts, mount_names = border.web_release, border.web_mounts(), border.web_mount_names()
 local failures = home.need("web_failure")
 local describe = failures.describe
-local type, tostring, error, xpcall = type, tostring, error, xpcall
+local type, tostring, error, pcall, xpcall = type, tostring, error, pcall, xpcall
+local select, status, getinfo, getlocal = select, coroutine.status, debug.getinfo, debug.getlocal
 
 local rest_methods = {}
 
@@ -68,7 +69,7 @@ local function close_with(context, code, content_type, message)
   flush_end(context)
 end
 
-local watch = home.load_library("web_abort", home, close_with)
+local watch = home.load_library("web_abort", kernel)
 
 -- Has f() called when the client goes away before the answer is done.  False when the answer is.
 function rest_methods:on_abort(...)
@@ -84,7 +85,6 @@ local new_rest = class("mtev.http_rest", rest_methods, { denied = false })
 
 local function serve(rest, mount, config)
   local context = rest.context
-  context.task = kernel.running()
   local handler = handlers[mount] or handler_of(mount)
   handler(rest, config_of(config))
   if context.ended then return end
@@ -104,6 +104,7 @@ local function run(context, mount, config)
   if context.span then kernel.carry(context.span) end
   local ok, failure = xpcall(serve, describe, new_rest({ context = context }), mount, config)
   if not ok then
+    failure = failures.described(failure)
     border.task_failed(failures.report_of(failure.report, context, mount_names[mount], mounts[mount]))
     if not context.ended then close_with(context, 500, "text/html", failures.page(failure.text)) end
   end
@@ -115,8 +116,31 @@ local function run_by_handle(handle, mount, method, path, config, date, entry)
   if entry.within then entry.over = true else release(handle) end
 end
 
+-- A handler that is cancelled leaves nobody to answer: the answer is a 500 then, or cut off where it is.
+local function cut_off(context)
+  close_with(context, 500, "text/plain", "Internal Server Error\n")
+  if context.handle then release(context.handle) end
+end
+
+-- The context of the request whose handler *co* runs, if it is one.
+local function context_of(co)
+  local level = 0
+  local frame = getinfo(co, level, "f")
+  while frame and frame.func ~= run do
+    level = level + 1
+    frame = getinfo(co, level, "f")
+  end
+  if frame then return select(2, getlocal(co, level, 1)) end
+end
+
+kernel.on_leaving(function(task)
+  if status(task.co) ~= "suspended" then return end -- it came to its end
+  local context = context_of(task.co)
+  if context and not context.ended then pcall(cut_off, context) end -- it raises where all is over anyway
+end)
+
 home.subjects[run] = function(co, level)
-  local _, context = debug.getlocal(co, level, 1)
+  local _, context = getlocal(co, level, 1)
   local wire = not context.handle and context.wire -- of a request that Lua read; of others Python knows who asks
   local client = wire and " of " .. tostring(wire.remote) or ""
   return tostring(context.verb) .. " " .. tostring(context.path) .. client, context.handle or nil
@@ -130,12 +154,13 @@ local spare = new_entry()
 
 local on_socket_event = home.load_library("web_socket", home, {
   acl = checked(border.web_acl), check_count = http.check_count, check_text = http.check_text, config_of = config_of,
-  describe = describe, member_of = member_of, new_request_of = http.new_request_of,
+  describe = describe, described = failures.described, member_of = member_of, new_request_of = http.new_request_of,
 })
 
 -- The subprotocols that the module of *mount* speaks on WebSocket connections, best first, a line each.
 local function protocols_of(mount)
   local good, callbacks = xpcall(member_of, describe, mount, "websocket", "table")
+  if not good then callbacks = failures.described(callbacks) end
   local names = good and callbacks.protocols or {}
   if good and type(names) ~= "table" then
     good, callbacks = false, describe("module '" .. mounts[mount] .. "': websocket.protocols is no array of names")

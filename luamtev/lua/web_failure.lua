@@ -48,6 +48,12 @@ local function describe(failure)
   return { text = text, report = traceback(text, 2) }
 end
 
+-- What xpcall gives of a failure: what describe made of it, unless there was no stack left to describe it on.
+local function described(failure)
+  if type(failure) == "table" then return failure end
+  return { text = message_of(failure), report = message_of(failure) }
+end
+
 -- A path without its directories; what is no path as it is.
 local function base_name(word)
   if word:find("/", 1, true) and not word:find("[<>]") then return word:match("([^/]*)$") end
@@ -70,4 +76,4 @@ local function report_of(report, context, mount, module_name)
     .. ", mount_" .. mount .. " (" .. module_name .. "), " .. tostring(running())
 end
 
-return { describe = describe, page = page, report_of = report_of }
+return { describe = describe, described = described, page = page, report_of = report_of }

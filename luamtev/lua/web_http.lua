@@ -461,7 +461,7 @@ local function new_context(entry, handle, date, method, path)
   return make_context({
     entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, name = false,
     value = false, count = 0, body = "", pieces = 0, started = false, ended = false,
-    span = entry.span, task = false,
+    span = entry.span,
   })
 end
 
@@ -472,7 +472,7 @@ local function contexts_of(side)
   return function(wire, line, began)
     return make({
       wire = wire, line = line, verb = line.verb, path = line.path, began = began, asked = false, code = 200,
-      name = false, value = false, count = 0, body = "", pieces = 0, started = false, ended = false, task = false,
+      name = false, value = false, count = 0, body = "", pieces = 0, started = false, ended = false,
     })
   end
 end

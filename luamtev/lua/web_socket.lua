@@ -61,7 +61,7 @@ end
 local function act(connection, mount, kind, ...)
   local ok, failure = xpcall(call_back, web.describe, connection, mount, kind, ...)
   if ok then return end
-  border.task_failed(failure.report)
+  border.task_failed(web.described(failure).report)
   if kind ~= "cleanup" then socket_close(connection.ws.handle, FAILED, "") end
 end
 

@@ -1,8 +1,10 @@
 """Lua handlers that fail, and answers that cannot be sent as meant: the client is told, the log knows more."""
 
+import http.client
 import socket
 
 import pytest
+from h2client import Client
 from webprogram import Web
 
 FAILING = """
@@ -126,3 +128,60 @@ def test_what_header_refuses_it_refuses_where_it_is_called(web: Web) -> None:
     assert "number of bytes expected, got 'x'" in web.text(ask.format("Content-Length", "x"))
     assert web.text(ask.format("Connection", "close")) == "true true"
     assert web.text(ask.format("Connection", "close") + "&flush=early") == "true false"
+
+
+WITHOUT_AN_END = """
+function handler(rest)
+  local http = rest:http()
+  local path = http:request():uri()
+  if path == "/deep" then
+    local function deep() return 1 + deep() end
+    deep()
+  elseif path == "/cancelled" then
+    mtev.cancel_coro(coroutine.running())
+    mtev.sleep(1000)
+  elseif path == "/by-another" then
+    local co = coroutine.running()
+    mtev.coroutine_spawn(function()
+      mtev.sleep(0.01)
+      mtev.cancel_coro(co)
+    end)
+    mtev.sleep(1000)
+  elseif path == "/begun" then
+    local co = coroutine.running()
+    mtev.coroutine_spawn(function()
+      mtev.sleep(0.01)
+      mtev.cancel_coro(co)
+    end)
+    http:write("half")
+    http:flush()
+    mtev.sleep(1000)
+  end
+  http:write("whole")
+  http:flush_end()
+end
+"""
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_a_handler_that_has_no_stack_left_or_is_cancelled_is_answered(web: Web) -> None:
+    web.start(WITHOUT_AN_END)
+    for _ in range(6):  # compiled code overflows elsewhere
+        reply = web.ask("/deep")
+        assert (reply.status, reply.body) == (500, b"stack overflow")
+    for path in ("/cancelled", "/by-another"):
+        assert web.ask(path).status == 500
+    with pytest.raises(http.client.IncompleteRead):
+        web.ask("/begun")
+    assert web.text("/") == "whole"
+    web.stop()
+    assert "stack overflow" in web.errors()
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_a_handler_without_stack_or_cancelled_is_answered_on_http2(web: Web) -> None:
+    web.start(WITHOUT_AN_END)
+    with Client(web.port) as client:
+        numbers = [client.ask(path) for path in ("/deep", "/cancelled", "/by-another", "/deep", "/") * 3]
+        found = [int(client.head(number)[":status"]) for number in numbers]
+    assert found == [500, 500, 500, 500, 200] * 3
