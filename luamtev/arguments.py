@@ -14,6 +14,7 @@ class Arguments:
     debug: bool = False
     threads: int = 1
     interactive: bool = False
+    reload: bool = False
     managed: int = 0
     logs: list[str] = field(default_factory=list)
     function: str = "main"

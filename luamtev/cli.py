@@ -77,6 +77,8 @@ def parse(argv: list[str]) -> Arguments:
                 arguments.interactive = True
             case "watch":
                 arguments.managed += 1
+            case "reload":
+                arguments.reload = True
             case "conf":
                 arguments.conf = value
             case "lua-path":

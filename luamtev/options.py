@@ -26,6 +26,7 @@ OPTIONS = (
     Option("l", "log", "NAME", "enable this log; may be given again"),
     Option("i", "interactive", "", "a console on the terminal, or for lines piped in"),
     Option("m", "watch", "", "run under the watchdog, in the foreground; twice: in the background"),
+    Option("", "reload", "", "for development: make Lua states anew whose files change"),
     Option("u", "user", "USER", "take on this user once logs are open, modules loaded and ports bound"),
     Option("g", "group", "GROUP", "take on this group then"),
     Option("", "status", "", "say whether the server of the configuration's lock file runs: 0 if it does, 1 if not"),

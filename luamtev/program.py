@@ -86,7 +86,11 @@ def run(arguments: Arguments, configuration: conf.Conf) -> int:
     modules.register()
     _open_standard_descriptors()
     log.new_stream("stdout", type="file", fd=1)
-    settings.host = settings.Host(arg=arguments.script, print_stream="stdout")
+    settings.host = settings.Host(arg=arguments.script, print_stream="stdout", watched=arguments.reload)
+    if arguments.reload:
+        from luamtev.modules import watcher  # for those who develop
+
+        lifecycle.on_start(watcher.start)
     if arguments.interactive:
         lifecycle.on_start(console.start_on_terminal)
     return stack.run(
@@ -94,7 +98,11 @@ def run(arguments: Arguments, configuration: conf.Conf) -> int:
         foreground=(1, 2, 0)[min(arguments.managed, 2)],
         user=arguments.user,
         group=arguments.group,
-        enable_logs=[*(["debug"] if arguments.debug else []), *arguments.logs],
+        enable_logs=[
+            *(["debug"] if arguments.debug else []),
+            *(["notice"] if arguments.reload else []),
+            *arguments.logs,
+        ],
     )
 
 

@@ -19,6 +19,8 @@ class Host:
     """The global `arg`: the script, then its arguments."""
     print_stream: str = "error"
     """The log stream `print` writes to."""
+    watched: bool = False
+    """Whether states tell of the files that they load."""
 
 
 host = Host()
@@ -73,6 +75,7 @@ def for_lua(options: Options, thread: eventer.LoopThread, library: str) -> dict[
         "full_errors": options.full_errors,
         "reactor": options.reactor,
         "library": library,
+        "watched": host.watched,
         "jit_off": os.environ.get("MTEV_JIT_OFF") == "1",
         "jit_opt": int(jit_opt) if jit_opt.isdecimal() and int(jit_opt) > 0 else None,
         "raised": bridge.RAISED,

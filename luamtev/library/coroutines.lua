@@ -68,3 +68,11 @@ function mtev.time() end
 ---@param timeout? number seconds, `math.huge` for ever
 ---@return boolean
 function mtev.stopping(timeout) end
+
+---Has Lua states made anew, as `luamtev --reload` does when files change.
+function mtev.runtime_reload() end
+
+---Whether this state has been replaced; `f` is called as a coroutine when it is.
+---@param f? fun()
+---@return boolean
+function mtev.runtime_defunct(f) end

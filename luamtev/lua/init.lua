@@ -53,8 +53,7 @@ ffi = require("ffi")
 local families = { "timeval", "coroutines", "stopping", "trace", "log", "conf", "shared", "system", "json", "encodings", "digests",
   "text", "gunzip", "pcre", "timezone", "crypto", "bignum", "xml", "pack", "extras", "files", "cluster", "reverse", "messages",
   "consul", "addresses", "eventer", "tls", "socket", "process", "exec", "Proc", "dns", "hooks", "zipkin", "HttpClient", "HttpPool",
-  "Api",
-  "websocket", "absent" }
+  "Api", "websocket", "runtime", "absent" }
 local is_module = { Api = true, HttpClient = true, HttpPool = true, Proc = true, consul = true, extras = true, zipkin = true }
 
 for _, family in ipairs(families) do
@@ -104,6 +103,8 @@ table.insert(package.loaders, function(name)
   return chunk
 end)
 
+if settings.watched then home.need("mtev/runtime").watch() end
+
 for name in settings.Cpreloads:gmatch("[^%s,]+") do
   local path, tried = package.searchpath(name, package.cpath)
   if not path then error("Cpreloads: no C module '" .. name .. "':" .. tried, 0) end
@@ -143,6 +144,8 @@ local entries = {
   wake = kernel.wake,
   recover = kernel.recover,
   call = function(module_name, function_name) return kernel.start(call, module_name, function_name) end,
+  load = function(...) return kernel.start(home.need("mtev/runtime").load, find, ...) end,
+  retire = function() return kernel.start(home.need("mtev/runtime").retire) end,
   traced = function(...) return kernel.start(home.need("mtev/trace").call, ...) end,
   hook = function(...) return kernel.answer(home.need("mtev/hooks").call, ...) end,
   inspect = function(...) return kernel.answer(home.need("inspect"), ...) end,

@@ -51,9 +51,10 @@ def absent(options: Options) -> Iterator[str]:
     yield from scripts.missing("preloads", options.preloads, options)
 
 
+_OURS = re.compile(r"^luamtev/[\w/]+\.lua:\d+: ")  # where this program requires what the user has written
 _OF_KEY = (
     (re.compile(r"(?=module '.*' has no function )"), "lua_function: "),
-    (re.compile(r"luamtev/init\.lua:\d+: (?=module '.*' not found)"), "lua_module: "),
+    (re.compile(r"(?=module '.*' not found)"), "lua_module: "),
     (re.compile(r"(?=Cpreloads: |preloads: )"), ""),
 )
 
@@ -62,7 +63,7 @@ def told(failure: str, whence: Callable[[str], str]) -> str:
     """*failure* of Lua, which may end with a traceback, in one line up to there; and, where it is the configuration's
     fault, with the key that is to blame and, from *whence*, its file and line."""
     message, traceback, rest = failure.partition("\nstack traceback:")
-    line = " ".join(message.split())  # culprits and places are looked for by line
+    line = _OURS.sub("", " ".join(message.split()))  # culprits and places are looked for by line
     for pattern, key in _OF_KEY:
         if pattern.match(line):
             line = whence(pattern.sub(key, line, count=1))

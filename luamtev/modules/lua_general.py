@@ -7,7 +7,9 @@ something is to be called wherever it happens, a hook say, all loop threads have
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from luamtev.api import runtime
 from luamtev.modules.config import KEYS, absent, boolean, options, script_path, told
+from luamtev.modules.replacing import Replacing, leave
 from luamtev.state import EXIT_TRAGEDY, State, StateError, prepare
 from runtime import eventer, main
 from runtime.conf import names
@@ -31,6 +33,7 @@ class LuaGeneral:
         self.options = replace(options(config), name="lua_general")
         prepare()
         self.states: dict[eventer.LoopThread, State] = {}
+        self._running: set[eventer.LoopThread] = set()  # where the function runs
 
     def check(self) -> Iterator[str]:
         """What is wrong with the script, without running it."""
@@ -44,6 +47,8 @@ class LuaGeneral:
         pool = eventer.pool()
         if pool is None:
             raise RuntimeError("the eventer is not initialised")
+        names = [self.module]
+        runtime.register(Replacing("lua_general", self, lambda: self.states, names, self.function, self._told))
         for thread in pool.threads if self.concurrent else pool.threads[:1]:
             thread.post(self._run)
 
@@ -57,23 +62,41 @@ class LuaGeneral:
             for thread in pool.threads:
                 thread.post(self._here)
 
+    def make_state(self) -> State:
+        """Part of :class:`replacing.Owner`."""
+        state = State(self.options)
+        state.kin = self
+        state.thread.at_stop(state.close)
+        return state
+
+    def use(self, state: State) -> None:
+        """Part of :class:`replacing.Owner`: the function begins once what the one before does is over."""
+        before, self.states[state.thread] = self.states[state.thread], state
+        leave(before, lambda: True, lambda: self._call(state))
+
     def _run(self) -> None:
-        self._here().call(self.module, self.function, lambda failure: told(failure, self.whence))
+        state = self._here()
+        self._running.add(state.thread)
+        self._call(state)
 
     def _here(self) -> State:
         """The state of this thread, made if there is none yet."""
-        thread = eventer.current()
-        found = self.states.get(thread)
+        found = self.states.get(eventer.current())
         if found is not None:
             return found
         try:
-            state = State(self.options)
+            state = self.make_state()
         except StateError as failure:
             stream = stream_find("error/lua")
-            stream.log(f"lua_general: {told(str(failure), self.whence)}\n")
+            stream.log(f"lua_general: {self._told(str(failure))}\n")
             stream.log(b"Unrecoverable run-time error. Terminating.\n")
             main.terminate(EXIT_TRAGEDY)
-        state.kin = self
-        self.states[thread] = state
-        thread.at_stop(state.close)
+        self.states[state.thread] = state
         return state
+
+    def _call(self, state: State) -> None:
+        if state.thread in self._running:
+            state.call(self.module, self.function, self._told)
+
+    def _told(self, failure: str) -> str:
+        return told(failure, self.whence)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from luamtev.api import runtime
 from luamtev.modules.config import KEYS, absent, options, told
-from luamtev.settings import Options
+from luamtev.modules.replacing import Replacing, leave
 from luamtev.state import State, StateError, prepare
 from luamtev.web.exchanges import Exchanges
 from luamtev.web.library import Web
@@ -25,6 +26,7 @@ from runtime.http.message.owner import Owner
 from runtime.log import stream_find
 
 if TYPE_CHECKING:
+    from luamtev.web.engine import Engine
     from runtime.http.protocol.batches import Answer, Exchange
 
 _MOUNT = re.compile(r"([^:]+):([^:]+):([^:]+)(?::(.+))?", re.DOTALL)
@@ -91,6 +93,8 @@ class LuaWeb:
         _check_apart(self.mounts)
         prepare()
         self._states: dict[Owner, Exchanges] = {}
+        self._used: dict[eventer.LoopThread, State] = {}
+        self._webs: dict[State, Web] = {}
         self._rules: list[tuple[Mountpoint, int, str | None]] = []
         for index, each in enumerate(self.mounts, 1):
             try:
@@ -108,6 +112,8 @@ class LuaWeb:
 
     def init(self) -> None:
         """Make the states, before the first request wants one."""
+        modules = [each.module for each in self.mounts]
+        runtime.register(Replacing("lua_web", self, lambda: self._used, modules, "", self._told))
         pools = {"default", *(each.pool for each in self.mounts if each.pool is not None)}
         for name in sorted(pools):
             pool = eventer.pool(name)
@@ -163,26 +169,53 @@ class LuaWeb:
 
     def _here(self) -> Exchanges:
         """The state of this thread."""
-        thread = eventer.current()
-        found = self._states.get(thread)
+        found = self._states.get(eventer.current())
         if found is None:
-            found = self._states[thread] = self._make(thread, self.options)
+            try:
+                state = self.make_state()
+            except StateError as failure:
+                stream_find("error/lua").log(f"lua_web: {self._told(str(failure))}\n")
+                raise
+            found = self._take(state)
         return found
 
-    def _make(self, thread: eventer.LoopThread, wanted: Options) -> Exchanges:
+    def make_state(self) -> State:
+        """Part of :class:`replacing.Owner`."""
         web = Web([each.module for each in self.mounts], [each.name for each in self.mounts])
-        try:
-            state = State(replace(wanted, name="lua_web"), library=web)
-        except StateError as failure:
-            stream_find("error/lua").log(f"lua_web: {told(str(failure), self.whence)}\n")
-            raise
-        thread.at_stop(state.close)
+        state = State(replace(self.options, name="lua_web"), library=web)
+        state.thread.at_stop(state.close)
+        self._webs[state] = web
+        state.closers.append(lambda: self._webs.pop(state, None))
+        return state
+
+    def use(self, state: State) -> None:
+        """Part of :class:`replacing.Owner`: what is under way is answered by the one before."""
+        before = self._used[state.thread]
+        web = self._webs[before]
+        self._take(state, web.engine)
+        if web.engine is not None:
+            web.engine.finish()
+
+        def is_idle() -> bool:
+            held = 0 if web.engine is None else web.engine.count
+            return not (web.exchanges.open or web.exchanges.sockets or held)
+
+        leave(before, is_idle, lambda: None)
+
+    def _take(self, state: State, engine: "Engine | None" = None) -> Exchanges:
+        """Have *state* serve what comes to its thread from now on, in place of that of *engine*."""
+        web, thread = self._webs[state], state.thread
+        self._used[thread] = state
+        self._states[thread] = web.exchanges
         if web.engine is not None and self.engine == LUA:
             web.engine.rules = {
                 rule: index for rule, index, pool in self._rules if pool is None or pool == thread.pool.name
             }
-            http.receive(web.engine)
+            http.receive(web.engine, instead_of=engine)
         return web.exchanges
+
+    def _told(self, failure: str) -> str:
+        return told(failure, self.whence)
 
 
 def _mount(name: str, text: str, config: Mapping[str, str]) -> Mount:

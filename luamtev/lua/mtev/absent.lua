@@ -16,7 +16,3 @@ for _, name in ipairs({ "stats" }) do
   mtev[name] = absent("mtev." .. name)
   package.loaded["mtev." .. name] = mtev[name]
 end
-
-for _, name in ipairs({ "runtime_reload", "runtime_defunct" }) do
-  mtev[name] = function() refuse("mtev." .. name) end
-end

@@ -38,10 +38,12 @@ class Guest(Protocol):
         """How many connections there are.  From any thread."""
 
 
-def receive(guest: Guest) -> None:
-    """Let *guest* serve connections of this loop thread until the thread stops, unless it has one already."""
+def receive(guest: Guest, instead_of: Guest | None = None) -> None:
+    """Let *guest* serve connections of this loop thread until the thread stops, unless it has another than
+    *instead_of*."""
     owner = eventer.current()
-    if _guests.setdefault(owner, guest) is guest:
+    if _guests.get(owner) is instead_of:
+        _guests[owner] = guest
         owner.at_stop(lambda: _guests.pop(owner, None))
 
 

@@ -1,0 +1,122 @@
+"""Making Lua states anew while the process runs: what a state tells of itself, and who can replace one.
+
+A module that has states registers what replaces them.  The new state loads its modules first; only when that went well
+does the old one become defunct, end what it has begun, and close.  Manual: ``mtev.runtime_reload``,
+``mtev.runtime_defunct``.
+"""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
+
+from runtime import hooks
+
+if TYPE_CHECKING:
+    from luamtev.port import Port
+
+RELOADING = hooks.declare("lua_reload")
+"""``(module, why)`` on the thread of a state that is about to be replaced: the name of the module that has it, and the
+file that changed or ``mtev.runtime_reload``.  ABORT leaves the state as it is."""
+
+PATIENCE = 10.0
+"""Seconds that the functions of a defunct state have to return."""
+
+Stamp = tuple[int, int, int]
+"""What tells whether a file is still the one that was read."""
+
+ON_REQUEST = "mtev.runtime_reload"
+
+
+class Reloadable(Protocol):
+    """A module with Lua states."""
+
+    def files(self) -> dict[str, Stamp | None]:
+        """The files that its states have loaded, or looked for in vain, as they were then.  From any thread."""
+
+    def replace(self, why: str) -> object:
+        """Make its states anew.  From any thread."""
+
+
+class _Life:
+    """What is known of one state."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Stamp | None] = {}
+        self.loaded: Callable[[str | None], object] = lambda _failure: None
+        self.retired: Callable[[], object] = lambda: None
+
+
+_lives: "WeakKeyDictionary[Port, _Life]" = WeakKeyDictionary()
+_modules: list[Reloadable] = []
+
+
+def register(module: Reloadable) -> None:
+    """Have *module* replace its states when it is asked to."""
+    _modules.append(module)
+
+
+def modules() -> list[Reloadable]:
+    """Those registered."""
+    return list(_modules)
+
+
+def files_of(state: "Port") -> dict[str, Stamp | None]:
+    """The files that *state* has loaded, as they were then."""
+    return dict(_lives[state].files)
+
+
+def stamp(path: str) -> Stamp | None:
+    """What changes with the content of the file *path*; None where there is none."""
+    try:
+        state = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns, state.st_size
+
+
+def load(state: "Port", modules: list[str], function: str, done: Callable[[str | None], object]) -> None:
+    """Have *state* require *modules*, and look for *function* in the last of them unless that is empty.
+
+    *done* is called below Lua, with what failed or None."""
+    _lives[state].loaded = done
+    state.enter("load", function.encode(), *map(os.fsencode, modules))
+
+
+def retire(state: "Port", done: Callable[[], object]) -> None:
+    """Have *state* be defunct, and call the functions that wait for that; *done* is called once when they are done, or
+    after :data:`PATIENCE`, on the state's thread and outside Lua."""
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            done()
+
+    _lives[state].retired = lambda: state.thread.soon(end)
+    state.thread.after(PATIENCE, end)
+    state.enter("retire")
+
+
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
+    """What ``mtev/runtime.lua`` builds on."""
+    life = _lives[state] = _Life()
+
+    def loaded(failure: bytes | None = None) -> None:
+        life.loaded(None if failure is None else failure.decode("utf-8", "replace"))
+
+    def reload() -> None:
+        for each in _modules:
+            each.replace(ON_REQUEST)
+
+    def note(path: bytes) -> None:
+        name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - links stay as they are
+        life.files.setdefault(name, stamp(name))
+
+    return {
+        "runtime_reload": reload,
+        "runtime_loaded": loaded,
+        "runtime_retired": lambda: life.retired(),
+        "runtime_note": note,
+    }
