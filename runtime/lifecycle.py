@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 _at_start: list[Callable[[], object]] = []
-_at_reload: list[Callable[[Any], object]] = []
+_at_reload: dict[str, list[Callable[[Any], object]]] = {}
 _at_stop: list[Callable[[], object]] = []
 _at_exit: list[Callable[[], object]] = []
 _terminate: Callable[[int], object] = os._exit
@@ -34,9 +34,10 @@ def on_start(function: Callable[[], object]) -> None:
         _at_start.append(function)
 
 
-def on_reload(function: Callable[[Any], object]) -> None:
-    """Have *function* called with the configuration, on the main thread, whenever that was read again."""
-    _at_reload.append(function)
+def on_reload(top: str, function: Callable[[Any], object]) -> None:
+    """Have *function* called with the configuration, on the main thread, when that was read again and has changed in
+    ``/ROOT/top``; it takes what stands there."""
+    _at_reload.setdefault(top, []).append(function)
 
 
 def on_stop(function: Callable[[], object]) -> None:
@@ -63,10 +64,11 @@ def start() -> None:
         function()
 
 
-def reload(configuration: Any) -> None:
-    """*configuration* was read again."""
-    for function in list(_at_reload):
+def reload(configuration: Any, top: str) -> bool:
+    """*configuration* was read again, and has changed in ``/ROOT/top``; whether somebody took that."""
+    for function in _at_reload.get(top, []):
         function(configuration)
+    return top in _at_reload
 
 
 def is_stopping() -> bool:

@@ -21,6 +21,7 @@ from runtime import (
     crash,
     daemon,
     eventer,
+    hooks,
     late,
     lifecycle,
     log,
@@ -41,6 +42,10 @@ EXIT_STUCK = 1
 
 _TERMINATING = {signal.SIGTERM: 0, signal.SIGINT: 130, signal.SIGQUIT: 0}
 _HANDLED = (*_TERMINATING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+RELOADED = hooks.declare("conf_reloaded")
+"""``(applied, report)`` on a loop thread after each HUP: whether the configuration could be read, and what became of
+each change, a line each, or why not."""
 
 PATIENCE = 1.0
 """Seconds for which the end of the process waits for whoever holds the configuration."""
@@ -86,8 +91,15 @@ def run(
     lifecycle.set_terminate(terminate)
     configuration.hold_against(names.check)
     logs.configure(configuration, later=True)
-    for name in enable_logs:
-        logs.enable(configuration, name)
+    enabled = tuple(enable_logs)
+    _enable(configuration, enabled)
+
+    def take_logs(changed: conf.Conf) -> None:
+        logs.configure(changed)
+        _enable(changed, enabled)
+
+    configuration.hold_reloads_against(logs.check)
+    lifecycle.on_reload("logs", take_logs)
     if foreground == 1:
         crash.watch()
         daemon.lock(configuration, lock)
@@ -103,7 +115,8 @@ def run(
 
     def serve() -> int:
         if watchdog.number_of_starts():
-            _reload(configuration)  # as the server before may have left it
+            _reopen_logs()
+            _read_again(configuration)  # as the server before may have left it
         try:
             status = _serve(configuration, user, group, watchdog)
         except STARTING_ERRORS as failure:
@@ -113,6 +126,11 @@ def run(
 
     with _SignalPipe(_HANDLED) as signals:
         return watchdog.Monitor(configuration.root_name, plan, serve).run(signals.pending)
+
+
+def _enable(configuration: conf.Conf, names: Iterable[str]) -> None:
+    for name in names:
+        logs.enable(configuration, name)
 
 
 def _lock_only(configuration: conf.Conf, operation: daemon.LockOp) -> None:
@@ -211,22 +229,79 @@ def _maintain(configuration: conf.Conf) -> None:
 
 def _reopen_logs() -> None:
     try:
-        log.reopen_all()
+        for path in log.reopen_all():
+            log.notice.log(f"[RELOAD] log {path}: goes on in another file\n")
     except log.LogError as failure:
         log.error.log(f"{failure}\n")
 
 
+_AT_THE_START = {
+    "listeners": "listeners are opened",
+    "modules": "modules are loaded and configured",
+    "eventer": "loops and job queues are made",
+    "ops": "pages are mounted",
+    "watchdog": "the monitor begins",
+    "managed": "the monitor begins",
+    "": "the process begins",
+}
+"""What of a configuration is read once, and when."""
+
+
 def _reload(configuration: conf.Conf) -> None:
+    """Read *configuration* again, take what can be taken, and tell of each change what became of it."""
     _reopen_logs()
-    if configuration.file is None:
+    changes = _read_again(configuration)
+    if changes is None:
         return
+    outcomes: dict[str, str] = {}
+    lines = []
+    for each in changes:
+        if each.top not in outcomes:
+            outcomes[each.top] = _take(configuration, each.top)
+        outcome = outcomes[each.top]
+        if each.what == "removed" and each.top in ("logs", "clusters") and outcome == _IN_FORCE:
+            outcome = "not in force before a restart: what is there stays"
+        lines.append(f"{each}: {outcome}")
+        told = log.stream_find("error/conf") if outcome.startswith("not ") else log.notice
+        told.log(f"[RELOAD] {lines[-1]}\n")
+    if not lines:
+        log.notice.log(f"[RELOAD] {configuration.name}: nothing has changed\n")
+    _announce(True, "\n".join(lines))
+
+
+_IN_FORCE = "in force"
+
+
+def _read_again(configuration: conf.Conf) -> list[conf.Change] | None:
+    """Read *configuration* again; what has changed, None where it cannot be used, which is told."""
+    if configuration.file is None:
+        return None
     try:
         if configuration.unwritten:
             configuration.save()
-        configuration.reload()
-        lifecycle.reload(configuration)
+        return configuration.reload()
     except conf.ConfError as bad:
         log.stream_find("error/conf").log(f"configuration not reloaded: {bad}\n")
+        _announce(False, str(bad))
+        return None
+
+
+def _take(configuration: conf.Conf, top: str) -> str:
+    """Have what changed below ``/ROOT/top`` taken; what became of it."""
+    try:
+        if lifecycle.reload(configuration, top):
+            return _IN_FORCE
+    except conf.ConfError as bad:
+        return f"not in force: {bad}"
+    when = _AT_THE_START.get(top)
+    return "in force for those who ask from now on" if when is None else f"not in force before a restart, when {when}"
+
+
+def _announce(applied: bool, report: str) -> None:
+    """Tell those who are registered, on a loop thread."""
+    pool = eventer.pool()
+    if pool is not None and pool.threads and RELOADED.names:
+        pool.threads[0].post(RELOADED.invoke, applied, report)
 
 
 def terminate(status: int) -> NoReturn:

@@ -37,7 +37,7 @@ def open_listeners(configuration: Conf) -> None:
         _listen(configuration)
     if clustered is not None:
         lifecycle.on_start(clustered.start)
-        lifecycle.on_reload(clustered.reload)
+        lifecycle.on_reload("clusters", clustered.reload)
         lifecycle.on_stop(clustered.stop)
 
 
@@ -75,6 +75,8 @@ def _listen(configuration: Conf) -> None:
         module, _, function = target.partition(":")
         getattr(importlib.import_module(module), function)()
     http.configure(configuration)
+    configuration.hold_reloads_against(http.check_access)
+    lifecycle.on_reload("rest", http.configure)
     opened = net.listen(configuration)
     console.mount(opened, websocket=wanted["console"])
     for each in opened if modules.are_all_ours() else ():  # others may name types when they start

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 OF_THE_STACK: Final = (
+    "conf_reloaded",
     "http1_post_request",
     "http_auth",
     "http_post_request_read_payload",

@@ -18,7 +18,7 @@ from lxml import etree
 
 from runtime import hooks, log
 
-from . import _edit, _environment, _files, _inherit, _load, _values, _write, _xpath
+from . import _changes, _edit, _environment, _files, _inherit, _load, _values, _write, _xpath
 from ._errors import ConfError, line_of
 from ._fixup import fix_up, look_up
 from ._store import ATTRIBUTE, Store
@@ -373,8 +373,8 @@ class Conf:
         self._refusal = ""
         return True
 
-    def reload(self) -> None:
-        """Read the files again; sections held from before belong to no tree any more.
+    def reload(self) -> "list[_changes.Change]":
+        """Read the files again; sections held from before belong to no tree any more.  Returns what changed.
 
         Raises :exc:`ConfError`, and the configuration stays as it was, when they cannot be used, when there are changes
         that are not written yet, and for a configuration that came from no file.  Manual: ``mtev_conf_load``."""
@@ -389,9 +389,11 @@ class Conf:
                     raise ConfError(f"nothing holds {path!r} any more", self.name)
             for check in self._checks:
                 check(fresh)
+            changes = _changes.compare(self, fresh)
             self.root, self.includes, self._include_of = fresh.root, fresh.includes, fresh._include_of
             self._stores, self._read, self._changed_at = fresh._stores, fresh._read, None
             self.generation += 1
+        return changes
 
     def found(self, path: str) -> str:
         """Where the file or directory *path* is: as given, that is below the working directory; or, where nothing is

@@ -97,13 +97,13 @@ class File(LogType):
             except LogError:
                 pass  # gone again, or not ours to open: what is open will do
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         if self.path is None:
-            return
+            return False
         try:
             there, here = Path(self.path).stat(), os.fstat(self._fd)
             if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
-                return
+                return False
         except (OSError, ValueError):
             pass  # moved away
         fresh = self._opened(self.path)
@@ -111,6 +111,7 @@ class File(LogType):
             self._become(fresh)
             self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
             self._closed = False
+        return True
 
     def direct(self) -> int:
         return self._fd if self._regular and not self._failing else -1

@@ -159,11 +159,11 @@ def new_stream(
     return stream
 
 
-def reopen_all() -> None:
-    """Reopen every file whose path no longer leads to it.  Manual: ``mtev_log_reopen_all``.
+def reopen_all() -> list[str]:
+    """Reopen every file whose path no longer leads to it; returns those paths.  Manual: ``mtev_log_reopen_all``.
 
     Raises :exc:`LogError` naming all that failed, once the others are done."""
-    _reopen(streams())
+    return _reopen(streams())
 
 
 def reopen_type(type: str) -> None:  # noqa: A002 - the attribute's name
@@ -171,15 +171,17 @@ def reopen_type(type: str) -> None:  # noqa: A002 - the attribute's name
     _reopen(tuple(stream for stream in streams() if stream.type == type))
 
 
-def _reopen(wanted: tuple[LogStream, ...]) -> None:
-    failures = []
+def _reopen(wanted: tuple[LogStream, ...]) -> list[str]:
+    failures, done = [], []
     for stream in wanted:
         try:
-            stream.reopen()
+            if stream.reopen():
+                done.append(str(stream.path))
         except LogError as failure:
             failures.append(str(failure))
     if failures:
         raise LogError("; ".join(failures))
+    return done
 
 
 def follow_all() -> None:

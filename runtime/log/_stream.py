@@ -355,13 +355,14 @@ class LogStream:
         """Attach *value* to the stream as *name*.  Manual: ``mtev_log_stream_set_property``."""
         self._properties[name] = value
 
-    def reopen(self) -> None:
-        """Reopen the file, if the path no longer leads to it.
+    def reopen(self) -> bool:
+        """Reopen the file, if the path no longer leads to it; True when that is so.
 
         Raises :exc:`LogError` when it cannot be opened; lines then still go to the old one."""
         if self._ctx is not None:
             say_change("%s: reopen", self.name)
-            self._ctx.reopen()
+            return bool(self._ctx.reopen())
+        return False
 
     def follow(self) -> None:
         """Go on in the file that has the path now, if another process has put one there."""

@@ -38,11 +38,11 @@ class LogType(ABC):
         """Raises what :meth:`open` would, as far as that can be known without it; nothing is made."""
         return
 
-    def reopen(self) -> None:
-        """Write to what now has the path, if it is not the same any more.
+    def reopen(self) -> bool | None:
+        """Write to what now has the path, if it is not the same any more; True when that is so.
 
         Raises :exc:`LogError`, and goes on as before, when that cannot be opened."""
-        return
+        return None
 
     def follow(self) -> None:
         """Write to what now has the path, if somebody else has put another there."""

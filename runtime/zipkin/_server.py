@@ -259,4 +259,4 @@ def _reconfigure(c: conf.Conf) -> None:
 
 sampling.on_change(settle)
 PUBLISH.changed = PUBLISH_SPAN.changed = settle
-lifecycle.on_reload(_reconfigure)
+lifecycle.on_reload("zipkin", _reconfigure)

@@ -172,7 +172,11 @@ def test_hup_reopens_logs_and_reads_the_configuration_again_unless_it_is_bad(tmp
         timeout=60,
         check=False,
     )
-    assert done.stderr == "[TERMINATE] received sigterm, shutting down.\n"
+    assert done.stderr == (
+        "[RELOAD] log app.log: goes on in another file\n"
+        "[RELOAD] app.xml:1: <v> changed: in force for those who ask from now on\n"
+        "[TERMINATE] received sigterm, shutting down.\n"
+    )
     assert (done.returncode, done.stdout) == (0, "2\n")
     assert (tmp_path / "app.log").read_text() == "after\n"
     assert (tmp_path / "errors").read_text().startswith("configuration not reloaded: app.xml:1: ")

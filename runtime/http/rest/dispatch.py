@@ -55,6 +55,11 @@ def configure(c: "conf.Conf | None") -> None:
     generation.advance()
 
 
+def check_access(c: "conf.Conf") -> None:
+    """Look at the access control that *c* declares.  Complains (:meth:`runtime.conf.Conf.complain`)."""
+    _acl.read(c)
+
+
 def mount(
     method: bytes | str,
     base: bytes | str,

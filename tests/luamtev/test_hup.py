@@ -1,0 +1,186 @@
+"""HUP: what changed in the configuration is told with file and line, and what became of it; Lua hears of it too."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from launching import free_port
+
+PATIENCE = 60.0
+
+CONFIGURATION = """<cli>
+<logs>
+<console_output><outlet name="stderr"/><log name="error"/>
+<log name="mine" disabled="true"/>
+</console_output>
+<log name="kept" type="file" path="kept.log"/>
+</logs>
+<eventer><config>
+<concurrency>1</concurrency>
+</config></eventer>
+<modules>
+<generic image="lua_mtev" name="lua_general"><config>
+<lua_module>main.lua</lua_module>
+<lua_function>main</lua_function></config></generic>
+</modules>
+<listeners>
+<listener type="http_rest_api" address="127.0.0.1" port="PORT"/>
+</listeners>
+<rest><acl>
+<rule type="deny" url="^/capa"/>
+<rule type="allow"/>
+</acl></rest>
+<limits>
+<most>10</most>
+</limits>
+</cli>
+"""
+
+MAIN = """
+module(..., package.seeall)
+function main()
+  mtev.hook("conf_reloaded", "main.lua", "heard")
+  mtev.log("error", "main begins\\n")
+  while true do
+    mtev.log("mine", "mine says it\\n")
+    mtev.log("kept", "a line\\n")
+    mtev.sleep(0.02)
+  end
+end
+function heard(applied, report)
+  mtev.log("error", "heard: %s %s %s\\n", applied, mtev.conf("//limits/most"), report:gsub("\\n", "|"))
+end
+"""
+
+
+class Server:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.text = CONFIGURATION.replace("PORT", str(self.port))
+        self.file = directory / "c.xml"
+        self.file.write_text(self.text)
+        (directory / "main.lua").write_text(MAIN)
+        with (directory / "errors").open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "luamtev", "-c", "c.xml"],
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+            )
+        self.wait("main begins")
+
+    def errors(self) -> str:
+        return (self.directory / "errors").read_text()
+
+    def wait(self, text: str) -> str:
+        """Until the log has *text*; the first line that has it."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.errors():
+            assert self.process.poll() is None and time.monotonic() < deadline, f"no '{text}' in {self.errors()}"
+            time.sleep(0.02)
+        return next(line for line in self.errors().splitlines() if text in line)
+
+    def change(self, *pairs: tuple[str, str]) -> None:
+        """Write the configuration with each first text replaced, and tell the server."""
+        changed = self.text
+        for old, new in pairs:
+            assert old in changed
+            changed = changed.replace(old, new)
+        self.file.write_text(changed)
+        self.process.send_signal(signal.SIGHUP)
+
+    def status(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as answer:
+            return answer.code
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    yield made
+    made.process.terminate()
+    assert made.process.wait(PATIENCE) == 0, made.errors()
+
+
+def test_access_logs_and_what_is_asked_for_are_in_force(server: Server) -> None:
+    assert server.status("/capa.json") == 403
+    server.change(
+        ('<rule type="deny" url="^/capa"/>', '<rule type="deny" url="^/eventer"/>'),
+        ('<log name="mine" disabled="true"/>', '<log name="mine" disabled="false"/>'),
+        ("<most>10</most>", "<most>20</most>"),
+    )
+    assert server.wait("c.xml:4:") == "[RELOAD] c.xml:4: <logs> <console_output> <log name='mine'> changed: in force"
+    for path in ("<rule url='^/capa'> removed", "<rule url='^/eventer'> added"):
+        server.wait(f"[RELOAD] c.xml:20: <rest> <acl> {path}: in force")
+    assert (
+        server.wait("c.xml:24:") == "[RELOAD] c.xml:24: <limits> <most> changed: in force for those who ask from now on"
+    )
+    server.wait("mine says it")
+    assert (server.status("/capa.json"), server.status("/eventer/sockets.json")) == (200, 403)
+    heard = server.wait("heard: true 20")
+    assert "c.xml:24: <limits> <most> changed" in heard and "c.xml:4:" in heard
+
+
+def test_what_is_read_at_the_start_says_so(server: Server) -> None:
+    other = free_port()
+    server.change(
+        ("<concurrency>1<", "<concurrency>2<"),
+        (f'port="{server.port}"/>', f'port="{server.port}"/>\n<listener type="http_rest_api" port="{other}"/>'),
+        ("</config></generic>", "</config></generic>\n<generic image='fq' name='fq'/>"),
+    )
+    for line, path, why in (
+        (9, "<eventer> <config> <concurrency> changed", "loops and job queues are made"),
+        (15, "<modules> <generic name='fq'> added", "modules are loaded"),
+        (19, f"<listeners> <listener port='{other}'> added", "listeners are opened"),
+    ):
+        assert server.wait(f"c.xml:{line}:").startswith(
+            f"[RELOAD] c.xml:{line}: {path}: not in force before a restart, when {why}"
+        )
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", other))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("</limits>", "", r"tag mismatch"),
+        ('url="^/capa"', 'url="["', "c.xml:20: <rule> url='['"),
+        ('<log name="mine"', '<log nmae="mine"', "c.xml:4: <log>: there is no attribute nmae, expected name"),
+        ('path="kept.log"', 'path="none/kept.log"', "c.xml:6: log 'kept': cannot open 'none/kept.log'"),
+    ],
+)
+def test_what_cannot_be_used_leaves_all_as_it_was(server: Server, old: str, new: str, why: str) -> None:
+    server.change((old, new), ("<most>10</most>", "<most>20</most>"))
+    assert why in server.wait("configuration not reloaded: ")
+    heard = server.wait("heard: false 10")
+    assert why in heard
+    assert server.status("/capa.json") == 403
+    assert "[RELOAD]" not in server.errors()
+
+
+def test_log_files_are_reopened_and_a_configuration_without_changes_is_told(server: Server) -> None:
+    moved = (server.directory / "kept.log").rename(server.directory / "kept.old")
+    server.change()
+    server.wait("[RELOAD] log kept.log: goes on in another file")
+    server.wait("[RELOAD] c.xml: nothing has changed")
+    assert moved.read_text() and (server.directory / "kept.log").exists()
+    server.wait("heard: true 10 ")
+
+
+def test_what_is_removed_is_told_with_its_former_line(server: Server) -> None:
+    server.change(('<log name="kept" type="file" path="kept.log"/>\n', ""), ('<rule type="deny" url="^/capa"/>\n', ""))
+    assert "removed: not in force before a restart" in server.wait("c.xml:6: <logs> <log name='kept'>")
+    assert server.wait("c.xml:20:").endswith("<rest> <acl> <rule url='^/capa'> removed: in force")
+    assert server.status("/capa.json") == 200
