@@ -19,6 +19,7 @@ local byte, find, concat = string.byte, string.find, table.concat
 local CHUNKED, CLOSE, GZIP, DEFLATE = 0x1, 0x2, 0x10, 0x20
 local ALL = CHUNKED + CLOSE + GZIP + DEFLATE
 local WRITABLE, ALIVE = 1, 2
+local MOST_HEADERS = 1000 -- of a response
 local MOST_KNOWN = 1000 -- names and values of headers remembered as good
 
 -- Arguments -----------------------------------------------------------------------------------------------------------
@@ -319,6 +320,7 @@ function context_methods:header(...)
   if FRAMING[good_names[name]] and frame(self, name, value) then return not self.started end
   if self.started then return false end
   local n = self.count
+  if n == MOST_HEADERS then error("header: a response has no more than " .. MOST_HEADERS .. " headers", 2) end
   if n == 0 then
     self.name, self.value = name, value
   else

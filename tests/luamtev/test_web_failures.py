@@ -137,6 +137,8 @@ function handler(rest)
   if path == "/deep" then
     local function deep() return 1 + deep() end
     deep()
+  elseif path == "/headers" then
+    for number = 1, 5000 do http:header("X-" .. number, "v") end
   elseif path == "/cancelled" then
     mtev.cancel_coro(coroutine.running())
     mtev.sleep(1000)
@@ -171,6 +173,7 @@ def test_a_handler_that_has_no_stack_left_or_is_cancelled_is_answered(web: Web) 
         assert (reply.status, reply.body) == (500, b"stack overflow")
     for path in ("/cancelled", "/by-another"):
         assert web.ask(path).status == 500
+    assert web.text("/headers") == "header: a response has no more than 1000 headers"
     with pytest.raises(http.client.IncompleteRead):
         web.ask("/begun")
     assert web.text("/") == "whole"
