@@ -258,3 +258,28 @@ def test_many_pipelined_requests_leave_others_their_turn(web: Web) -> None:
             assert answer(modest, GET.replace(b"/x", b"/x?n=%d" % n)) == b"hello %d" % n
         for each in threads:
             each.join()
+
+
+BUSY = """
+function handler(rest)
+  local http = rest:http()
+  if http:request():uri() == "/busy" then
+    local began = os.clock() -- of CPU
+    while os.clock() - began < 0.01 or not io.open("go") do end
+  end
+  http:write(http:request():uri())
+  http:flush_end()
+end
+"""
+
+
+def test_an_answer_does_not_wait_for_a_handler_that_is_known_to_take_long(web: Web) -> None:
+    web.start(BUSY)
+    (web.directory / "go").touch()
+    busy = GET.replace(b"/x", b"/busy")
+    with connected(web) as sock:
+        assert answer(sock, busy) == b"/busy"
+        (web.directory / "go").unlink()
+        until(sock, GET + busy, b"/x")
+        (web.directory / "go").touch()
+        until(sock, b"", b"/busy")

@@ -225,6 +225,7 @@ end
 -- The answer to what *context* asks is whole, *written* bytes of it; *last*, nothing may follow it.
 local function complete(conn, context, written, last)
   clock = note(conn, context, written)
+  context.line.route.is_slow = clock - context.began >= BATCH_TIME
   if context.span then end_span(context.span, context.code, written, context.handle ~= false) end
   conn.active, conn.stage, conn.touched, conn.answered = false, "idle", clock, true
   conn.closing = conn.closing or last
@@ -355,8 +356,9 @@ end
 
 local new_context = home.need("web_http").contexts_of(side)
 
--- Has a handler answer to *line*.
+-- Has a handler answer to *line*.  What was said before does not wait for one that took long the last time.
 local function begin(conn, line, payload)
+  if line.route.is_slow then deliver() end
   local context = new_context(conn, line, clock)
   if payload ~= "" then context.payload = payload end
   local traced = routes.traced

@@ -6,7 +6,7 @@
 --
 -- An answer is a table: mount, the number of a Lua mount of this state, or false for what is not ours; slot, where its
 -- latencies are counted; path, the path in its one form; shown, as the log shows it; acl, what access control
--- says of the path, nil until somebody asks.
+-- says of the path, nil until somebody asks; is_slow, whether its handler took long the last time.
 
 local home = ...
 
@@ -72,7 +72,7 @@ function routes.find(known, number, method, path)
   local answer = of_method and of_method[path]
   if answer then return answer end
   local mount, slot, normal, shown = decide(number, method, path)
-  answer = { mount = mount, slot = slot, path = normal, shown = shown, acl = nil }
+  answer = { mount = mount, slot = slot, path = normal, shown = shown, acl = nil, is_slow = false }
   if count >= MOST then
     forget() -- *known* goes on for as long as its holder holds it
     return answer
