@@ -45,6 +45,9 @@ def main(arguments: Arguments) -> int:
             case "stop":
                 return stop(configuration)
         ended = run(arguments, configuration)
+    except daemon.StartError as failed:
+        sys.stderr.write(f"luamtev: {failed}\n")
+        ended = failed.status
     except stack.STARTING_ERRORS as failed:
         sys.stderr.write(f"luamtev: {failed}\n")
         ended = stack.EXIT_CONFIGURATION

@@ -6,14 +6,19 @@ by its monitor, so it tells who that is for as long as it lives, and nobody long
 
 import enum
 import os
+import select
 import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from runtime import lockfile
 from runtime.conf import Conf
+
+EXIT_LOCKED = -1
+"""Told where the lock file cannot be had."""
 
 POLL = 0.1  # seconds between two tries for a lock
 TERMINATE_PATIENCE = 30.0
@@ -102,36 +107,72 @@ def terminate_running(configuration: Conf, patience: float = TERMINATE_PATIENCE)
     return True
 
 
-def daemonize(begin: Callable[[], None]) -> None:
+class StartError(Exception):
+    """The server in the background did not come up; ``status`` is the exit status that it ended with."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Background:
+    """What a process in the background tells the one that the user started, which waits for it."""
+
+    def __init__(self, writer: int) -> None:
+        self._writer = writer
+
+    def told(self, status: int, message: str = "") -> None:
+        """It is up, 0, or has failed with *status*.  What is said first counts."""
+        if self._writer >= 0:
+            line = f"{status} {' '.join(message.split())}\n".encode()
+            try:
+                os.write(self._writer, line[: select.PIPE_BUF])
+            except OSError:
+                pass  # nobody waits any more
+            os.close(self._writer)
+            self._writer = -1
+
+
+def daemonize(begin: Callable[[], None]) -> Background:
     """Go on in the background: a session of its own, and 0, 1 and 2 lead nowhere.
 
-    *begin* is called there before; what it raises is raised here, in the process that the user started, which ends with
-    status 0 otherwise."""
+    *begin* is called there before; what it raises is raised here, in the process that the user started.  That waits
+    until it is told how the start went, ends with status 0 when it went well, and raises :exc:`StartError` else."""
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     if os.fork() > 0:
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
-            failure = pipe.read()
+            line = pipe.readline()
         os.wait()
-        if failure:
-            raise LockError(failure.decode("utf-8", "replace"))
-        os._exit(0)
+        _conclude(line.decode("utf-8", "replace"))
     os.close(reader)
     os.setsid()
     if os.fork() > 0:
         os._exit(0)
+    background = Background(writer)
     try:
         begin()
     except LockError as failure:
-        os.write(writer, str(failure).encode())
+        background.told(EXIT_LOCKED, str(failure))
         os._exit(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
-    os.close(writer)
+    return background
+
+
+def _conclude(line: str) -> NoReturn:
+    """End as the process in the background has told."""
+    number, _, message = line.strip().partition(" ")
+    if number == "0":
+        os._exit(0)
+    status = int(number or 1)
+    if status == EXIT_LOCKED:
+        raise LockError(message)
+    raise StartError(message or f"the server ended with status {status} before it was up: its log says why", status)
 
 
 def _is_usable(path: str) -> bool:

@@ -108,8 +108,9 @@ def run(
     from runtime import watchdog  # few programs are watched
 
     plan = watchdog.plan(configuration, glider=glider, user=user, group=group)
+    background = None
     if foreground == 0:
-        daemon.daemonize(lambda: _lock_only(configuration, lock))
+        background = daemon.daemonize(lambda: _lock_only(configuration, lock))
     else:
         daemon.lock(configuration, lock)
 
@@ -122,10 +123,19 @@ def run(
         except STARTING_ERRORS as failure:
             log.error.log(f"{configuration.root_name}: {failure}\n")
             status = EXIT_CONFIGURATION
+            if background is not None:
+                background.told(status, str(failure))
         terminate(status)
 
+    def came_up() -> None:
+        if background is not None:
+            background.told(0)
+
     with _SignalPipe(_HANDLED) as signals:
-        return watchdog.Monitor(configuration.root_name, plan, serve).run(signals.pending)
+        ended = watchdog.Monitor(configuration.root_name, plan, serve, came_up).run(signals.pending)
+    if background is not None:
+        background.told(ended)  # unless it was up once
+    return ended
 
 
 def _enable(configuration: conf.Conf, names: Iterable[str]) -> None:

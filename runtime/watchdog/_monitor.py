@@ -125,7 +125,9 @@ class Monitor:
     is something to wait for, and is asked again at the next look.  So signals and applications are never kept waiting.
     """
 
-    def __init__(self, name: str, plan: Plan, serve: Callable[[], int]) -> None:
+    def __init__(self, name: str, plan: Plan, serve: Callable[[], int], up: Callable[[], object] = int) -> None:
+        """*up* is called, maybe more than once, when the server has come up."""
+        self._up = up
         self._name = name
         self._plan = plan
         self._serve = serve
@@ -163,6 +165,8 @@ class Monitor:
 
     def _look(self, now: float, lifeline: tuple[int, int]) -> int | None:
         """See to the server, or to what became of it; returns the exit status when it ended for good."""
+        if _hearts.is_up():
+            self._up()
         code = _ended(self._child) if self._child else None
         if code is not None:
             pid, self._child = self._child, 0
