@@ -330,6 +330,20 @@ describe("coroutines of the user's own", function()
     assert.is_false(ok)
     assert.is_truthy(tostring(message):find("stack overflow", 1, true))
   end)
+
+  it("nested without end through a function of C's, whose frames are large, give an error too", function()
+    local deepest = 0
+    local function nest(level)
+      deepest = level
+      local co = coroutine.create(function() ("x"):gsub("x", function() nest(level + 1) end) end)
+      local ok, why = coroutine.resume(co)
+      if not ok then error(why, 0) end
+    end
+    local ok, message = pcall(nest, 1)
+    assert.is_false(ok)
+    assert.is_truthy(tostring(message):find("stack overflow", 1, true))
+    assert.is_true(deepest > 3000)
+  end)
 end)
 
 describe("mtev.cancel_coro", function()

@@ -23,6 +23,8 @@ local select, type, tostring, error, unpack = select, type, tostring, error, unp
 local pcall, tonumber, setmetatable, traceback = pcall, tonumber, setmetatable, debug.traceback
 local huge = math.huge
 
+-- A look at the clock costs 30 ns, a turn of sleep(0) some 400: so a sixteenth of the looks is 0.5 % of the turns.  A resume takes
+-- 80 bytes of the C stack, one through string.gsub 8.4 KB: that 4,000 times is 34 MB of the 64 that a loop's thread has.
 local SLICE = 0.001 -- seconds of turns before the event loop gets a look at everything else
 local GLANCE = 16 -- tasks, at most, between two looks at the clock inside a turn
 local BREATHS = 32 -- calls of breathe between two looks at the clock
