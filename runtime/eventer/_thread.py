@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 KERNEL_NAME = 15  # bytes of a thread's name that the kernel keeps, for top and gdb to show
 
 STACK_SIZE = 64 << 20
-"""Bytes of a loop thread's stack, the same whatever the platform gives a thread; addresses alone until they are used."""
+"""Bytes of a loop thread's stack, the same whatever a platform gives a thread; addresses alone until they are used."""
 
 # Imported by gevent when the first hub is made, which may be too late: after privileges were dropped.
 gevent_config.loop, gevent_config.threadpool, gevent_config.resolver, gevent_config.format_context  # noqa: B018
