@@ -8,6 +8,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
+_UNUSUAL = re.compile(rb"[%?#]|//|/\.")  # in a path that is not in its normal form
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")  # what is none, and what no path holds
 
 
@@ -15,6 +16,8 @@ def path_of(target: bytes) -> bytes:
     """The path of *target*, normal; empty when it has none that could be made so, which is a bad request.
 
     ``*`` and the target of CONNECT are as they came."""
+    if target.startswith(b"/") and _UNUSUAL.search(target) is None:
+        return target
     path = _raw(target)
     if b"%" in path:
         if _ESCAPE.search(path):
@@ -35,6 +38,8 @@ def path_of(target: bytes) -> bytes:
 
 def left_by(target: bytes) -> tuple[bytes, ...]:
     """The directories, as normal paths with a slash at their end, that *target* enters only to leave them by ``..``."""
+    if b".." not in target and b"%" not in target:
+        return ()
     path = _raw(target)
     if b"%" in path:
         path = unquote_to_bytes(path)

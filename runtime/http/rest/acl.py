@@ -7,7 +7,7 @@ any acl, and past the last one, the answer is no.
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.conf import Conf, Section
 
@@ -16,8 +16,7 @@ _LISTENER = "listener_"
 _CACHE = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """Who asks for what: ``url``, a path, normal; ``ip``, None for a local socket; None for what is not known."""
 
     url: bytes
