@@ -85,7 +85,6 @@ def run(
     *enable_logs* names streams to enable whatever the configuration says.
     Raises :exc:`runtime.conf.ConfError`, :exc:`runtime.eventer.EventerError`, :exc:`runtime.modules.ModuleError`,
     :exc:`runtime.daemon.LockError` or :exc:`SecurityError` for what cannot be brought up.  Manual: mtev_main."""
-    trace.expose()
     conf.set_current(configuration)
     console.init(configuration.root_name)
     lifecycle.set_terminate(terminate)
@@ -103,6 +102,7 @@ def run(
     if foreground == 1:
         crash.watch()
         daemon.lock(configuration, lock)
+        trace.expose()
         return _serve(configuration, user, group, None)
 
     from runtime import watchdog  # few programs are watched
@@ -113,6 +113,7 @@ def run(
         background = daemon.daemonize(lambda: _lock_only(configuration, lock))
     else:
         daemon.lock(configuration, lock)
+    trace.expose()  # by the process that stays
 
     def serve() -> int:
         if watchdog.number_of_starts():

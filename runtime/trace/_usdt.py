@@ -42,7 +42,7 @@ def expose() -> bool:
     try:
         with open(fd, "wb", closefd=False) as file:
             file.write(object_for(machine))
-        library = ctypes.PyDLL(f"/proc/self/fd/{fd}")
+        library = ctypes.PyDLL(f"/proc/{os.getpid()}/fd/{fd}")  # not self: debuggers open it, too
     except OSError:
         os.close(fd)
         return False
