@@ -189,3 +189,18 @@ def test_bpftrace_reads_what_is_told(told: Told) -> None:
     assert told.ask() == "0 False\n"  # nobody listens any more
     assert "7 some bytes 1099511627776 -2 10" in lines
     assert "debug/quiet: a line of the test" in lines
+
+
+@needs_object
+def test_the_object_has_a_path_that_is_the_same_file_to_others() -> None:
+    """Debuggers open what the loader calls a library: below /proc/self that would be a descriptor of their own."""
+    program = """
+import ctypes, os
+from runtime import trace
+trace.expose()
+found = (ctypes.c_char_p * 4)()
+ctypes.CDLL(None).dladdr(ctypes.c_void_p(trace.address()), found)
+print(found[0].decode().startswith(f"/proc/{os.getpid()}/fd/"), os.readlink(found[0].decode()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "True /memfd:libmtev_trace.so (deleted)\n"
