@@ -214,20 +214,24 @@ function busted.safe(descriptor, run, element, worker)
   return busted.status(info.kind)
 end
 
--- What subscribers may not stop: a message about *element* reaches all of them, and an error in one is an error of the
--- suite.  Returns whether there was none.
-function busted.tell(channel, element, ...)
-  return mediator.deliver(channel, function(err)
-    local info = tasks.catch(err)
-    info.kind = "error"
-    info.message = "a subscriber to " .. table.concat(channel, " ") .. " failed: " .. info.message
-    if channel[1] == "error" or channel[1] == "exit" then
-      busted.wreck(info)
-    else
-      local name = type(element) == "table" and element.name or nil
-      busted.report({ descriptor = "suite", name = name or "subscriber", attributes = {}, trace = {} }, info)
-    end
-  end, element, ...)
+local function subscriber_failed(channel, element, info)
+  info.kind = "error"
+  info.message = "a subscriber to " .. table.concat(channel, " ") .. " failed: " .. info.message
+  if channel[1] == "error" or channel[1] == "exit" then
+    busted.wreck(info)
+  else
+    local name = type(element) == "table" and element.name or nil
+    busted.report({ descriptor = "suite", name = name or "subscriber", attributes = {}, trace = {} }, info)
+  end
+end
+
+-- What subscribers may not stop: a message about *element*, with three more values, reaches all of them, and an error in
+-- one is an error of the suite.  Returns whether there was none.
+function busted.tell(channel, element, a, b, c)
+  local wrong = mediator.deliver(channel, tasks.catch, element, a, b, c)
+  if not wrong then return true end
+  for _, info in ipairs(wrong) do subscriber_failed(channel, element, tasks.caught(info)) end
+  return false
 end
 
 -- Notes an error that no subscriber can be told of.
@@ -248,7 +252,7 @@ function busted.execute_one(child)
   local depth = context.push(child)
   local ok, info = xpcall(executor, tasks.catch, child)
   while context.depth() >= depth do context.pop() end
-  if not ok then busted.report(child, info) end
+  if not ok then busted.report(child, tasks.caught(info)) end
 end
 
 return busted

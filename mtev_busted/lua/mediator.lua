@@ -1,5 +1,5 @@
 -- Publish and subscribe on channels, which are lists of names: a message goes to the subscribers of its channel, then
--- to those of each shorter prefix of it.
+-- to those of each shorter prefix of it.  Lists of subscribers are never changed but replaced.
 
 local M = {}
 
@@ -33,8 +33,10 @@ function M.subscribe(channel, callback, options)
   last_id = last_id + 1
   local subscription = { id = last_id, callback = callback, channel = channel,
     predicate = options and options.predicate }
-  local place = options and tonumber(options.priority) or #node.subscribers + 1
-  table.insert(node.subscribers, math.max(1, math.min(place, #node.subscribers + 1)), subscription)
+  local list = { unpack(node.subscribers) }
+  local place = options and tonumber(options.priority) or #list + 1
+  table.insert(list, math.max(1, math.min(place, #list + 1)), subscription)
+  node.subscribers = list
   return subscription
 end
 
@@ -44,26 +46,33 @@ function M.unsubscribe(subscription, channel)
   local node = node_of(checked(channel or subscription.channel), false)
   for i, each in ipairs(node.subscribers) do
     if each.id == id then
-      table.remove(node.subscribers, i)
+      local list = { unpack(node.subscribers) }
+      table.remove(list, i)
+      node.subscribers = list
       return each
     end
   end
 end
 
--- Like publish, but every callback is called, and one that raises is told to on_error(error) instead of the publisher.
--- Returns whether none raised.
-function M.deliver(channel, on_error, ...)
-  local node, fine = node_of(checked(channel), false), true
+-- Like publish, but every callback is called with four values, and what those that raise raise goes through *catch*.
+-- Returns a list of that, or nil.  As it is called for whatever happens, all of it can be compiled.
+function M.deliver(channel, catch, a, b, c, d)
+  local node, wrong = node_of(checked(channel), false), nil
   while node do
-    for _, each in ipairs({ unpack(node.subscribers) }) do
+    local subscribers = node.subscribers
+    for i = 1, #subscribers do
+      local each = subscribers[i]
       local ok, wanted = true, true
-      if each.predicate then ok, wanted = xpcall(each.predicate, on_error, ...) end
-      if ok and wanted then ok = xpcall(each.callback, on_error, ...) end
-      fine = fine and ok
+      if each.predicate then ok, wanted = xpcall(each.predicate, catch, a, b, c, d) end
+      if ok and wanted then ok, wanted = xpcall(each.callback, catch, a, b, c, d) end
+      if not ok then
+        wrong = wrong or {}
+        wrong[#wrong + 1] = wanted
+      end
     end
     node = node.outer
   end
-  return fine
+  return wrong
 end
 
 -- Returns the first results of the callbacks, as a list.
@@ -71,15 +80,13 @@ function M.publish(channel, ...)
   local node, results = node_of(checked(channel), false), {}
   while node do
     local subscribers = node.subscribers
-    local i = 1
-    while i <= #subscribers do
+    for i = 1, #subscribers do
       local each = subscribers[i]
       if not each.predicate or each.predicate(...) then
         local result, continue = each.callback(...)
         if result ~= nil then results[#results + 1] = result end
         if continue == false then return results end
       end
-      if subscribers[i] == each then i = i + 1 end
     end
     node = node.outer
   end

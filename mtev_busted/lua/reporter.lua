@@ -30,7 +30,7 @@ local function element_of(id, name, descriptor, file, line)
 end
 
 local function begin(channel, fields)
-  local element = element_of(unpack(fields, 1, 5))
+  local element = element_of(fields[1], fields[2], fields[3], fields[4], fields[5])
   local parent = context.parent(element)
   if parent then parent.randomseed = tonumber(fields[6]) or parent.randomseed end
   if channel == "test" then test = element else context.push(element) end
@@ -52,7 +52,7 @@ end
 
 local function wrong(fields)
   local kind = fields[1]
-  local element = element_of(unpack(fields, 2, 6))
+  local element = element_of(fields[2], fields[3], fields[4], fields[5], fields[6])
   local parent = context.parent(element)
   if parent then parent.randomseed = tonumber(fields[7]) or parent.randomseed end
   element.load_error = text_or_nil(fields[13]) and true or nil

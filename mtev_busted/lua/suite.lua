@@ -141,7 +141,7 @@ local function run_statements(plan)
     local ok, wrong = false, message
     if chunk then ok, wrong = xpcall(chunk, tasks.catch) end
     if not ok then
-      plan.problems[#plan.problems + 1] = "-e " .. statement .. ": " .. (chunk and wrong.message or wrong)
+      plan.problems[#plan.problems + 1] = "-e " .. statement .. ": " .. (chunk and tasks.caught(wrong).message or wrong)
       plan.files = {}
     end
   end

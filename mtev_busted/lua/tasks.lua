@@ -70,6 +70,13 @@ local function catch(err)
 end
 M.catch = catch -- for xpcall
 
+-- What catch() made of an error; or that there was no room left to make it.
+local function caught(info)
+  if type(info) == "table" then return info end
+  return describe("stack overflow: no room was left to say where", "")
+end
+M.caught = caught
+
 -- Time limit ----------------------------------------------------------------------------------------------------------
 
 local function timeout_text() return ("timeout: did not end within %g s"):format(limit) end
@@ -148,6 +155,7 @@ local function serve(self)
   while self.job do
     local job = self.job
     local result = pack(xpcall(job, catch))
+    if not result[1] then result[2] = caught(result[2]) end
     if self.co ~= running() then return end -- given up meanwhile
     self.job, self.result = false, result
     if self.waiting then
@@ -232,7 +240,7 @@ local function blame(worker, info)
 end
 
 local function finish(worker, ok, ...)
-  if not ok then blame(worker, (...)) end
+  if not ok then blame(worker, caught((...))) end
 end
 
 local function spawned(worker, told, f, ...)

@@ -7,7 +7,7 @@ local context = use("context")
 
 local M = {}
 
--- The results of the current run, and how many failures and errors there were in those before.
+-- The results of the current run (of successes, the elements), and how many failures and errors those before had.
 local results = nil
 local wrong_before = 0
 
@@ -29,16 +29,35 @@ local function place(element)
   return source, trace.currentline
 end
 
--- "file @ line: name", as the outputs show a test.
-function M.title(element)
+-- Several ask for the name and title of the element that is reported just now.
+local named, name, title = nil, nil, nil
+
+local function look_at(element)
+  named, name, title = element, busted.full_name(element), nil
+end
+
+-- The full name of an element.
+function M.name(element)
+  if element ~= named then look_at(element) end
+  return name
+end
+
+local function title_of(element)
   local file, line = place(element)
-  local name = busted.full_name(element)
-  if element.name and element.descriptor ~= "it" and element.descriptor ~= "pending" then
-    name = name .. " " .. element.descriptor
-  end
   if element.descriptor == "suite" or not file then return element.name or "suite" end
   if element.descriptor == "file" then return file end
-  return ("%s @ %d: %s"):format(file, line or 0, name)
+  local shown = M.name(element)
+  if element.name and element.descriptor ~= "it" and element.descriptor ~= "pending" then
+    shown = shown .. " " .. element.descriptor
+  end
+  return file .. " @ " .. (line or 0) .. ": " .. shown
+end
+
+-- "file @ line: name", as the outputs show a test.
+function M.title(element)
+  if element ~= named then look_at(element) end
+  title = title or title_of(element)
+  return title
 end
 
 local sources = {} -- path -> its lines, or false
@@ -71,7 +90,7 @@ end
 local function record(element, message, info)
   local file, line = place(element)
   info = info or {}
-  return { element = element, name = busted.full_name(element), descriptor = element.descriptor, file = file,
+  return { element = element, name = M.name(element), descriptor = element.descriptor, file = file,
     line = line, title = M.title(element), message = message and tostring(message), traceback = info.traceback,
     late = info.late or false, try = info.try or element.try,
     randomseed = (context.parent(element) or {}).randomseed, at_file = whole(info.file, file), at_line = info.line }
@@ -118,7 +137,7 @@ function M.start()
   busted.subscribe({ "test", "end" }, function(element, _, status)
     results.tests = results.tests + 1
     results.timed[#results.timed + 1] = element
-    if status == "success" then table.insert(results.successes, record(element)) end
+    if status == "success" then results.successes[#results.successes + 1] = element end
   end)
 end
 
@@ -126,7 +145,8 @@ M.record = record
 
 -- The tests that took longest, *n* at most: lines of seconds and titles.
 function M.slowest(n)
-  local tests, lines = { unpack(results.timed) }, {}
+  local tests, lines = {}, {}
+  for i, element in ipairs(results.timed) do tests[i] = element end
   table.sort(tests, function(a, b) return (a.duration or 0) > (b.duration or 0) end)
   for i = 1, math.min(n, #tests) do
     lines[i] = ("%9.3f s  %s"):format(tests[i].duration or 0, M.title(tests[i]))
@@ -138,9 +158,12 @@ end
 function M.remember_failed(path)
   if path == "" or plan.list then return end
   busted.subscribe({ "suite", "report" }, function()
+    local known = io.open(path)
+    if not known and #results.failures + #results.errors == 0 then return end
+    if known then known:close() end
     local failed, ran = {}, {}
     for _, element in ipairs(results.timed) do ran[(place(element)) .. "\t" .. busted.full_name(element)] = true end
-    for line in io.open(path) and io.lines(path) or function() end do failed[line] = not ran[line] or nil end
+    for line in known and io.lines(path) or function() end do failed[line] = not ran[line] or nil end
     for _, list in ipairs({ results.failures, results.errors }) do
       for _, entry in ipairs(list) do failed[(entry.file or "") .. "\t" .. entry.name] = true end
     end
@@ -159,7 +182,7 @@ end
 function M.log_successes(path)
   local file, message = io.open(path, "ab")
   if not file then return nil, message end
-  for _, entry in ipairs(results.successes) do file:write(entry.name, "\n") end
+  for _, element in ipairs(results.successes) do file:write(M.name(element), "\n") end
   file:close()
   return true
 end

@@ -44,8 +44,9 @@ local function per_test()
 end
 
 busted.subscribe({ "suite", "report" }, function(suite)
-  local results = base.results
-  base.write(json.encode({ successes = shown(results.successes, "success"),
+  local results, successes = base.results, {}
+  for i, element in ipairs(results.successes) do successes[i] = base.record(element) end
+  base.write(json.encode({ successes = shown(successes, "success"),
     pendings = shown(results.pendings, "pending"), failures = shown(results.failures, "failure"),
     errors = shown(results.errors, "error"), retries = shown(results.retries, "retry"),
     leaks = shown(results.leaks, "leak"), duration = suite.duration,

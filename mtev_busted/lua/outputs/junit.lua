@@ -40,9 +40,9 @@ function M.start()
     suites[#suites + 1] = current
   end)
   busted.subscribe({ "test", "end" }, function(element, _, status)
-    local entries = { unpack(element.entries or {}) } -- what comes later is a case of its own
+    local entries = element.entries and { unpack(element.entries) } or {} -- what comes later is a case of its own
     if status == "pending" and not entries[1] then entries[1] = { kind = "pending" } end
-    case(element, busted.full_name(element), entries, element.duration)
+    case(element, base.name(element), entries, element.duration)
   end)
   local function outside(element)
     local entry = element.entries[#element.entries]
