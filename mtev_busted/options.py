@@ -139,6 +139,8 @@ def parse(argv: list[str]) -> Options:
 
 
 def _parse_option(options: Options, word: str, rest: Iterator[str]) -> None:
+    if word[:2] == "-j" and word[2:].isdecimal():  # as for make
+        word = f"--jobs={word[2:]}"
     shown, equals, value = word.partition("=")
     name = shown[2:] if word.startswith("--") else SHORT.get(shown[1:], "")
     positive = name.removeprefix("no-")

@@ -3,6 +3,9 @@
 The process that forks everybody stays what it is, a mere multiplexer: workers run files and write events and whatever
 specs print into a pipe each; the reporter, another child, gets them in the order of the files and makes the output.  A
 worker that dies costs its file's remaining tests, which is one error.  Knows events by their first letter only.
+
+An event is a line behind a mark, which no spec can guess and print.  After a ``!`` it is for this process: "." (a file
+is done), Z (all are), P (a problem), C (coverage), L (what runs now has that many seconds; 0: what runs has no limit).
 """
 
 import contextlib
@@ -17,10 +20,6 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from mtev_busted.plan import Plan
-
-MARK = b"\x01\x02"
-DONE = MARK + b"!"
-"""Before events that are for this process: "." (a file is done), Z (all are), P (a problem), C (coverage)."""
 
 GRACE = 2.0
 """Seconds a test may be silent beyond twice its limit before its worker counts as hung."""
@@ -67,6 +66,11 @@ def _field(text: bytes) -> bytes:
     return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\x1f", b"\\s")
 
 
+def _beginning(mark: bytes, data: bytes) -> int:
+    """How much of *mark* is at the end of *data*, which may go on."""
+    return next((n for n in range(min(len(mark) - 1, len(data)), 0, -1) if data.endswith(mark[:n])), 0)
+
+
 def _is_serial(path: str) -> bool:
     try:
         return SERIAL in Path(path).read_bytes()
@@ -92,7 +96,9 @@ class Parallel:
     """One run of a plan in *count* workers.  *runner* runs a plan in the process that calls it."""
 
     def __init__(self, plan: Plan, count: int, runner: Runner, files: Callable[[int], Sequence[str]]) -> None:
-        self.plan = plan
+        self.mark = f"\x01{os.urandom(4).hex()}\x02".encode()
+        self.done = self.mark + b"!"
+        self.plan = replace(plan, mark=self.mark.decode())
         self.runner = runner
         self.jobs = _jobs(plan, files)
         self.waiting = [each for each in self.jobs if not each.serial]
@@ -211,39 +217,38 @@ class Parallel:
             return
         worker.heard = time.monotonic()
         data = worker.rest + chunk
-        whole = data.rfind(MARK)
+        whole = data.rfind(self.mark)
         if whole < 0 or b"\n" in data[whole:]:
-            whole = len(data) - data.endswith(MARK[:1])  # perhaps the first half of a mark
+            whole = len(data) - _beginning(self.mark, data)
         worker.rest, data = data[whole:], data[:whole]
         self._note_limit(worker, data)
-        if self.plan.bail and (MARK + b"Xerror" in data or MARK + b"Xfailure" in data):
+        if self.plan.bail and (self.mark + b"Xerror" in data or self.mark + b"Xfailure" in data):
             self.stopped = True
-        while (at := data.find(DONE)) >= 0:
+        while (at := data.find(self.done)) >= 0:
             end = data.index(b"\n", at) + 1
             self._add(worker, data[:at])
-            self._control(worker, data[at + len(DONE) : end - 1])
+            self._control(worker, data[at + len(self.done) : end - 1])
             data = data[end:]
         self._add(worker, data)
 
     def _read_err(self, worker: Worker) -> None:
         data = os.read(worker.err, 65536)
         if data:
-            self._add(worker, MARK + b"E" + _field(data) + b"\n")
+            self._add(worker, self.mark + b"E" + _field(data) + b"\n")
         else:
             self._closed(worker, worker.err)
 
     def _note_limit(self, worker: Worker, data: bytes) -> None:
-        start, end = data.rfind(MARK + b"T"), data.rfind(MARK + b"t")
-        if end > start:
-            worker.limit = 0.0
-        elif start >= 0:
-            event = data[start : data.index(b"\n", start)]
-            worker.limit = float(event.rpartition(b"\x1f")[2] or 0)
+        start = data.rfind(self.done + b"L")
+        if start >= 0:
+            worker.limit = float(data[start + len(self.done) + 1 : data.index(b"\n", start)])
 
     def _control(self, worker: Worker, event: bytes) -> None:
         match event[:1]:
             case b".":
                 self._finish(worker)
+            case b"L":
+                pass
             case b"Z":
                 worker.verdict = "whole"
             case b"P":
@@ -282,7 +287,7 @@ class Parallel:
         if worker.job:
             message = worker.verdict or _how_it_ended(status)
             fields = _field(os.fsencode(worker.job.path)) + b"\x1f" + _field(message.encode())
-            worker.job.events.append(MARK + b"K" + fields + b"\n")
+            worker.job.events.append(self.mark + b"K" + fields + b"\n")
             self._finish(worker)
         elif worker.verdict != "whole" and not self.stopped:
             self._send(b"P" + _field(_how_it_ended(status).encode()))
@@ -322,7 +327,7 @@ class Parallel:
         self.report.write(data)
 
     def _send(self, event: bytes) -> None:
-        self._write(MARK + event + b"\n")
+        self._write(self.mark + event + b"\n")
 
     def _open_run(self, run: int, seed: int) -> None:
         if self.run_open != run:

@@ -77,6 +77,7 @@ class Plan:
     hostname: str = ""
     role: str = ""  # "worker" or "reporter" of a parallel run
     commands: int = -1  # the descriptor such a child is told by
+    mark: str = ""  # before each event that such a child tells or is told
     workers: int | None = None  # processes that run files; None: this one does
     file_timeout: float | None = None  # until the process that runs a file is killed
 

@@ -46,9 +46,14 @@ local function run_hooks(kind, block, worker, all)
   return status
 end
 
+local looked_at, found = nil, nil -- tests of one block come one after the other
+
 -- The blocks around an element, outermost first.
 local function ancestors(element)
-  local list, block = {}, context.parent(element)
+  local block = context.parent(element)
+  if block == looked_at then return found end
+  local list = {}
+  looked_at, found = block, list
   while block do
     table.insert(list, 1, block)
     block = context.parent(block)
@@ -206,7 +211,8 @@ local FLAKY = 2 -- more tries for a test that says it is
 
 local function tries_of(test)
   if M.options.retries > 0 then return 1 + M.options.retries end
-  return busted.full_name(test):find("#flaky%f[^%w_-]") and 1 + FLAKY or 1
+  local name = busted.full_name(test)
+  return name:find("#flaky", 1, true) and name:find("#flaky%f[^%w_-]") and 1 + FLAKY or 1
 end
 
 local function failed(status) return status:failure() or status:error() end
@@ -284,7 +290,10 @@ local function timeout(seconds)
   end
   local element = context.get()
   element.limit = seconds
-  if element.leaf then tasks.limit(seconds) end
+  if element.leaf then
+    busted.on_limit(seconds)
+    tasks.limit(seconds)
+  end
 end
 
 -- Makes the kinds of busted known.  options: list, shuffle_tests, sort_tests, seed, run_pending, insulate_files, timeout,

@@ -25,6 +25,7 @@ local busted = {
   sleep = mtev.sleep,
   skipAll = false,
   limit_of = function() end, -- the seconds an element may take
+  on_limit = function() end, -- called with the seconds that what runs now may take, or nil
 }
 
 local executor_of = {} -- descriptor -> function(element)
@@ -177,16 +178,17 @@ function busted.set_filter(accept) accepts = accept end
 
 -- The names from the file's blocks down to *element*, joined by blanks.
 function busted.full_name(element)
-  local names = {}
+  local full
   local each = element
   local parent = context.parent(element) or each ~= context.get() and context.get()
   while each do
     if each.descriptor ~= "file" and each.descriptor ~= "suite" then
-      table.insert(names, 1, each.name or each.descriptor)
+      local name = each.name or each.descriptor
+      full = full and name .. " " .. full or name
     end
     each, parent = parent, parent and context.parent(parent)
   end
-  return table.concat(names, " ")
+  return full or ""
 end
 
 -- Running -------------------------------------------------------------------------------------------------------------
@@ -204,8 +206,11 @@ end
 -- failures are reported.  Only in a test's own body is a failed assertion a failure: elsewhere it is an error.
 function busted.safe(descriptor, run, element, worker)
   local own = not worker and tasks.worker(element)
+  local limit = busted.limit_of(element)
   context.push(element)
-  local ok, info = (worker or own):call(run, busted.limit_of(element))
+  if limit then busted.on_limit(limit) end
+  local ok, info = (worker or own):call(run, limit)
+  if limit or element.limit then busted.on_limit(nil) end
   context.pop()
   if own then own:close() end
   if ok then return busted.status("success") end

@@ -37,6 +37,9 @@ local function accepter(plan)
   for _, name in ipairs(plan.names or {}) do only[name] = true end
   local never = {}
   for _, name in ipairs(plan.excluded_names) do never[name] = true end
+  if not only and not next(never) and #plan.tags + #plan.exclude_tags + #plan.filter + #plan.filter_out == 0 then
+    return function(element) return element.descriptor ~= "pending" or not plan.suppress_pending end
+  end
   local function excluded(name)
     return any(plan.exclude_tags, function(tag) return has_tag(name, tag) end)
       or any(plan.filter_out, function(pattern) return name:find(pattern) ~= nil end)

@@ -1,12 +1,19 @@
 -- How workers tell the reporter what happens: events, a line each, with fields that hold any text.  Between them stands
 -- what specs print.
 
+local _, plan = ...
+
 local M = {}
 
-M.MARK = "\1\2" -- before an event; no zero byte, which lines() does not read
+M.MARK = plan.mark
 
 local escapes = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\31"] = "\\s" }
 local unescapes = { ["\\\\"] = "\\", ["\\n"] = "\n", ["\\s"] = "\31" }
+
+-- Three searches that are compiled, where that for a set is not.
+local function needs_escapes(text)
+  return text:find("\n", 1, true) or text:find("\\", 1, true) or text:find("\31", 1, true)
+end
 
 -- An event of a kind (a letter) and a list of *n* fields, nil as nothing.
 function M.pack(kind, n, fields)
@@ -15,7 +22,7 @@ function M.pack(kind, n, fields)
     if value == nil then
       fields[i] = ""
     elseif type(value) == "string" then
-      if value:find("[\n\\\31]") then fields[i] = value:gsub("[\n\\\31]", escapes) end
+      if needs_escapes(value) then fields[i] = value:gsub("[\n\\\31]", escapes) end
     else
       fields[i] = tostring(value)
     end

@@ -153,3 +153,42 @@ def test_standard_error_and_zero_bytes_come_through(busted: Any) -> None:
     run = busted.spec('it("t", function() io.stderr:write("to err\\n") print("a\\0b") end)', "-j", "1")
     assert "to err\n" in run.err
     assert "a\\0b\n" in run.out
+
+
+def test_the_number_may_follow_its_letter(busted: Any) -> None:
+    run = busted.spec('it("a", function() end)', "-j2", "-o", "TAP")
+    assert run.status == 0, run.err
+    assert busted.run("-jx").err == "mtev-busted: -jx: no such option\n"
+
+
+def test_tests_by_the_thousand_are_listed_by_their_time(busted: Any) -> None:
+    run = busted.spec('for i = 1, 10000 do it("t" .. i, function() end) end', "-j2", "--slowest=3")
+    assert run.status == 0, run.err
+    assert len([line for line in run.out.splitlines() if " s  spec/one_spec.lua" in line]) == 3
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'it("hangs", function() timeout(0.2) sleep(1000) end)',
+        'describe("b", function() timeout(0.2) before_each(function() sleep(1000) end) it("h", function() end) end)',
+    ],
+    ids=["a test that limits itself", "a hook of a block with a limit"],
+)
+def test_a_hang_in_c_that_has_a_limit_costs_one_error(busted: Any, source: str) -> None:
+    busted.write("spec/a_spec.lua", 'local function sleep(n) ffi.cdef("int sleep(int)") ffi.C.sleep(n) end ' + source)
+    busted.write("spec/b_spec.lua", 'it("b", function() end)')
+    run = busted.run("-j", "1", "-o", "json")
+    assert [each["message"] for each in run.json()["errors"]] == [
+        "timeout: the file did not go on, its process was killed"
+    ]
+    assert [each["name"] for each in run.json()["successes"]] == ["b"]
+
+
+def test_what_looks_like_an_event_is_text(busted: Any) -> None:
+    busted.write("spec/b_spec.lua", 'it("b", function() end)')
+    run = busted.spec(
+        r'it("a", function() print("\1\2Qno event\n\1\2") io.write("\1\2!.x\n") end)', "-j", "1", "-o", "json"
+    )
+    assert [each["name"] for each in run.json()["successes"]] == ["b", "a"], run.err
+    assert run.status == 0

@@ -3,7 +3,6 @@
 local use = ...
 local busted = use("core")
 local wire = use("wire")
-local blocks = use("blocks")
 
 local out = io.stdout
 local ids, last_id = {}, 0 -- element of the running file -> its number
@@ -28,8 +27,8 @@ local function given(name) return name and "=" .. name end
 local function start_of(kind)
   return function(element, parent)
     local file, line = place(element)
-    out:write(wire.pack(kind, 7, { id_of(element), given(element.name), element.descriptor, file, line,
-      parent and parent.randomseed or nil, kind == "T" and blocks.limit_of(element) or nil }))
+    out:write(wire.pack(kind, 6, { id_of(element), given(element.name), element.descriptor, file, line,
+      parent and parent.randomseed or nil }))
     out:flush() -- whatever happens now, the reporter knows where
   end
 end
@@ -49,6 +48,11 @@ local function wrong(kind)
       (parent or {}).randomseed, message and "=" .. tostring(message), info.traceback, info.file, info.line,
       info.late and "late" or nil, element.load_error and "load" or nil, info.try }))
   end
+end
+
+function busted.on_limit(seconds)
+  out:write(wire.pack("!L", 1, { seconds or 0 }))
+  out:flush() -- whoever waits for it may have to end this process
 end
 
 busted.subscribe({ "file", "start" }, start_of("F"))
