@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mtev_busted.files import CONFIG, ConfigError, config, find, shuffled
+from mtev_busted.files import CONFIG, ConfigError, check_patterns, config, find, shuffled
 from mtev_busted.options import IDLE, LANGUAGES, USAGE, Options, UsageError, merge, parse
 from mtev_busted.plan import DEFAULT_LPATH, OUTPUTS, Plan
 
@@ -66,11 +66,26 @@ def _names(path: str | None) -> list[str]:
         raise UsageError(f"--exclude-names-file: {path}: {failure.strerror}") from None
 
 
+def _check_writable(options: Options, name: str) -> None:
+    path = Path(options.get(name, ""))
+    if not options.get(name):
+        return
+    if path.is_dir():
+        raise UsageError(f"--{name}: {path}: Is a directory")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        reason = "Permission denied" if path.parent.is_dir() else "No such directory"
+        raise UsageError(f"--{name}: {path}: {reason}")
+
+
 def _check(options: Options) -> None:
     """Raise :exc:`UsageError` for what cannot go together, and say under ``--verbose`` what does nothing."""
     both = set(options.get("tags", [])) & set(options.get("exclude-tags", []))
     if both:
         raise UsageError(f"--tags and --exclude-tags: both name '{min(both)}'")
+    for name in ("log-success", "lcov", "cobertura"):
+        _check_writable(options, name)
+    for name in ("filter", "filter-out"):
+        check_patterns(f"--{name}", options.get(name, []))
     if options.get("lang", "en") not in LANGUAGES:
         raise UsageError(f"--lang: one of {', '.join(sorted(LANGUAGES))} is expected, got '{options.get('lang')}'")
     if options.get("verbose"):

@@ -68,6 +68,18 @@ def _chooser(patterns: Sequence[str], excludes: Sequence[str]) -> Callable[[str]
     return wanted
 
 
+def check_patterns(option: str, patterns: Sequence[str]) -> None:
+    """Raise :exc:`ConfigError`, naming *option*, if one of the Lua patterns *patterns* is none."""
+    if not any(set(each) & set("[%()") for each in patterns):
+        return  # the others have nothing to go wrong
+    matches = _lua_matcher()
+    for each in patterns:
+        try:
+            matches("", each)
+        except ConfigError as problem:
+            raise ConfigError(f"{option} {str(problem).removeprefix('pattern ')}") from None
+
+
 def _lua_matcher() -> Callable[[str, str], bool]:
     find_in = _state().load(b"return pcall(string.find, ...)", "pattern")
 

@@ -63,7 +63,7 @@ class Worker:
 
 
 def _field(text: bytes) -> bytes:
-    return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\x1f", b"\\s")
+    return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\x1f", b"\\s").replace(b"\0", b"\\z")
 
 
 def _beginning(mark: bytes, data: bytes) -> int:
@@ -262,10 +262,11 @@ class Parallel:
         """Take what a worker wrote: whole events, and text between them."""
         if not data:
             return
+        data = data.replace(b"\0", self.mark + b"0\n")  # the reporter reads lines, which cannot have one
         if worker.job is None:
             self._write(data)
             return
-        worker.job.events.append(data.replace(b"\0", b"\\0") if b"\0" in data else data)
+        worker.job.events.append(data)
         if self.jobs[self.reported] is worker.job:
             self._tell_job(worker.job)
 

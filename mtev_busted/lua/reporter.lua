@@ -84,6 +84,7 @@ local function killed(path, message)
 end
 
 local handlers = {
+  ["0"] = function() base.write("\0") end,
   F = function(fields) begin("file", fields) end,
   f = function(fields) finish_by_id("file", fields) end,
   D = function(fields) begin("describe", fields) end,

@@ -58,16 +58,6 @@ local function accepter(plan)
   end
 end
 
--- Raises for a pattern that is none, naming the option.
-local function check_patterns(plan)
-  for option, patterns in pairs({ ["--filter"] = plan.filter, ["--filter-out"] = plan.filter_out }) do
-    for _, pattern in ipairs(patterns) do
-      local ok, message = pcall(string.find, "", pattern)
-      if not ok then error(("%s '%s': %s"):format(option, pattern, message), 0) end
-    end
-  end
-end
-
 -- Files ---------------------------------------------------------------------------------------------------------------
 
 local function attach_file(path)
@@ -153,7 +143,6 @@ end
 -- All that comes before the first file.  Reporting is up to the subscribers of the core.
 local function prepare(plan)
   M.plan = plan
-  check_patterns(plan)
   blocks.register({ list = plan.list, shuffle_tests = plan.shuffle_tests, sort_tests = plan.sort_tests,
     seed = plan.seed, run_pending = plan.run_pending, timeout = plan.timeout, retries = plan.retries, revert = plan.revert, insulate_files = plan.insulate_files, strict = plan.strict })
   busted.set_filter(accepter(plan))

@@ -7,12 +7,12 @@ local M = {}
 
 M.MARK = plan.mark
 
-local escapes = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\31"] = "\\s" }
-local unescapes = { ["\\\\"] = "\\", ["\\n"] = "\n", ["\\s"] = "\31" }
+local escapes = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\31"] = "\\s", ["\0"] = "\\z" }
+local unescapes = { ["\\\\"] = "\\", ["\\n"] = "\n", ["\\s"] = "\31", ["\\z"] = "\0" }
 
--- Three searches that are compiled, where that for a set is not.
+-- Searches that are compiled, where that for a set is not.
 local function needs_escapes(text)
-  return text:find("\n", 1, true) or text:find("\\", 1, true) or text:find("\31", 1, true)
+  return text:find("\n", 1, true) or text:find("\\", 1, true) or text:find("\31", 1, true) or text:find("\0", 1, true)
 end
 
 -- An event of a kind (a letter) and a list of *n* fields, nil as nothing.
@@ -22,7 +22,7 @@ function M.pack(kind, n, fields)
     if value == nil then
       fields[i] = ""
     elseif type(value) == "string" then
-      if needs_escapes(value) then fields[i] = value:gsub("[\n\\\31]", escapes) end
+      if needs_escapes(value) then fields[i] = value:gsub("[\n\\\31%z]", escapes) end
     else
       fields[i] = tostring(value)
     end

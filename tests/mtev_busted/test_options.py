@@ -185,6 +185,9 @@ def test_a_bad_dot_busted_is_told(busted: Any, source: str, message: str) -> Non
         (["--config-file=nowhere"], "nowhere: No such file or directory"),
         (["--run=x"], ".busted: No such file or directory"),
         (["--filter=["], "--filter '[': malformed pattern"),
+        (["--filter-out=%", "-j2"], "--filter-out '%': malformed pattern"),
+        (["--log-success=/nowhere/names"], "--log-success: /nowhere/names: No such directory"),
+        (["--coverage", "--lcov=/"], "--lcov: /: Is a directory"),
         (["--pattern=["], "pattern '[': malformed pattern"),
     ],
 )

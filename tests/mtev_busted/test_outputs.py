@@ -1,5 +1,6 @@
 """The outputs: gtest, plain, TAP, JSON, JUnit; colour and progress on terminals only."""
 
+import json
 import os
 import pty
 import re
@@ -132,3 +133,34 @@ def test_text_crosses_as_its_bytes(data: bytes) -> None:
 
     text = data.decode("utf-8", "surrogateescape")
     assert Border().load(b"return " + lua_literal(text).encode(), "test")() == data
+
+
+STRANGE = r"""
+it("\0\1\27[31m \128\255\127 ]]> <a&\"' %,:\r\n# two \\", function()
+  error("  \0 first\n...\n---\n\255\239\191\190")
+end)
+it("waits", function() pending("# SKIP\1\nnothing") end)
+"""
+
+
+@pytest.mark.parametrize("jobs", [(), ("-j2",)], ids=["one process", "two processes"])
+def test_any_text_leaves_reports_well_formed(busted: Any, jobs: tuple[str, ...]) -> None:
+    run = busted.spec(STRANGE, "-o", "json", *jobs)
+    names = [each["name"] for each in run.json()["results"]]
+    assert names == ["\0\1\x1b[31m \ufffd\ufffd\x7f ]]> <a&\"' %,:\r\n# two \\", "waits"]
+    assert len(busted.junit().findall(".//testcase")) == 2
+    tap = busted.run("-o", "tap14", *jobs).out
+    allowed = re.compile("[\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")  # YAML 1.2: c-printable
+    assert allowed.fullmatch(tap)
+    assert [line for line in tap.splitlines() if re.match("ok|not ok|1[.][.]", line)] == [
+        "not ok 1 - spec/one_spec.lua @ 2: ???[31m \ufffd\ufffd? ]]> <a&\"' %,:? \\# two \\\\",
+        "ok 2 - spec/one_spec.lua @ 5: waits # SKIP # SKIP? nothing",
+        "1..2",
+    ]
+    for event in busted.run("-o", "jsonl", *jobs).out.splitlines():
+        json.loads(event)
+
+
+def test_what_specs_print_is_kept_byte_for_byte_across_processes(busted: Any) -> None:
+    busted.write("spec/one_spec.lua", 'it("p", function() io.write("a\\0b\\0\\n\\0") end)')
+    assert "a\0b\0\n\0" in busted.run("-o", "TAP", "-j2").out

@@ -18,6 +18,8 @@ local function clean(text)
   return (json.utf8(tostring(text)):gsub("[%z\1-\8\11\12\14-\31]", "?"):gsub("\239\191[\190\191]", "?"))
 end
 
+M.clean = clean
+
 local function attribute(text) return (clean(text):gsub('[&<>"\n\t\r]', entities)) end
 M.attribute = attribute
 local function content(text) return (clean(text):gsub("[&<>]", entities)) end

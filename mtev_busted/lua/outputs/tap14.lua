@@ -4,16 +4,20 @@ local use = ...
 local base = use("outputs/base")
 local busted = use("core")
 
+local clean_xml = use("outputs/junit").clean
 local write = base.write
 local number = 0
 
-local function escaped(title) return (title:gsub("\\", "\\\\"):gsub("#", "\\#"):gsub("\n", " ")) end
+-- YAML has even fewer characters than XML.
+local function clean(text) return (clean_xml(text):gsub("[\r\127]", "?")) end
 
-local function quoted(text) return '"' .. text:gsub('[\\"]', "\\%0"):gsub("[%z\1-\31]", " ") .. '"' end
+local function escaped(title) return (clean(title):gsub("\\", "\\\\"):gsub("#", "\\#"):gsub("\n", " ")) end
+
+local function quoted(text) return '"' .. clean(text):gsub('[\\"]', "\\%0"):gsub("[\n\t]", " ") .. '"' end
 
 local function block(name, text)
-  write("  ", name, ": |\n")
-  for line in (text .. "\n"):gmatch("([^\n]*)\n") do write("    ", (line:gsub("[%z\1-\8\11-\31]", "?")), "\n") end
+  write("  ", name, text:find("^[ \n]") and ": |2\n" or ": |\n") -- where it is not clear how far it is indented
+  for line in (clean(text) .. "\n"):gmatch("([^\n]*)\n") do write("    ", line, "\n") end
 end
 
 -- A result with its YAML; each of *entries* (failures, errors, tries that failed) is a block of it.
@@ -46,7 +50,7 @@ busted.subscribe({ "test", "end" }, function(element, _, status)
   local entries, directive = element.entries, nil
   if status == "pending" then
     local reason = entries and entries[1] and entries[1].message or ""
-    directive = " # SKIP " .. reason:gsub("\n", " ")
+    directive = " # SKIP " .. clean(reason):gsub("\n", " ")
   end
   result(status == "success" or status == "pending", element, base.title(element), directive, entries)
 end)
