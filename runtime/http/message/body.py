@@ -8,8 +8,10 @@ def decode(request: Request, most: int) -> int | None:
     """Take the encodings off the body of *request*, and their header; the status that refuses it, or None.
 
     RFC 9110, 8.4: what is decoded may have *most* bytes."""
+    if not request.payload:
+        return None
     named = request.header(b"content-encoding")
-    if named is None or not request.payload:
+    if named is None:
         return None
     for encoding in reversed([each.strip().lower() for each in named.split(b",")]):
         if encoding not in (b"", b"identity"):

@@ -31,6 +31,12 @@ class Pieces:
         """How many bytes of *data* belong to the head that has begun, or begins."""
         skipped = 0
         if not self._begun:
+            end = data.find(b"\r\n\r\n") + 4
+            if end > 3 and data[0] not in b"\r\n":  # a whole one, as most are
+                self._in_trailers = False
+                self._skip = self._total = 0
+                self._look_at_line(data[:end])
+                return end
             skipped = len(data) - len(data.lstrip(b"\r\n"))
             if skipped == len(data):
                 return skipped
