@@ -1,27 +1,27 @@
 """The Lua half of the program: its sources by name, and what loads them in a state."""
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 ROOMS = ("kernel", "mtev", "http1", "ffi_mtev")
 """Folders of the Lua half."""
 
 LOADER = b"""
-local sources = ...
+local source_of = (...).library_source
 return function(name, ...)
-  local source = sources[name]
+  local source = source_of(name)
   if not source then error("no library '" .. name .. "'", 2) end
   return assert(loadstring(source, "@luamtev/" .. name .. ".lua"))(...)
 end
 """
 """A chunk that returns `load_library`.  All of it is compiled in the state: a Python function that returned a Lua one
-would hand over an object."""
+would hand over an object.  A state asks for a source when it needs it, and keeps none."""
 
 
 @cache
 def sources() -> dict[str, bytes]:
     """The Lua half by name: `kernel`, `mtev/log` and so on."""
-    top = resources.files("luamtev") / "lua"
+    top = Path(__file__).parent / "lua"
     files = [(each.name, each) for each in top.iterdir()]
     files += [(f"{room}/{each.name}", each) for room in ROOMS for each in (top / room).iterdir()]
     return {name.removesuffix(".lua"): file.read_bytes() for name, file in files if name.endswith(".lua")}

@@ -180,6 +180,7 @@ class State:
             "load_failed": self._load_failed,
             "ticket_cancel": self._ticket_cancel,
             "library_exists": lambda name: name.decode() in libraries.sources(),
+            "library_source": lambda name: libraries.sources().get(name.decode()),
             "slow_coroutine": self._slow_coroutine,
         }
         functions |= families.functions(self)
@@ -188,8 +189,9 @@ class State:
         read = settings.for_lua(self.options, self.thread, "" if self._library is None else self._library.name)
 
         load = border.load(libraries.LOADER, "luamtev/loader.lua")
-        load_library = load(border.table(libraries.sources()))
-        entries = load_library(b"init", border.pin(functions), border.table(read), load_library)
+        pinned = border.pin(functions)
+        load_library = load(pinned)
+        entries = load_library(b"init", pinned, border.table(read), load_library)
         self._entries = {name.decode(): entry for name, entry in entries.items()}
         self._reactor_fd = self._entries.pop("reactor_fd", None)
         self.observer = int(self._entries.pop("observer"))

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from types import FrameType, ModuleType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from runtime import (
     conf,
@@ -33,6 +33,9 @@ from runtime import (
 )
 from runtime.conf import logs, names
 from runtime.security import SecurityError, security_init
+
+if TYPE_CHECKING:
+    from runtime.conf._changes import Change
 
 EXIT_CONFIGURATION = 2
 """Exit status when the configuration or a module it names cannot be used."""
@@ -283,7 +286,7 @@ def _reload(configuration: conf.Conf) -> None:
 _IN_FORCE = "in force"
 
 
-def _read_again(configuration: conf.Conf) -> list[conf.Change] | None:
+def _read_again(configuration: conf.Conf) -> "list[Change] | None":
     """Read *configuration* again; what has changed, None where it cannot be used, which is told."""
     if configuration.file is None:
         return None

@@ -1,6 +1,5 @@
 """Services that Lua registers with a Consul agent.  Manual: consul."""
 
-import json
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,8 @@ def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
 
 def _register(document: bytes) -> bytes:
     """Register what *document*, JSON, describes; its id."""
+    import json  # few programs need it
+
     from runtime import conf
     from runtime.modules import consul
 

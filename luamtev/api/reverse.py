@@ -3,7 +3,6 @@
 Manual: mtev.reverse_start, mtev.socket.
 """
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -41,6 +40,8 @@ def _connect(tunnel_id: bytes, descriptor: float) -> bool:
 
 
 def _start(host: bytes, port: float, sslconfig: bytes, config: bytes) -> None:
+    import json  # few programs need it
+
     from runtime.net import NetError, reverse
 
     try:

@@ -7,6 +7,7 @@ does the old one become defunct, end what it has begun, and close.  Manual: ``mt
 
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -48,17 +49,17 @@ class _Life:
 
 
 _lives: "WeakKeyDictionary[Port, _Life]" = WeakKeyDictionary()
-_modules: list[Reloadable] = []
+_makers: list[Callable[[], Reloadable]] = []
 
 
-def register(module: Reloadable) -> None:
-    """Have *module* replace its states when it is asked to."""
-    _modules.append(module)
+def register(make: Callable[[], Reloadable]) -> None:
+    """Have what *make* gives, once somebody asks, replace the states of a module."""
+    _makers.append(cache(make))
 
 
 def modules() -> list[Reloadable]:
     """Those registered."""
-    return list(_modules)
+    return [make() for make in _makers]
 
 
 def files_of(state: "Port") -> dict[str, Stamp | None]:
@@ -107,7 +108,7 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
         life.loaded(None if failure is None else failure.decode("utf-8", "replace"))
 
     def reload() -> None:
-        for each in _modules:
+        for each in modules():
             each.replace(ON_REQUEST)
 
     def note(path: bytes) -> None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from luamtev.api import runtime
 from luamtev.modules.config import KEYS, absent, boolean, options, script_path, told
-from luamtev.modules.replacing import Replacing, leave
 from luamtev.state import EXIT_TRAGEDY, State, StateError, prepare
 from runtime import eventer, main
 from runtime.conf import names
@@ -47,8 +46,7 @@ class LuaGeneral:
         pool = eventer.pool()
         if pool is None:
             raise RuntimeError("the eventer is not initialised")
-        names = [self.module]
-        runtime.register(Replacing("lua_general", self, lambda: self.states, names, self.function, self._told))
+        runtime.register(self._replacing)
         for thread in pool.threads if self.concurrent else pool.threads[:1]:
             thread.post(self._run)
 
@@ -69,8 +67,15 @@ class LuaGeneral:
         state.thread.at_stop(state.close)
         return state
 
+    def _replacing(self) -> runtime.Reloadable:
+        from luamtev.modules.replacing import Replacing  # for those who reload
+
+        return Replacing("lua_general", self, lambda: self.states, [self.module], self.function, self._told)
+
     def use(self, state: State) -> None:
         """Part of :class:`replacing.Owner`: the function begins once what the one before does is over."""
+        from luamtev.modules.replacing import leave
+
         before, self.states[state.thread] = self.states[state.thread], state
         leave(before, lambda: True, lambda: self._call(state))
 

@@ -113,7 +113,7 @@ class LuaWeb:
     def init(self) -> None:
         """Make the states, before the first request wants one."""
         modules = [each.module for each in self.mounts]
-        runtime.register(Replacing("lua_web", self, lambda: self._used, modules, "", self._told))
+        runtime.register(lambda: Replacing("lua_web", self, lambda: self._used, modules, "", self._told))
         pools = {"default", *(each.pool for each in self.mounts if each.pool is not None)}
         for name in sorted(pools):
             pool = eventer.pool(name)

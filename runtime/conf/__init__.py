@@ -4,7 +4,6 @@ Manual: libmtev Application Configuration.  A configuration is loaded once and m
 the stack finds it; tests and tools may hold as many others as they like.
 """
 
-from ._changes import Change
 from ._conf import Conf, Section, load, loads
 from ._errors import ConfError
 from ._fixup import VALUE_FIXUP, Value
@@ -14,7 +13,6 @@ from ._values import parse_boolean, parse_duration, parse_float, parse_integer
 
 __all__ = [
     "VALUE_FIXUP",
-    "Change",
     "Conf",
     "ConfError",
     "Include",

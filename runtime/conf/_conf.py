@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lxml import etree
 
 from runtime import hooks, log
 
-from . import _changes, _edit, _environment, _files, _inherit, _load, _values, _write, _xpath
+from . import _edit, _environment, _files, _inherit, _load, _values, _write, _xpath
 from ._errors import ConfError, line_of
 from ._fixup import fix_up, look_up
 from ._store import ATTRIBUTE, Store
@@ -31,6 +31,9 @@ DELETE_SECTION = hooks.declare("mtev_conf_delete_section")
 
 _WORD = re.compile(r"[\w.-]+")
 _UNWRITTEN = "cannot reload: there are changes that are not written yet"
+
+if TYPE_CHECKING:
+    from ._changes import Change
 
 Section = etree._Element
 
@@ -373,7 +376,7 @@ class Conf:
         self._refusal = ""
         return True
 
-    def reload(self) -> "list[_changes.Change]":
+    def reload(self) -> "list[Change]":
         """Read the files again; sections held from before belong to no tree any more.  Returns what changed.
 
         Raises :exc:`ConfError`, and the configuration stays as it was, when they cannot be used, when there are changes
@@ -389,6 +392,8 @@ class Conf:
                     raise ConfError(f"nothing holds {path!r} any more", self.name)
             for check in self._checks:
                 check(fresh)
+            from . import _changes  # few configurations are read again
+
             changes = _changes.compare(self, fresh)
             self.root, self.includes, self._include_of = fresh.root, fresh.includes, fresh._include_of
             self._stores, self._read, self._changed_at = fresh._stores, fresh._read, None

@@ -4,7 +4,6 @@ Manual: Including configuration.  Nothing outside the files named is read: no ne
 document type declaration is refused altogether.
 """
 
-import glob
 import os
 import re
 from collections.abc import Callable
@@ -161,6 +160,8 @@ def _is_pattern(path: Path) -> bool:
 
 def _matches(pattern: Path) -> list[Path]:
     """The files that *pattern* finds: ``*``, ``?`` and ``{a,b}``; those of an alternative by name."""
+    import glob  # few configurations have patterns
+
     found: dict[str, None] = {}
     for each in _alternatives(str(pattern)):
         found |= dict.fromkeys(sorted(glob.glob(each.replace("[", "[[]"))))  # noqa: PTH207 -- an absolute pattern

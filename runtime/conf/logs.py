@@ -4,7 +4,6 @@ All declarations are read before the first is put into effect, so their order do
 type mean is the type's to know.
 """
 
-import difflib
 from collections.abc import Container
 from dataclasses import dataclass
 
@@ -117,6 +116,8 @@ def lacks(c: Conf, name: str) -> str | None:
     declared = {c.inherited(each, "name") or "": None for each in c.get_sections(_LOGS) if not c.env_off(each)}
     if _known(name, declared):
         return None
+    import difflib  # few names are wrong
+
     near = difflib.get_close_matches(name, [*declared, *(each.name for each in log.streams())], 1, 0.7)
     what = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted({*declared, *_TOP_LEVEL}))}"
     return f"there is no such log: {what}"

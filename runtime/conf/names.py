@@ -5,7 +5,6 @@ all of that when it is loaded and before it is reloaded.  Everything else stays 
 and key/value sets of no fixed names.  Manual: Configuration.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +22,13 @@ _NEAR = 0.66  # how much alike names are when one of them is probably the other 
 _SURELY = 0.8  # when it surely is, though others are allowed
 
 
+def close_matches(name: str, known: Iterable[str], count: int, cutoff: float) -> list[str]:
+    """The names of *known* that *name* looks most like, at most *count*."""
+    import difflib  # few names are wrong
+
+    return difflib.get_close_matches(name, list(known), count, cutoff)
+
+
 @dataclass(frozen=True)
 class Names:
     """What names there may be.
@@ -38,11 +44,11 @@ class Names:
     def near(self, name: str) -> str | None:
         """The right name that *name* looks like, if it looks like one."""
         known = [*self.used, *self.unused, *self.prefixes]
-        return next(iter(difflib.get_close_matches(name, known, 1, _NEAR)), None)
+        return next(iter(close_matches(name, known, 1, _NEAR)), None)
 
     def nearest(self, name: str) -> str:
         """The right name that *name* looks most like."""
-        return difflib.get_close_matches(name, [*self.used, *self.unused, *self.prefixes], 1, 0.0)[0]
+        return close_matches(name, [*self.used, *self.unused, *self.prefixes], 1, 0.0)[0]
 
     def knows(self, name: str) -> bool:
         """Whether there may be a *name*."""
@@ -52,10 +58,10 @@ class Names:
 
     def surely(self, name: str, cutoff: float = _SURELY) -> str | None:
         """The right name that *name* surely is, misspelt."""
-        found = difflib.get_close_matches(name.lower(), [*self.used, *self.unused], 1, cutoff)
+        found = close_matches(name.lower(), [*self.used, *self.unused], 1, cutoff)
         for each in self.prefixes:
             begun = [name[: len(each) + more].lower() for more in (-1, 0, 1)]
-            found += [each for _ in difflib.get_close_matches(each, begun, 1, _SURELY)]
+            found += [each for _ in close_matches(each, begun, 1, _SURELY)]
         return next(iter(found), None)
 
 
