@@ -1,10 +1,9 @@
 """The options of ``luamtev``, once: what parses them, the help, the man page and completions are made of this table."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """An option: ``short``, a letter or empty, ``long``, ``value``, what it takes or empty, and what it ``does``."""
 
     short: str
@@ -129,14 +128,7 @@ _ZSH = {
 def _zsh() -> str:
     rows = []
     for each in OPTIONS:
-        takes = {
-            "FILE": ":file:_files",
-            "DIRS": ":directory:_files -/",
-            "USER": ":user:_users",
-            "GROUP": ":group:_groups",
-        }
-        takes |= {"SHELL": ":shell:(bash zsh fish)"}
-        value = takes.get(each.value, f":{each.value.lower()}:" if each.value else "")
+        value = _ZSH.get(each.value, f":{each.value.lower()}:" if each.value else "")
         does = each.does.replace("'", "'\\''").replace("[", "\\[").replace("]", "\\]").replace(":", "\\:")
         for name in filter(None, (each.short and f"-{each.short}", f"--{each.long}")):
             rows.append(f"  '*{name}[{does}]{value}' \\")

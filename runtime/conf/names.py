@@ -6,7 +6,8 @@ and key/value sets of no fixed names.  Manual: Configuration.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from lxml import etree
 
@@ -29,15 +30,14 @@ def close_matches(name: str, known: Iterable[str], count: int, cutoff: float) ->
     return difflib.get_close_matches(name, list(known), count, cutoff)
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(NamedTuple):
     """What names there may be.
 
     Attributes: ``used``; ``unused``, names that the manual knows and that mean nothing here, with why; ``prefixes``, of
     which any name may begin with one; ``open``: there may be any other too, unless it is one of these misspelt."""
 
     used: frozenset[str] = frozenset()
-    unused: Mapping[str, str] = field(default_factory=dict)
+    unused: Mapping[str, str] = MappingProxyType({})
     prefixes: tuple[str, ...] = ()
     open: bool = False
 
@@ -75,8 +75,7 @@ def names(
     return Names(frozenset(used), unused or {}, tuple(prefixes), open)
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """A kind of element: where it is found, and what is known of it."""
 
     top: str

@@ -13,9 +13,8 @@ import importlib.util
 import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from runtime import log
 from runtime.conf import Conf, ConfError, Section, names
@@ -54,8 +53,7 @@ class Loader(Protocol):
         Raises ValueError, or :exc:`ModuleError`, saying why there is none."""
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A module of the configuration, ready to start; *type* is ``generic`` or ``loader``."""
 
     image: str
