@@ -167,9 +167,10 @@ BENCH = b"""
 local library, numbers = ...
 mtev = {}
 local same = function(f) return f end
+local libraries = { arguments = { check_bytes = same }, ["mtev/sockaddr"] = { family_number = numbers } }
 local home = {
   border = { route_source = same, resolve = same }, kernel = {}, checked = same,
-  check_bytes = same, sockaddr = { family_number = numbers },
+  need = function(name) return libraries[name] or {} end,
 }
 assert(loadstring(library))(home)
 return function(text)

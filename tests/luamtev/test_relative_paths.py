@@ -73,7 +73,10 @@ def test_what_is_here_comes_first(run: "Callable[..., subprocess.CompletedProces
 def test_what_is_nowhere_ends_the_start_and_is_named(run: "Callable[..., subprocess.CompletedProcess[str]]") -> None:
     done = run(root="pages")
     assert done.returncode == 2
-    assert "app.conf:10: document_root: there is no directory 'pages' here, nor beside ../etc/app.conf" in done.stderr
+    assert (
+        "app.conf:11: <listener>: document_root: there is no directory 'pages' here, nor beside ../etc/app.conf"
+        in done.stderr
+    )
     done = run(certificate="nothing.pem", ssl='ssl="on"')
     assert done.returncode == 2
     assert "nothing.pem" in done.stderr

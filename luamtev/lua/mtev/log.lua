@@ -38,7 +38,7 @@ local function formatted(caller, first, fmt, ...)
   if ok then return message end
   message = message:gsub("bad argument #(%d+) to '[^']*'", function(number)
     return "bad argument #" .. number + first - 1 .. " to '" .. caller .. "'"
-  end):gsub("to 'format'$", "to '" .. caller .. "'")
+  end)
   error(message, 3)
 end
 
