@@ -9,6 +9,7 @@ import re
 _REQUEST_LINE = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/[0-9]\.[0-9]")
 _OTHER_PROTOCOL = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ [A-Z]+/[0-9](\.[0-9])?")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+(?=[;\r])")
+_known_lines: set[bytes] = set()  # request lines that were found right
 _MOST_LINE = 4096  # bytes of a line of chunks that are kept; longer ones are the parser's to refuse
 
 
@@ -94,7 +95,13 @@ class Pieces:
             self._line = text
             return
         self._line = None
+        if line in _known_lines:
+            return
         if _REQUEST_LINE.fullmatch(line) is None:
             self.refusal = 505 if _OTHER_PROTOCOL.fullmatch(line) else 400
         elif not line.endswith((b"/1.1", b"/1.0")):
             self.refusal = 505
+        elif len(line) < 256:
+            if len(_known_lines) >= 1024:
+                _known_lines.clear()
+            _known_lines.add(line)

@@ -5,7 +5,7 @@ any acl, and past the last one, the answer is no.
 """
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -46,11 +46,13 @@ class _Acl:
 
 
 class Acls:
-    """All acls of a configuration.  Made by :func:`read`."""
+    """All acls of a configuration.  Made by :func:`read`.
+
+    Attribute: ``answers``, those that are remembered, by question: the subject that was denied, or None."""
 
     def __init__(self, acls: list[_Acl]) -> None:
         self._acls = acls
-        self._cache: dict[tuple[int, Subject], bool] = {}
+        self.answers: dict[Hashable, Subject | None] = {}
         first = acls[0] if acls else None
         self._constant: bool | None = None
         if first is None:
@@ -65,28 +67,20 @@ class Acls:
         """The answer to everybody, if there is only one."""
         return self._constant
 
-    def allows(self, subject: Subject, listener: Mapping[str, str], number: int = 0) -> bool:
-        """Whether *subject* may, on a listener with this configuration and *number*, 0 for none.  Manual: REST."""
-        if self._constant is not None:
-            return self._constant
-        if not number:
-            return self._decide(subject, listener)
-        key = (number, subject)
-        known = self._cache.get(key)
-        if known is None:
-            known = self._decide(subject, listener)
-            if len(self._cache) >= _CACHE:
-                self._cache.clear()
-            self._cache[key] = known
-        return known
+    def allows(self, subject: Subject, listener: Mapping[str, str]) -> bool:
+        """Whether *subject* may, on a listener with this configuration.  Manual: REST."""
+        return self.explain(subject, listener)[0] if self._constant is None else self._constant
+
+    def remember(self, question: Hashable, denied: Subject | None) -> None:
+        """Keep the answer to *question*, whatever that is: what was denied, or None.  See :attr:`answers`."""
+        if len(self.answers) >= _CACHE:
+            self.answers.clear()
+        self.answers[question] = denied
 
     @property
     def exist(self) -> bool:
         """Whether there are any."""
         return bool(self._acls)
-
-    def _decide(self, subject: Subject, listener: Mapping[str, str]) -> bool:
-        return self.explain(subject, listener)[0]
 
     def explain(self, subject: Subject, listener: Mapping[str, str]) -> tuple[bool, str]:
         """The answer, and who gave it, with file and line."""

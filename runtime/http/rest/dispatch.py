@@ -44,6 +44,7 @@ router = Router()
 
 _acls = _acl.Acls([])
 _warned = False  # that there are none
+_LONG = 512  # bytes of a target whose answer is not remembered
 
 
 def configure(c: "conf.Conf | None") -> None:
@@ -111,13 +112,29 @@ def allows(peer: Peer, target: bytes, user: bytes | None = None, auth: bytes | N
     acls = _acls
     if acls.constant:
         return True
+    target = target.partition(b"?")[0]  # a query is nobody's concern here
+    question = (peer.listener, target, peer.remote, peer.cn, user, auth)
+    try:
+        denied = acls.answers[question]
+    except KeyError:
+        denied = _denied_to(acls, peer, target, user, auth)
+        if peer.listener and len(target) < _LONG:  # without a number there is nothing to tell configurations by
+            acls.remember(question, denied)
+    if denied is not None:
+        _tell_denied(acls, denied, peer)
+    return denied is None
+
+
+def _denied_to(
+    acls: _acl.Acls, peer: Peer, target: bytes, user: bytes | None, auth: bytes | None
+) -> _acl.Subject | None:
+    """What of *target* is denied to *peer*, or None."""
     cn = None if peer.cn is None else peer.cn.encode()
     for path in (path_of(target), *left_by(target)):
         subject = _acl.Subject(path, peer.remote or None, cn, user, auth)
-        if not acls.allows(subject, peer.config, peer.listener):
-            _tell_denied(acls, subject, peer)
-            return False
-    return True
+        if not acls.allows(subject, peer.config):
+            return subject
+    return None
 
 
 def _tell_denied(acls: _acl.Acls, subject: _acl.Subject, peer: Peer) -> None:
