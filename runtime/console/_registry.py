@@ -1,8 +1,11 @@
 """The commands of the program, and what it is called.  Manual: Console, mtev_console_init."""
 
-from ._grammar import Completer, Function, Level, Registry
+from typing import TYPE_CHECKING
 
-_registry: Registry | None = None
+if TYPE_CHECKING:
+    from ._grammar import Completer, Function, Level, Registry
+
+_registry: "Registry | None" = None
 _application = "mtev"
 _loaders: list[str] = []
 
@@ -21,11 +24,12 @@ def application() -> str:
     return _application
 
 
-def registry() -> Registry:
+def registry() -> "Registry":
     """The commands, made at first use: few programs have a console."""
     global _registry
     if _registry is None:
         from . import commands
+        from ._grammar import Registry
 
         _registry = Registry()
         _registry.top.inside = lambda _console: f"{_application[: PROMPT_SIZE - 2]}# "
@@ -35,12 +39,12 @@ def registry() -> Registry:
     return _registry
 
 
-def top() -> Level:
+def top() -> "Level":
     """The level that a console begins in."""
     return registry().top
 
 
-def register_command(path: str, function: Function, *, complete: Completer | None = None, about: str = "") -> None:
+def register_command(path: str, function: "Function", *, complete: "Completer | None" = None, about: str = "") -> None:
     """Have the words *path*, such as ``show sessions``, run ``function(console, words)`` on every console.
 
     It is called on the console's loop thread, may not block, and prints with ``console.print(text)``; an answer that
