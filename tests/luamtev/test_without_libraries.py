@@ -19,15 +19,21 @@ if not has_libraries then require("ffi").load = function() error("not found") en
 mtev = {}
 border.base64_library = function() return border.path end
 local home = { border = border, checked = function(f) return f end }
-for _, name in ipairs({ "encodings", "digests" }) do assert(loadstring(sources[name]))(home) end
+local loaded = {}
+function home.need(name)
+  loaded[name] = loaded[name] or assert(loadstring(sources[name], name))(home)
+  return loaded[name]
+end
+home.need("mtev/digests")
 return mtev
 """
 
 
 def load(has_libraries: bool, path: str | None) -> Any:
     border = bridge.Border()
-    folder = resources.files("luamtev") / "lua" / "mtev"
-    sources = {name: (folder / f"{name}.lua").read_bytes() for name in ("encodings", "digests")}
+    folder = resources.files("luamtev") / "lua"
+    names = ("arguments", "mtev/encodings", "mtev/digests")
+    sources = {name: (folder / f"{name}.lua").read_bytes() for name in names}
     state: Any = None
     made = border.pin(functions(state))
     if path is not None:
