@@ -15,15 +15,22 @@ class Relay:
         self._sockets: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
     def __enter__(self) -> "Relay":
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)  # its thread waits for clients
         self._server.close()
-        self.cut()
         self.resume()
+        for thread in self._threads:
+            self.cut()
+            thread.join(10)
+        for each in self._sockets:
+            each.close()
 
     def pause(self) -> None:
         """Pass nothing on from now on, in no direction."""
@@ -49,7 +56,8 @@ class Relay:
                     continue
                 self._sockets += (client, server)
                 for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+                    self._threads.append(threading.Thread(target=self._pass_on, args=(source, sink), daemon=True))
+                    self._threads[-1].start()
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
