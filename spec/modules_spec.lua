@@ -35,9 +35,13 @@ describe("require", function()
   end)
 
   it("gives what is missing by name, and that says so when it is used", function()
-    assert.error_matches(function() mtev.runtime_reload() end, "modules_spec.lua:%d+: mtev.runtime_reload is not available in this version")
     assert.error_matches(function() return mtev.stats.counter end, "modules_spec.lua:%d+: mtev.stats.counter is not available")
     assert.equal("mtev.stats", tostring(mtev.stats))
+  end)
+
+  it("is not made anew under the spec runner", function()
+    assert.error_matches(function() mtev.runtime_reload() end, "modules_spec.lua:%d+: mtev.runtime_reload: the spec runner keeps its state")
+    assert.is_false(mtev.runtime_defunct())
   end)
 
   it("finds nothing under other names", function()

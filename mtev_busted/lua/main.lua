@@ -84,7 +84,11 @@ local function run()
   return (base.wrong() == 0 and not busted.wrecked and not plan.junit_failed) and 0 or 2
 end
 
+-- A new state would run all specs again.
+local function keeps_its_state() error("mtev.runtime_reload: the spec runner keeps its state", 2) end
+
 local function main()
+  mtev.runtime_reload = keeps_its_state
   local ok, result = xpcall(run, function(err) return debug.traceback(tostring(err), 2) end)
   if not ok then
     io.stderr:write("mtev-busted: ", result, "\n")
