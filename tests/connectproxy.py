@@ -1,6 +1,7 @@
 """A proxy for tests of clients: tunnels, and requests in absolute form, with or without a password."""
 
 import base64
+import contextlib
 import socket
 import threading
 import urllib.parse
@@ -20,6 +21,7 @@ class Proxy:
         self._behaves = behaves
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
+        self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -29,8 +31,11 @@ class Proxy:
     def __exit__(self, *_: Any) -> None:
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
-        for each in self._threads:
-            each.join(20)
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # neither side need be done
+        for thread in self._threads:
+            thread.join(20)
 
     def _accept(self) -> None:
         while True:
@@ -38,6 +43,7 @@ class Proxy:
                 client = self._server.accept()[0]
             except OSError:
                 return
+            self._sockets.append(client)
             thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -78,6 +84,8 @@ class Proxy:
                 self._join(client, upstream)
 
     def _join(self, one: socket.socket, other: socket.socket) -> None:
+        self._sockets.append(other)
+
         def copy(source: socket.socket, target: socket.socket) -> None:
             try:
                 while data := source.recv(65536):
