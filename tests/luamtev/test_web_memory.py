@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from webprogram import Web
 
-CLIENTS, SIZE = 20, 5 << 20
-SPARE = 50 << 20  # bytes that may not be back yet: half of what was sent
+CLIENTS, SIZE = 32, 5 << 20
+SPARE = 80 << 20  # bytes that may not be back yet, or that the program has imported since: half of what was sent
 
 LENGTH = """
 function handler(rest)
