@@ -2,10 +2,10 @@
 
 import re
 
-_AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
-_MOST_KNOWN = 1024
+from .known import Known
 
-_good: set[bytes] = set()
+_AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_good = Known()
 
 
 def is_authority(text: bytes) -> bool:
@@ -13,8 +13,5 @@ def is_authority(text: bytes) -> bool:
     if text not in _good:
         if _AUTHORITY.fullmatch(text) is None:
             return False
-        if len(_good) >= _MOST_KNOWN:
-            _good.clear()
-        if len(text) < 256:
-            _good.add(text)
+        _good.keep(text)
     return True

@@ -6,10 +6,12 @@ blanks of a request line, its protocol, and the size of a chunk before its conte
 
 import re
 
+from .known import Known
+
 _REQUEST_LINE = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/[0-9]\.[0-9]")
 _OTHER_PROTOCOL = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ [A-Z]+/[0-9](\.[0-9])?")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+(?=[;\r])")
-_known_lines: set[bytes] = set()  # request lines that were found right
+_known_lines = Known()  # request lines that were found right
 _MOST_LINE = 4096  # bytes of a line of chunks that are kept; longer ones are the parser's to refuse
 
 
@@ -101,7 +103,5 @@ class Pieces:
             self.refusal = 505 if _OTHER_PROTOCOL.fullmatch(line) else 400
         elif not line.endswith((b"/1.1", b"/1.0")):
             self.refusal = 505
-        elif len(line) < 256:
-            if len(_known_lines) >= 1024:
-                _known_lines.clear()
-            _known_lines.add(line)
+        else:
+            _known_lines.keep(line)
