@@ -8,8 +8,9 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from pathlib import Path
 from typing import Any, Final
+
+from runtime.stamps import stamp
 
 _VERSIONS = {
     "tlsv1": ssl.TLSVersion.TLSv1,
@@ -99,12 +100,3 @@ class Contexts:
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return made
-
-
-def stamp(path: str) -> tuple[int, int, int] | None:
-    """What changes with the file *path*; None while it is not there."""
-    try:
-        state = Path(path).stat()
-    except OSError:
-        return None
-    return state.st_mtime_ns, state.st_ino, state.st_size

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.stamps import Stamp, stamp
+
 if TYPE_CHECKING:
     from dns.message import Message
     from dns.rdata import Rdata
@@ -89,27 +91,19 @@ def reply(wire: bytes, number: int, name: bytes, rtype: bytes, rclass: bytes) ->
 
 def settings() -> dict[str, Any]:
     """What resolv.conf says: servers and their port, search list, ``ndots``, ``timeout`` (seconds), ``attempts``."""
-    return _settings(RESOLV_CONF, _stamp(RESOLV_CONF)) | {"port": PORT}
+    return _settings(RESOLV_CONF, stamp(RESOLV_CONF)) | {"port": PORT}
 
 
 def hosts(name: bytes) -> list[bytes]:
     """The addresses of *name* in /etc/hosts, IPv4 first."""
-    found = _hosts(HOSTS, _stamp(HOSTS)).get(name.lower().rstrip(b"."), [])
+    found = _hosts(HOSTS, stamp(HOSTS)).get(name.lower().rstrip(b"."), [])
     return sorted(found, key=lambda address: b":" in address)
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino
-
-
 @functools.lru_cache(maxsize=2)
-def _settings(path: Path, stamp: tuple[int, int] | None) -> dict[str, Any]:
+def _settings(path: Path, at: Stamp | None) -> dict[str, Any]:
     found: dict[str, Any] = {"servers": [], "search": [], "ndots": 1, "timeout": 5, "attempts": 2}
-    for line in _lines(path, stamp):
+    for line in _lines(path, at):
         word, *values = line.split()
         if word == "nameserver" and values and _is_address(values[0]):
             found["servers"].append(values[0])
@@ -124,9 +118,9 @@ def _settings(path: Path, stamp: tuple[int, int] | None) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=2)
-def _hosts(path: Path, stamp: tuple[int, int] | None) -> dict[bytes, list[bytes]]:
+def _hosts(path: Path, at: Stamp | None) -> dict[bytes, list[bytes]]:
     found: dict[bytes, list[bytes]] = {}
-    for line in _lines(path, stamp):
+    for line in _lines(path, at):
         address, *names = line.split()
         if _is_address(address):
             for name in names:
@@ -134,9 +128,9 @@ def _hosts(path: Path, stamp: tuple[int, int] | None) -> dict[bytes, list[bytes]
     return found
 
 
-def _lines(path: Path, stamp: tuple[int, int] | None) -> list[str]:
+def _lines(path: Path, at: Stamp | None) -> list[str]:
     """The lines of *path* that are not empty, without comments."""
-    if stamp is None:
+    if at is None:
         return []
     try:
         text = path.read_text("utf-8", "replace")

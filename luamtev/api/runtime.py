@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from runtime import hooks
+from runtime.stamps import Stamp, stamp
 
 if TYPE_CHECKING:
     from luamtev.port import Port
@@ -22,9 +23,6 @@ file that changed or ``mtev.runtime_reload``.  ABORT leaves the state as it is."
 
 PATIENCE = 10.0
 """Seconds that the functions of a defunct state have to return."""
-
-Stamp = tuple[int, int, int]
-"""What tells whether a file is still the one that was read."""
 
 ON_REQUEST = "mtev.runtime_reload"
 
@@ -65,15 +63,6 @@ def modules() -> list[Reloadable]:
 def files_of(state: "Port") -> dict[str, Stamp | None]:
     """The files that *state* has loaded, as they were then."""
     return dict(_lives[state].files)
-
-
-def stamp(path: str) -> Stamp | None:
-    """What changes with the content of the file *path*; None where there is none."""
-    try:
-        state = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return state.st_ino, state.st_mtime_ns, state.st_size
 
 
 def load(state: "Port", modules: list[str], function: str, done: Callable[[str | None], object]) -> None:

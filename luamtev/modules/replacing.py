@@ -9,6 +9,7 @@ from luamtev.api import runtime
 from luamtev.asking import when_free
 from luamtev.state import State, StateError
 from runtime import eventer, hooks, log
+from runtime.stamps import Stamp, stamp
 
 _NOT_FOUND = re.compile(r"no file '([^']+\.lua)'")
 
@@ -44,11 +45,11 @@ class Replacing:
         self._function = function
         self._tell = tell
         self._begun: dict[eventer.LoopThread, str | None] = {}  # what came meanwhile, if anything
-        self._tried: dict[str, runtime.Stamp | None] = {}  # files as they were when that was in vain
+        self._tried: dict[str, Stamp | None] = {}  # files as they were when that was in vain
 
-    def files(self) -> dict[str, runtime.Stamp | None]:
+    def files(self) -> dict[str, Stamp | None]:
         """Part of :class:`runtime.Reloadable`."""
-        found: dict[str, runtime.Stamp | None] = {}
+        found: dict[str, Stamp | None] = {}
         for each in list(self._states().values()):
             found |= runtime.files_of(each)
         return found | self._tried
@@ -65,7 +66,7 @@ class Replacing:
             return
         if runtime.RELOADING.invoke(self._name, why) == hooks.ABORT:
             return
-        before = {path: runtime.stamp(path) for path in self.files()}
+        before = {path: stamp(path) for path in self.files()}
         try:
             fresh = self._owner.make_state()
         except StateError as failure:
@@ -79,7 +80,7 @@ class Replacing:
             lambda failure: thread.soon(when_free(fresh, lambda: self._end(fresh, failure, why, before))),
         )
 
-    def _end(self, fresh: State, failure: str | None, why: str, before: dict[str, runtime.Stamp | None]) -> None:
+    def _end(self, fresh: State, failure: str | None, why: str, before: dict[str, Stamp | None]) -> None:
         if failure is None:
             self._tried = {}
             log.notice.log(f"{self._name}: {why}: a new Lua state takes over on {fresh.thread.name}\n")
@@ -92,7 +93,7 @@ class Replacing:
         if again is not None:
             self._begin(again)
 
-    def _refuse(self, failure: str, why: str, tried: dict[str, runtime.Stamp | None]) -> None:
+    def _refuse(self, failure: str, why: str, tried: dict[str, Stamp | None]) -> None:
         self._tried = dict.fromkeys(map(os.path.abspath, _NOT_FOUND.findall(failure))) | tried
         line = self._tell(failure).partition("\n")[0]
         log.facility("error/lua").log(f"{self._name}: {why}: the Lua state stays as it is: {line}\n")

@@ -6,6 +6,7 @@ A thread of its own looks, so that a loop that Lua holds up does not keep it fro
 import threading
 
 from luamtev.api import runtime
+from runtime.stamps import Stamp, stamp
 
 INTERVAL = 0.2
 """Seconds between two looks at the files; what changed is acted on once two looks see the same."""
@@ -29,14 +30,14 @@ class _Watch:
 
     def __init__(self, module: runtime.Reloadable) -> None:
         self._module = module
-        self._seen: dict[str, runtime.Stamp | None] = {}  # what changed, at the look before
-        self._acted: dict[str, runtime.Stamp | None] = {}  # and when it was acted on
+        self._seen: dict[str, Stamp | None] = {}  # what changed, at the look before
+        self._acted: dict[str, Stamp | None] = {}  # and when it was acted on
 
     def look(self) -> None:
         """Compare the files with what they were when they were loaded."""
-        changed: dict[str, runtime.Stamp | None] = {}
+        changed: dict[str, Stamp | None] = {}
         for path, loaded in self._module.files().items():
-            now = runtime.stamp(path)
+            now = stamp(path)
             if now is not None and now != loaded:  # one that is gone for a moment is being written
                 changed[path] = now
         if changed and changed == self._seen and changed != self._acted:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lxml import etree
 
 from runtime import hooks, log
+from runtime.stamps import stamp
 
 from . import _edit, _environment, _files, _inherit, _load, _values, _write, _xpath
 from ._errors import ConfError, line_of
@@ -65,7 +66,7 @@ class Conf:
         self._stores = {each.element: each for each in self._find_stores()}
         self._dirty: set[Path | None] = set()
         self._dirty_stores: set[Store] = set()
-        self._read = {path: _files.signature(path) for path in self._paths()}
+        self._read = {path: stamp(path) for path in self._paths()}
         self._overrides: list[tuple[str, str]] = []
         self._checks: list[Callable[[Conf], object]] = []
         self._mistakes: list[ConfError] | None = None
@@ -528,10 +529,10 @@ class Conf:
         return _write.included(include, self._include_of, self._stores)
 
     def _replace(self, path: Path, data: bytes) -> None:
-        if _files.signature(path) != self._read.get(path):
+        if stamp(path) != self._read.get(path):
             raise ConfError("somebody else changed it since it was read; it is left as it is", path)
         _files.replace(path, data)
-        self._read[path] = _files.signature(path)
+        self._read[path] = stamp(path)
 
     def _paths(self) -> list[Path]:
         return [include.path for include in self.includes] + ([self.file] if self.file else [])

@@ -5,18 +5,6 @@ from pathlib import Path
 
 from ._errors import ConfError
 
-Signature = tuple[int, int, int, int]
-"""What tells whether a file is still the one that was read."""
-
-
-def signature(path: Path) -> Signature | None:
-    """Of the file at *path*; None when there is none."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size
-
 
 def replace(path: Path, data: bytes) -> None:
     """Have *data* as the content of *path*, through a file beside it that takes its place once it is on the disk.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from runtime import eventer, log, tls
 from runtime.conf import parse_boolean
 from runtime.eventer import EXCEPTION, READ, WRITE
-from runtime.tls import apply_layer, stamp
+from runtime.stamps import stamp
+from runtime.tls import apply_layer
 
 from . import _hello
 from ._connection import Connection
