@@ -6,12 +6,12 @@ docs/operations.md walks through the same.
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from opsprogram import Ops
+from waiting import until
 
 BLOCKER = """\
 import threading
@@ -50,13 +50,6 @@ def console(ops: Ops, line: str) -> str:
         while data := client.recv(1 << 16):
             said += data
     return said.decode()
-
-
-def until(holds: object, timeout: float = 30) -> None:
-    deadline = time.monotonic() + timeout
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def line_of(ops: Ops, text: str) -> str:

@@ -3,7 +3,6 @@
 import socket
 import ssl
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from certificates import Authority
 from h2client import Client
 from launching import free_port
+from waiting import until
 from webprogram import Web
 
 HANDLER = """
@@ -95,13 +95,6 @@ function handler(rest)
   acts[http:request():uri():match("^/(%a+)")](rest, http)
 end
 """
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def begin(web: Web, path: str, more: bytes = b"") -> socket.socket:

@@ -1,10 +1,9 @@
 """Bodies of requests that are over stay with nobody: neither with idle connections nor with those that are gone."""
 
 import socket
-import time
-from collections.abc import Callable
 
 import pytest
+from waiting import until
 from webprogram import Web
 
 CLIENTS, SIZE = 32, 5 << 20
@@ -17,13 +16,6 @@ function handler(rest)
   http:flush_end()
 end
 """
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("encoding", ["", "Content-Encoding: identity\r\n"], ids=["in the engine", "in Python"])

@@ -6,7 +6,6 @@ import random
 import re
 import socket
 import subprocess
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from h2.events import StreamReset
 from h2client import Client
+from waiting import until
 from webprogram import Reply, Web
 
 MOUNTS = (
@@ -132,13 +132,6 @@ function handler(rest)
   http:flush_end()
 end
 """
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def connected(web: Web, data: bytes = b"") -> socket.socket:
