@@ -1,18 +1,21 @@
 -- The connections of HTTP/1 that this state serves itself: bytes in, requests, answers, bytes out.
 --
 -- A plain connection is read and written here, through its descriptor; one that is encrypted, through the Python side's
--- TLS, a crossing for each piece.  The reactor tells of both.  A request is taken when it is there whole and surely understood (parser.lua), a Lua mount of this
--- state serves it (routes.lua) and nobody watches requests (hooks, debug logs).  Anything else goes to runtime.http, with the
--- connection and all bytes that were not answered; it may bring the connection back between two requests.
+-- TLS, a crossing for each piece.  The reactor tells of both.  A request is taken when it is there whole and surely
+-- understood (parser.lua), a Lua mount of this state serves it (routes.lua) and nobody watches requests (hooks, debug
+-- logs).  Anything else goes to runtime.http, with the connection and all bytes that were not answered; it may bring the
+-- connection back between two requests.
 --
--- One request of a connection is served at a time.  While one is, or while its client does not read, nothing more is taken
--- from the network.  Connections with news are visited in batches, in a task that all handlers share (kernel.lead): what
--- was said to them leaves at the end of the batch, so that clients are woken when many answers are there.  An answer that framing.lua does not put together, runtime.http's Response does (luamtev.web.answers): its
+-- One request of a connection is served at a time.  While one is, or while its client does not read, nothing more is
+-- taken from the network.  Connections with news are visited in batches, in a task that all handlers share
+-- (kernel.lead): what was said to them leaves at the end of the batch, so that clients are woken when many answers are
+-- there.  An answer that framing.lua does not put together, runtime.http's Response does (luamtev.web.answers): its
 -- bytes come back from every call, as far as the client takes them.
 --
--- A connection is a table: number, by which the Python side knows it; fd; secure, it is encrypted; profile, its listener's
--- limits; logged, how lines of the log begin; buffer, bytes that were read and not taken; active, the context of the request under way, or false; unsent, bytes that
--- the network has not taken, or false; what is said of news, leaving and times is beside the code for it.
+-- A connection is a table: number, by which the Python side knows it; fd; secure, it is encrypted; profile, its
+-- listener's limits; logged, how lines of the log begin; buffer, bytes that were read and not taken; active, the context
+-- of the request under way, or false; unsent, bytes that the network has not taken, or false; what is said of news,
+-- leaving and times is beside the code for it.
 
 local home, web = ...
 
