@@ -3,14 +3,18 @@
 Start-up is a feature, so slow or rare things are imported inside the functions that need them.  But a process that has
 given up its privileges, changed its root, or has no descriptor left may not find them any more.  So whoever gives up
 privileges imports them all before, and a process that lives on does so after its start, a little at a time.
+
+A package that imports its own modules late lists their names once, for :func:`names` and :func:`listed`; type checkers,
+who see the modules' own names, are told by ``from ._module import *``.
 """
 
 import importlib.util
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 OURS = ("runtime", "luamtev", "mtev_busted")
 
@@ -19,7 +23,6 @@ _AT_START = frozenset(("runtime.main", "runtime.services", "runtime.modules", "l
 
 _FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+.*\n|\n)+", re.MULTILINE)
 _LATE = re.compile(r"^[ \t]+(?:from ([\w.]+) import (\([^)]*\)|.*)|import ([\w., ]+))", re.MULTILINE)
-_TABLED = re.compile(r'^    "\w+": "(_\w+)",$', re.MULTILINE)  # names of a package, and the file of it that has each
 
 _OF_PYTHON = ("encodings.idna", "encodings.latin_1", "encodings.ascii", "encodings.utf_16", "stringprep")
 """What the interpreter imports by itself, for host names and headers."""
@@ -27,8 +30,29 @@ _OF_PYTHON = ("encodings.idna", "encodings.latin_1", "encodings.ascii", "encodin
 _OF_OTHERS = {"dns.rdata": "load_all_types"}
 """Libraries that import by name when they meet something, and how to have them do so before."""
 
+_lazy: dict[str, Mapping[str, tuple[str, ...]]] = {}
 _done: set[str] = set()
 _steps: Iterator[None] | None = None
+
+
+def names(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
+    """A ``__getattr__`` for *package* which imports the names of its *modules* when they are first asked for."""
+    module_of = {name: module for module in modules for name in modules[module]}
+    _lazy[package] = modules
+
+    def find(name: str) -> Any:
+        if name not in module_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{package}.{module_of[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return find
+
+
+def listed(modules: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """All names in *modules*, for ``__all__``."""
+    return (name for each in modules.values() for name in each)
 
 
 def import_all() -> None:
@@ -89,5 +113,4 @@ def _late_imports(name: str) -> Iterator[str]:
             if each.strip():
                 yield f"{base}.{each.split()[0]}"
     if name == package:
-        for file_name in dict.fromkeys(_TABLED.findall(text)):
-            yield f"{package}.{file_name}"
+        yield from (f"{package}.{module}" for module in _lazy.get(package, ()))

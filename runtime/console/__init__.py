@@ -3,50 +3,27 @@
 Programs add commands with :func:`register_command`.  Only what registering takes is imported here.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runtime import late
 
 from ._registry import application, init, register_command, register_later, registry
 
-if TYPE_CHECKING:
-    from ._console import DISPATCH, Console, find
-    from ._grammar import Command, Level
-    from ._mount import mount
-    from ._stdio import start_on_terminal
-    from .commands.configure import register_parameter
-
-_LAZY = {
-    "DISPATCH": "_console",
-    "Command": "_grammar",
-    "Console": "_console",
-    "Level": "_grammar",
-    "mount": "_mount",
-    "find": "_console",
-    "register_parameter": "commands.configure",
-    "start_on_terminal": "_stdio",
+_LATE = {
+    "_console": ("DISPATCH", "Console", "find"),
+    "_grammar": ("Command", "Level"),
+    "_mount": ("mount",),
+    "_stdio": ("start_on_terminal",),
+    "commands.configure": ("register_parameter",),
 }
 
+if TYPE_CHECKING:
+    from ._console import *
+    from ._grammar import *
+    from ._mount import *
+    from ._stdio import *
+    from .commands.configure import *
+else:
+    __getattr__ = late.names(__name__, _LATE)
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
-    return value
-
-
-__all__ = [
-    "DISPATCH",
-    "Command",
-    "Console",
-    "Level",
-    "application",
-    "find",
-    "init",
-    "mount",
-    "register_command",
-    "register_later",
-    "register_parameter",
-    "registry",
-    "start_on_terminal",
-]
+__all__ = ["application", "init", "register_command", "register_later", "registry", *late.listed(_LATE)]

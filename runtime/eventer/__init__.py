@@ -7,7 +7,9 @@ Callbacks run on the hub: they may not block, and gevent raises when one tries. 
 What a start does not need is imported when it is first asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runtime import late
 
 from ._callbacks import callback_for_name, name_callback, name_for_callback
 from ._errors import EventerError, NotOnLoop
@@ -58,128 +60,62 @@ from ._pools import (
 )
 from ._thread import LoopThread, current, is_loop_thread, prepare_threads
 
-if TYPE_CHECKING:
-    from ._aco import Aco, aco_arg, aco_sleep, aco_start, in_aco
-    from ._aco_io import AcoEvent, aco_accept, aco_callback, aco_close, aco_read, aco_write, set_eventer_aco
-    from ._aco_jobs import Gate, aco_gate, aco_run_asynch, aco_simple_asynch, aco_simple_asynch_gated
-    from ._asynch import (
-        AsynchEvent,
-        Outcome,
-        add_asynch,
-        add_asynch_dep,
-        alloc_asynch,
-        alloc_asynch_timeout,
-        simple_asynch,
-        try_add_asynch,
-        try_add_asynch_dep,
-    )
-    from ._backq import BackQueue
-    from ._contexts import ContextOps, get_context, register_context, set_context
-    from ._gathering import Gathering
-    from ._inspect import (
-        addresses,
-        allocations,
-        find_fd,
-        foreach_fdevent,
-        foreach_timedevent,
-        remove_fd,
-        sockets,
-        timers,
-    )
-    from ._job import Job
-    from ._job import inflight as jobq_inflight
-    from ._jobq import JobQueue
-    from ._opset import Opset, TlsOpset, accept, close, read, run_in_thread, write
-    from ._queues import (
-        jobq_create,
-        jobq_create_backq,
-        jobq_destroy,
-        jobq_figures,
-        jobq_retrieve,
-        jobqs,
-    )
-    from ._slices import Slice, in_slices
-    from ._told import told_accept, told_close, told_read, told_send
-
-_LAZY = {
-    "Aco": "_aco",
-    "AcoEvent": "_aco_io",
-    "AsynchEvent": "_asynch",
-    "BackQueue": "_backq",
-    "ContextOps": "_contexts",
-    "Gate": "_aco_jobs",
-    "Gathering": "_gathering",
-    "Job": "_job",
-    "JobQueue": "_jobq",
-    "Opset": "_opset",
-    "Outcome": "_asynch",
-    "Row": "_inspect",
-    "Slice": "_slices",
-    "TlsOpset": "_opset",
-    "Pulse": "_pulse",
-    "accept": "_opset",
-    "aco_accept": "_aco_io",
-    "aco_arg": "_aco",
-    "aco_callback": "_aco_io",
-    "aco_close": "_aco_io",
-    "aco_gate": "_aco_jobs",
-    "aco_read": "_aco_io",
-    "aco_run_asynch": "_aco_jobs",
-    "aco_simple_asynch": "_aco_jobs",
-    "aco_simple_asynch_gated": "_aco_jobs",
-    "aco_sleep": "_aco",
-    "aco_start": "_aco",
-    "aco_write": "_aco_io",
-    "add_asynch": "_asynch",
-    "add_asynch_dep": "_asynch",
-    "after_posted": "_pulse",
-    "alloc_asynch": "_asynch",
-    "alloc_asynch_timeout": "_asynch",
-    "addresses": "_inspect",
-    "allocations": "_inspect",
-    "close": "_opset",
-    "find_fd": "_inspect",
-    "foreach_fdevent": "_inspect",
-    "foreach_timedevent": "_inspect",
-    "get_context": "_contexts",
-    "in_aco": "_aco",
-    "in_slices": "_slices",
-    "jobq_create": "_queues",
-    "jobq_create_backq": "_queues",
-    "jobq_destroy": "_queues",
-    "jobq_figures": "_queues",
-    "jobq_inflight": "_job",
-    "jobq_retrieve": "_queues",
-    "jobqs": "_queues",
-    "read": "_opset",
-    "register_context": "_contexts",
-    "remove_fd": "_inspect",
-    "run_in_thread": "_opset",
-    "set_context": "_contexts",
-    "set_eventer_aco": "_aco_io",
-    "simple_asynch": "_asynch",
-    "sockets": "_inspect",
-    "timers": "_inspect",
-    "told_accept": "_told",
-    "told_close": "_told",
-    "told_read": "_told",
-    "told_send": "_told",
-    "try_add_asynch": "_asynch",
-    "try_add_asynch_dep": "_asynch",
-    "write": "_opset",
+_LATE = {
+    "_aco": ("Aco", "aco_arg", "aco_sleep", "aco_start", "in_aco"),
+    "_aco_io": ("AcoEvent", "aco_accept", "aco_callback", "aco_close", "aco_read", "aco_write", "set_eventer_aco"),
+    "_aco_jobs": ("Gate", "aco_gate", "aco_run_asynch", "aco_simple_asynch", "aco_simple_asynch_gated"),
+    "_asynch": (
+        "AsynchEvent",
+        "Outcome",
+        "add_asynch",
+        "add_asynch_dep",
+        "alloc_asynch",
+        "alloc_asynch_timeout",
+        "simple_asynch",
+        "try_add_asynch",
+        "try_add_asynch_dep",
+    ),
+    "_backq": ("BackQueue",),
+    "_contexts": ("ContextOps", "get_context", "register_context", "set_context"),
+    "_gathering": ("Gathering",),
+    "_inspect": (
+        "Row",
+        "addresses",
+        "allocations",
+        "find_fd",
+        "foreach_fdevent",
+        "foreach_timedevent",
+        "remove_fd",
+        "sockets",
+        "timers",
+    ),
+    "_job": ("Job", "jobq_inflight"),
+    "_jobq": ("JobQueue",),
+    "_opset": ("Opset", "TlsOpset", "accept", "close", "read", "run_in_thread", "write"),
+    "_pulse": ("Pulse", "after_posted"),
+    "_queues": ("jobq_create", "jobq_create_backq", "jobq_destroy", "jobq_figures", "jobq_retrieve", "jobqs"),
+    "_slices": ("Slice", "in_slices"),
+    "_told": ("told_accept", "told_close", "told_read", "told_send"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    found = getattr(import_module(f".{module}", __name__), "inflight" if name == "jobq_inflight" else name)
-    globals()[name] = found
-    return found
-
+if TYPE_CHECKING:
+    from ._aco import *
+    from ._aco_io import *
+    from ._aco_jobs import *
+    from ._asynch import *
+    from ._backq import *
+    from ._contexts import *
+    from ._gathering import *
+    from ._inspect import *
+    from ._job import *
+    from ._jobq import *
+    from ._opset import *
+    from ._pulse import *
+    from ._queues import *
+    from ._slices import *
+    from ._told import *
+else:
+    __getattr__ = late.names(__name__, _LATE)
 
 __all__ = [
     "ASYNCH",
@@ -190,75 +126,28 @@ __all__ = [
     "RECURRENT",
     "TIMER",
     "WRITE",
-    "Aco",
-    "AcoEvent",
-    "AsynchEvent",
-    "BackQueue",
     "Callback",
-    "ContextOps",
     "Event",
     "EventerError",
-    "Gate",
-    "Gathering",
-    "Job",
-    "JobQueue",
     "LoopThread",
     "NotOnLoop",
-    "Opset",
-    "Outcome",
     "Pool",
-    "Row",
-    "Slice",
-    "TlsOpset",
-    "accept",
-    "aco_accept",
-    "aco_arg",
-    "aco_callback",
-    "aco_close",
-    "aco_gate",
-    "aco_read",
-    "aco_run_asynch",
-    "aco_simple_asynch",
-    "aco_simple_asynch_gated",
-    "aco_sleep",
-    "aco_start",
-    "aco_write",
     "add",
-    "add_asynch",
-    "add_asynch_dep",
     "add_at",
     "add_in",
     "add_timer_next_opportunity",
-    "addresses",
-    "alloc_asynch",
-    "alloc_asynch_timeout",
     "alloc_copy",
     "alloc_fd",
     "alloc_recurrent",
     "alloc_timer",
-    "allocations",
     "callback_for_name",
     "callback_time",
     "choose_owner",
     "choose_owner_pool",
-    "close",
     "current",
-    "find_fd",
-    "foreach_fdevent",
-    "foreach_timedevent",
-    "get_context",
     "get_pool_for_event",
-    "in_aco",
-    "in_slices",
     "init",
     "is_loop_thread",
-    "jobq_create",
-    "jobq_create_backq",
-    "jobq_destroy",
-    "jobq_figures",
-    "jobq_inflight",
-    "jobq_retrieve",
-    "jobqs",
     "loop_concurrency",
     "name_callback",
     "name_for_callback",
@@ -266,31 +155,16 @@ __all__ = [
     "pool_create",
     "pools",
     "prepare_threads",
-    "read",
-    "register_context",
     "remove",
-    "remove_fd",
-    "run_in_thread",
-    "set_context",
-    "set_eventer_aco",
     "set_owner",
     "setrlimit",
     "settings",
-    "simple_asynch",
-    "sockets",
     "start",
     "stop",
     "this_event",
-    "timers",
-    "told_accept",
-    "told_close",
-    "told_read",
-    "told_send",
     "trigger",
-    "try_add_asynch",
-    "try_add_asynch_dep",
     "update",
     "update_whence",
     "wakeup",
-    "write",
+    *late.listed(_LATE),
 ]

@@ -13,7 +13,7 @@ from ._backq import BackQueue, back_queue
 from ._callbacks import name_for_callback
 from ._errors import EventerError
 from ._event import ASYNCH, ASYNCH_CLEANUP, ASYNCH_WORK, Callback, Event
-from ._job import Job, inflight
+from ._job import Job, jobq_inflight
 from ._jobq import JobQueue
 from ._pools import choose_owner
 from ._queues import default_queue
@@ -197,7 +197,7 @@ def _add(queue: JobQueue | None, event: Event, subqueue: int, *, limited: bool, 
     event.owner = _owner(event.owner)
     event.timed_out = False
     event.job = job = EventJob(event, subqueue)
-    parent = inflight() if dependent else None
+    parent = jobq_inflight() if dependent else None
     if parent is not None:
         job.depend(parent)
     entered = False

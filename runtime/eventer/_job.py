@@ -70,7 +70,7 @@ class Job:
             parent.release()
 
 
-def inflight() -> Job | None:
+def jobq_inflight() -> Job | None:
     """The job that this thread is doing, or None.  Manual: ``eventer_jobq_inflight``."""
     job: Job | None = getattr(here, "job", None)
     return job
