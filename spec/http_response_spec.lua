@@ -162,6 +162,8 @@ describe("a malformed response raises and closes:", function()
   for what, bytes in pairs({
     ["malformed HTTP response:\nSSH-2.0-x"] = "SSH-2.0-x\r\n",
     ["malformed HTTP response:\nHTTP/1.1 20 OK"] = "HTTP/1.1 20 OK\r\n\r\n",
+    ["malformed HTTP response:\nHTTP/1.1 2000 OK"] = "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+    ["malformed HTTP response:\nHTTP/1.1 100x"] = "HTTP/1.1 100x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
     ["no response"] = "",
     ["malformed response: the stream ends inside a line"] = "HTTP/1.1 200",
     ["malformed response: the stream ends inside the headers"] = "HTTP/1.1 200 OK\r\nA: b\r\n",
@@ -275,6 +277,7 @@ describe("a request", function()
     assert.matches("uri expected, got /a b", refusal("GET", "/a b"))
     assert.matches("uri expected, got /\r\nX: y", refusal("GET", "/\r\nX: y"))
     assert.matches("line break in header 'X'", refusal("GET", "/", { X = "a\r\nInjected: yes" }))
+    assert.matches("header 'X': string expected, got table", refusal("GET", "/", { X = { "a", {} } }))
     assert.matches("no name of a header: 'X Y'", refusal("GET", "/", { ["X Y"] = "a" }))
     assert.matches("table of headers expected", refusal("GET", "/", "X: y"))
     assert.matches("string expected, got table", refusal("POST", "/", {}, {}))

@@ -148,7 +148,7 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
         try:
             process, pipes = spawn(path, _unpack(argv), _unpack(env), directory)
         except OSError as failure:
-            return None, failure.errno or errno.EINVAL
+            return None, failure.errno or errno.EINVAL, failure.filename
         child = Child(state, process, running)
         return known.add(child), child.pid, *pipes
 
@@ -171,13 +171,16 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
 def spawn(
     path: bytes, argv: list[bytes], env: list[bytes], directory: bytes | None
 ) -> tuple["subprocess.Popen[bytes]", tuple[int, int, int]]:
-    """Start *path*, searched on this process's PATH, in a process group of its own.
+    """Start *path*, searched on this process's PATH, in a process group of its own and in *directory*.
 
+    A relative *path* is one from where this process is, whatever the directory.
     Returns the process and our ends of its standard input, output and error, which close on exec.
-    Raises :exc:`OSError` when it cannot be started."""
+    Raises :exc:`OSError` when it cannot be started: its file name is the program or the directory that is to blame."""
     import subprocess
 
     program = _find(path)
+    if directory is not None:
+        program = os.path.join(os.getcwdb(), program)  # noqa: PTH118, PTH109 -- bytes
     ends: list[int] = []
     try:
         for _ in range(3):

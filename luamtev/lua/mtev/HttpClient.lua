@@ -5,7 +5,7 @@ local home = ...
 local kernel, sockaddr, eventer = home.kernel, home.need("mtev/sockaddr"), home.need("mtev/eventer")
 local client_span, response = home.need("mtev/client_span"), home.need("mtev/http_response")
 local begin_client_span, end_client_span = client_span.begin, client_span.finish
-local monotonic = kernel.monotonic
+local monotonic, numeral = kernel.monotonic, home.need("arguments").numeral
 local type, tostring, tonumber, setmetatable = type, tostring, tonumber, setmetatable
 local pairs, ipairs, error, pcall = pairs, ipairs, error, pcall
 local concat, format, lower, find = table.concat, string.format, string.lower, string.find
@@ -187,6 +187,9 @@ local function header_lines(headers)
     given[key] = true
     if key == "content-length" then value = {} end -- there is only one that is right
     for _, each in ipairs(type(value) == "table" and value or { value }) do
+      if type(each) ~= "string" and type(each) ~= "number" and type(each) ~= "boolean" then
+        error("bad argument #3 to 'do_request' (header '" .. name .. "': string expected, got " .. type(each) .. ")", 3)
+      end
       each = tostring(each)
       if find(each, "[\r\n%z]") then
         error("bad argument #3 to 'do_request' (line break in header '" .. name .. "')", 3)
@@ -304,17 +307,21 @@ end
 -- Reads the head of the response; returns the headers.
 function HttpClient:get_headers() return guarded(self, read_head) end
 
+local function check_limit(limit, name)
+  if limit == nil then return nil end
+  return numeral(limit) or error("bad argument #1 to '" .. name .. "' (number of bytes expected, got " .. type(limit) .. ")", 3)
+end
+
 -- Reads the body, at most *limit* bytes of it; what goes beyond sets truncated.  Returns it unless a hook consumes it.
 function HttpClient:get_body(limit)
+  limit = check_limit(limit, "get_body")
   if not self.headers then error("get_body before get_headers", 2) end
   return guarded(self, read_body, limit)
 end
 
 -- Both.  Returns the body unless a hook consumes it.
 function HttpClient:get_response(limit)
-  if limit ~= nil and type(limit) ~= "number" then
-    error("bad argument #1 to 'get_response' (number of bytes expected, got " .. type(limit) .. ")", 2)
-  end
+  limit = check_limit(limit, "get_response")
   return guarded(self, function(client)
     read_head(client)
     return read_body(client, limit)

@@ -6,6 +6,7 @@
 local home = ...
 
 local kernel = home.kernel
+local numeral = home.need("arguments").numeral
 local processes, eventer = home.need("mtev/process"), home.need("mtev/eventer")
 local prepare, start, numbers, read_some = processes.prepare, processes.start, processes.numbers, eventer.read_some
 local type, tostring, error, setmetatable, pcall, ipairs = type, tostring, error, setmetatable, pcall, ipairs
@@ -173,14 +174,15 @@ function Proc:new(options)
   expect(options, "env", "table", "nil")
   expect(options, "dir", "string", "nil")
   expect(options, "boot_match", "string", "function", "nil")
-  expect(options, "boot_timeout", "number", "nil")
+  local boot_timeout = options.boot_timeout == nil and 5 or numeral(options.boot_timeout)
+  if not boot_timeout then expect(options, "boot_timeout", "number", "nil") end
   return setmetatable({
     path = options.path,
     argv = options.argv or { options.path },
     dir = options.dir,
     env = options.env or ENV,
     boot_matches = boot_matcher_of(options.boot_match or "ready"),
-    boot_timeout = options.boot_timeout or 5,
+    boot_timeout = boot_timeout,
     listeners = { all = {}, at_end = {}, ended = false },
     process = false,
     status = false,
@@ -197,7 +199,7 @@ function Proc:start()
   self.boot_deadline = monotonic() + self.boot_timeout
   if not stdout then
     self.listeners.ended = true
-    return self, self.path .. ": " .. eventer.error_text(stdin)
+    return self, (stderr or self.path) .. ": " .. eventer.error_text(stdin)
   end
   self.boot_watch = new_watch(self.listeners, self.boot_matches, 1)
   stdin:close()
@@ -271,10 +273,11 @@ function Proc:resume() return (started(self, "resume"):kill(numbers.SIGCONT)) en
 
 -- logwatch(match[, limit]): a watch for lines of stderr, by a regular expression or a function of a line.
 function Proc:logwatch(match, limit)
-  if limit ~= nil and (type(limit) ~= "number" or not (limit >= 1)) then
+  local most = limit == nil and huge or numeral(limit)
+  if not most or not (most >= 1) then
     error("bad argument #2 to 'logwatch' (number of lines expected, got " .. tostring(limit) .. ")", 2)
   end
-  return new_watch(self.listeners, matcher_of(match), limit or huge)
+  return new_watch(self.listeners, matcher_of(match), most)
 end
 
 -- Calls *listen* with each line; returns itself.

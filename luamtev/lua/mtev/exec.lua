@@ -3,6 +3,7 @@
 local home = ...
 
 local kernel = home.kernel
+local numeral = home.need("arguments").numeral
 local processes, eventer = home.need("mtev/process"), home.need("mtev/eventer")
 local prepare, start, numbers, read_some = processes.prepare, processes.start, processes.numbers, eventer.read_some
 local monotonic, concat, huge = kernel.monotonic, table.concat, math.huge
@@ -64,10 +65,11 @@ end
 
 local function check_timeout(timeout, position, name, default)
   if timeout == nil then return default end
-  if type(timeout) ~= "number" or timeout ~= timeout then
+  local seconds = numeral(timeout)
+  if not seconds or seconds ~= seconds then
     error("bad argument #" .. position .. " to '" .. name .. "' (number of seconds expected, got " .. tostring(timeout) .. ")", 3)
   end
-  return timeout > 0 and timeout or 0
+  return seconds > 0 and seconds or 0
 end
 
 -- exec(path[, argv[, env=ENV[, timeout=5]]]): the wait status, nil when the time was up, and what the program wrote.

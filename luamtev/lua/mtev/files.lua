@@ -36,7 +36,7 @@ local CLOEXEC = home.settings.constants.O_CLOEXEC or 0
 
 -- Arguments; these raise at the caller of the function that calls them --------------------------------------------------
 
-local bad = home.need("arguments").refusal(4)
+local bad, numeral = home.need("arguments").refusal(4), home.need("arguments").numeral
 
 local function check_path(value, name)
   if type(value) == "number" then value = tostring(value) end
@@ -45,33 +45,31 @@ local function check_path(value, name)
   return value
 end
 
-local function is_integer(value, least)
-  return type(value) == "number" and value % 1 == 0 and value >= least and value < 2 ^ 31
+-- The whole number from *least* that a value is, nil where it is none.
+local function integer(value, least)
+  local number = numeral(value)
+  return number and number % 1 == 0 and number >= least and number < 2 ^ 31 and number or nil
 end
 
 local function shown(value) return type(value) == "number" and tostring(value) or type(value) end
 
 local function check_flags(value, name)
-  if not is_integer(value, 0) then bad(name, 2, "O_ flags", shown(value)) end
-  return value
+  return integer(value, 0) or bad(name, 2, "O_ flags", shown(value))
 end
 
--- Bits beyond the permissions, such as those of stat's mode, are let pass.
+-- Bits beyond the permissions, such as those of stat's mode, are let pass.  No texts: "755" would be a decimal number.
 local function check_mode(value, name, position, default)
   if value == nil and default then return default end
-  if not is_integer(value, 0) then bad(name, position, "file mode", shown(value)) end
-  return bit.band(value, PERMISSIONS)
+  return bit.band(type(value) == "number" and integer(value, 0) or bad(name, position, "file mode", shown(value)), PERMISSIONS)
 end
 
 local function check_limit(value, name)
   if value == nil then return LARGEST_FILE end
-  if not is_integer(value, 0) then bad(name, 2, "number of bytes", shown(value)) end
-  return value
+  return integer(value, 0) or bad(name, 2, "number of bytes", shown(value))
 end
 
 local function check_fd(value, name)
-  if not is_integer(value, -2 ^ 31) then bad(name, 1, "descriptor", shown(value)) end
-  return value
+  return integer(value, -2 ^ 31) or bad(name, 1, "descriptor", shown(value))
 end
 
 local function check_data(value, name)

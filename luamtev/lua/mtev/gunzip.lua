@@ -3,8 +3,9 @@
 local home = ...
 
 local ffi = require("ffi")
-local border, checked, check_bytes = home.border, home.checked, home.need("arguments").check_bytes
-local type, tostring, error, max = type, tostring, error, math.max
+local border, checked = home.border, home.checked
+local check_bytes, numeral = home.need("arguments").check_bytes, home.need("arguments").numeral
+local tostring, error, max = tostring, error, math.max
 
 local LIMIT = 1048576 -- bytes a call may give
 local STREAM_BYTES = 49152 -- memory for a stream that has not ended, roughly
@@ -38,12 +39,11 @@ local function new_inflater()
 
   local function inflate_more(data, limit)
     data = check_bytes(data, "gunzip")
-    if limit == nil then
-      limit = LIMIT
-    elseif type(limit) ~= "number" or not (limit >= 0) then
+    local most = limit == nil and LIMIT or numeral(limit)
+    if not most or not (most >= 0) then
       error("bad argument #2 to 'gunzip' (number of bytes expected, got " .. tostring(limit) .. ")", 2)
     end
-    local text, failure, has_ended = inflate(guard.handle, data, limit < 2 ^ 53 and limit or 2 ^ 53)
+    local text, failure, has_ended = inflate(guard.handle, data, most < 2 ^ 53 and most or 2 ^ 53)
     if has_ended then
       held = held - guard.bytes
       guard.bytes = 0

@@ -123,11 +123,11 @@ function Reader:head()
   while true do
     local line = self:line()
     if not line then error("no response", 0) end
-    local version, code, reason = match(line, "^HTTP/(%d%.%d) (%d%d%d) ?(.*)$")
-    if not version then error("malformed HTTP response:\n" .. sub(line, 1, 80), 0) end
+    local version, code, reason = match(line, "^HTTP/(%d%.%d) (%d%d%d)(.*)$")
+    if not version or reason ~= "" and sub(reason, 1, 1) ~= " " then error("malformed HTTP response:\n" .. sub(line, 1, 80), 0) end
     local headers, cookies = self:fields()
     code = tonumber(code)
-    if code >= 200 or code == 101 then return version, code, reason, headers, cookies end
+    if code >= 200 or code == 101 then return version, code, sub(reason, 2), headers, cookies end
   end
 end
 

@@ -3,6 +3,7 @@
 local home = ...
 
 local settings = home.settings
+local numeral = home.need("arguments").numeral
 local sub, unpack = string.sub, unpack
 local type, tostring, error = type, tostring, error
 
@@ -16,10 +17,11 @@ end
 local function limit_of(options, name)
   local value = options[name]
   if value == nil then return nil end
-  if type(value) ~= "number" or not (value >= 1) then
+  local limit = numeral(value)
+  if not limit or not (limit >= 1) then
     error("bad option '" .. name .. "' of a matcher (number from 1 expected, got " .. tostring(value) .. ")", 4)
   end
-  return value < 2 ^ 32 and value - value % 1 or 2 ^ 32 - 1
+  return limit < 2 ^ 32 and limit - limit % 1 or 2 ^ 32 - 1
 end
 
 local function limits_of(options)

@@ -8,6 +8,7 @@ local from_fd = home.need("mtev/eventer").from_fd
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, border, checked = home.kernel, home.border, home.checked
+local numeral = home.need("arguments").numeral
 local band, rshift = bit.band, bit.rshift
 local type, tostring, tonumber, error, pairs = type, tostring, tonumber, error, pairs
 local find, concat, sort = string.find, table.concat, table.sort
@@ -129,9 +130,10 @@ end
 
 local new_process = class("mtev.process", methods)
 
+-- The process and its pipes; or one that is none, an errno, nil and the file it was about.
 local function start(path, argv, env, directory)
   local handle, pid, stdin, stdout, stderr = spawn(path, argv, env, directory)
-  if not handle then return new_process({ number = -1, guard = false, errno = pid, told = false }), pid end
+  if not handle then return new_process({ number = -1, guard = false, errno = pid, told = false }), pid, nil, stdin end
   local guard = ffi.gc(ffi.new("double[1]", handle), function(it) release(it[0]) end)
   return new_process({ number = pid, guard = guard, told = false }), from_fd(stdin, "pipe"),
     from_fd(stdout, "pipe"), from_fd(stderr, "pipe")
@@ -141,17 +143,20 @@ end
 -- cannot be started.
 function mtev.spawn(path, argv, env)
   path, argv, env = prepare("spawn", path, argv, env)
-  return start(path, argv, env)
+  local process, stdin, stdout, stderr = start(path, argv, env)
+  if not stdout then return process, stdin end
+  return process, stdin, stdout, stderr
 end
 
 
 -- Wait statuses -----------------------------------------------------------------------------------------------------------
 
 local function check_status(value, name)
-  if type(value) ~= "number" then
+  local status = numeral(value)
+  if not status then
     error("bad argument #1 to '" .. name .. "' (wait status expected, got " .. type(value) .. ")", 3)
   end
-  return value
+  return status
 end
 
 local CONTINUED = ffi.os == "Linux" and 0xffff or 0x137f

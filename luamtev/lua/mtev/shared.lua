@@ -4,6 +4,7 @@ local home = ...
 
 local class = home.need("mtev/object")
 local border, kernel, checked = home.border, home.kernel, home.checked
+local numeral = home.need("arguments").numeral
 local encode, decode = require("string.buffer").encode, require("string.buffer").decode
 local type, pairs, tostring = type, pairs, tostring
 local huge = math.huge
@@ -104,9 +105,10 @@ local new_semaphore = class("mtev.semaphore", {
 
 function mtev.semaphore(name, value)
   name = shared_key(name, "semaphore")
-  if value ~= nil and (type(value) ~= "number" or value % 1 ~= 0) then
+  local count = value == nil and 0 or numeral(value)
+  if not count or count % 1 ~= 0 then
     error("bad argument #2 to 'semaphore' (integer expected, got " .. tostring(value) .. ")", 2)
   end
-  sem_open(name, value or 0)
+  sem_open(name, count)
   return new_semaphore({ name = name })
 end

@@ -5,6 +5,7 @@ local home = ...
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, reactor, sockaddr, eventer = home.kernel, home.reactor, home.need("mtev/sockaddr"), home.need("mtev/eventer")
+local numeral = home.need("arguments").numeral
 local methods = {}
 local numbers, families = sockaddr.numbers, sockaddr.family_number
 local valid, owned, ready, payload, error_text =
@@ -277,12 +278,13 @@ end
 function methods:setsockopt(...)
   valid(self)
   if select("#", ...) ~= 2 then return -1, "setsockopt(type, value) wrong arguments" end
-  local name, value = ...
+  local name, given = ...
+  local value = numeral(given)
   if type(name) ~= "string" then
     error("bad argument #1 to 'setsockopt' (option expected, got " .. type(name) .. ")", 2)
   end
-  if type(value) ~= "number" then
-    error("bad argument #2 to 'setsockopt' (number expected, got " .. type(value) .. ")", 2)
+  if not value then
+    error("bad argument #2 to 'setsockopt' (number expected, got " .. type(given) .. ")", 2)
   end
   local number = name:sub(1, 3) == "SO_" and name ~= "SO_ERROR" and numbers[name]
   if not number then return -1, "Socket  operation '" .. name .. "' not supported\n" end

@@ -3,6 +3,7 @@
 local home = ...
 
 local border, settings, checked = home.border, home.settings, home.checked
+local numeral = home.need("arguments").numeral
 local ffi = require("ffi")
 local bit = require("bit")
 local format = string.format
@@ -73,12 +74,11 @@ local exit = checked(border.exit)
 -- Ends the process with a status, after everything logged and printed is written.
 function os.exit(code)
   if code == nil or code == true then code = 0 elseif code == false then code = 1 end
-  if type(code) ~= "number" then
-    error("bad argument #1 to 'exit' (exit status expected, got " .. type(code) .. ")", 2)
-  end
+  local status = numeral(code)
+  if not status then error("bad argument #1 to 'exit' (exit status expected, got " .. type(code) .. ")", 2) end
   C.luamtev_fflush(nil)
   home.kernel.settle()
-  exit(code)
+  exit(status)
 end
 
 for name, value in pairs(settings.constants) do _G[name] = value end

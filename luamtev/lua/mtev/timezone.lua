@@ -5,6 +5,7 @@ local home = ...
 
 local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
+local numeral = home.need("arguments").numeral
 local open, period_at = checked(border.timezone_open), checked(border.timezone_period)
 local floor, type, tostring, select, error, unpack = math.floor, type, tostring, select, error, unpack
 
@@ -72,10 +73,11 @@ end
 
 local new_timezone = class("mtev.timezone", {
   extract = function(self, time, ...)
-    if type(time) ~= "number" or not (time > -1e11 and time < 1e12) then
+    local seconds = numeral(time)
+    if not seconds or not (seconds > -1e11 and seconds < 1e12) then
       error("bad argument #1 to 'extract' (seconds since 1970 expected, got " .. tostring(time) .. ")", 2)
     end
-    time = floor(time)
+    time = floor(seconds)
     local n = select("#", ...)
     if n == 1 then return (extract(self.zone, time, (...))) end
     local values = { ... }
