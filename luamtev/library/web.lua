@@ -41,6 +41,11 @@ function context:header(name, value) end
 ---@param attributes? table
 function context:set_cookie(name, value, attributes) end
 
+---@param key string|number
+---@param value string|number
+---@return boolean
+function context:observer_note(key, value) end
+
 ---@param text string|number
 ---@return boolean
 function context:write(text) end

@@ -8,10 +8,11 @@ local bit = require("bit")
 local read_file, bodies, read_form = home.need("web_file"), home.need("web_body"), home.need("web_multipart")
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
 local extras = mtev.extras
+local numeral = home.need("arguments").numeral
 local whole = checked(border.web_whole)
 local acl = checked(border.web_acl)
 local respond, respond_fd, drain = checked(border.web_respond), checked(border.web_respond_fd), checked(border.web_drain)
-local watch, read_body = checked(border.web_watch), checked(border.web_read)
+local watch, read_body, note = checked(border.web_watch), checked(border.web_read), checked(border.web_note)
 local ask, headers_of, reason_of = checked(border.web_ask), checked(border.web_headers), checked(border.web_reason)
 local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber, error, select, unpack
 local byte, find, concat = string.byte, string.find, table.concat
@@ -138,9 +139,10 @@ end
 -- read([most]): the next piece of the body, 64 KB at most; nil at the end, nil and why when it cannot be read on.
 function request_methods:read(...)
   check_count(select("#", ...), 0, 1, "read")
-  local most = ...
-  if most ~= nil and (type(most) ~= "number" or most < 1 or most % 1 ~= 0) then
-    error("bad argument #1 to 'read' (number of bytes expected, got " .. tostring(most) .. ")", 2)
+  local given = ...
+  local most = numeral(given)
+  if given ~= nil and (not most or most < 1 or most % 1 ~= 0) then
+    error("bad argument #1 to 'read' (number of bytes expected, got " .. tostring(given) .. ")", 2)
   end
   return bodies.read(self, most or bodies.PIECE)
 end
@@ -263,6 +265,7 @@ function by_handle.watch(context, ticket)
 end
 
 function by_handle.cut(context) border.web_abort(context.handle) end
+function by_handle.note(context, key, value) return (note(context.handle, key, value)) end
 function by_handle.send_file(context, ...) return respond_fd(context.handle, ...) end
 
 -- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
@@ -383,12 +386,14 @@ function context_methods:write_fd(...)
   check_count(select("#", ...), 1, 3, "write_fd")
   local fd, size, offset = ...
   for i = 1, select("#", ...) do
-    local value = select(i, ...)
+    local given = select(i, ...)
+    local value = numeral(given)
     local wanted = i == 1 and 0x7fffffff or 0x1p53 -- a descriptor; an offset or a size
-    if (value ~= nil or i == 1) and (type(value) ~= "number" or value < 0 or value % 1 ~= 0 or value > wanted) then
-      error("bad argument #" .. i .. " to 'write_fd' (whole number expected, got " .. tostring(value) .. ")", 2)
+    if (given ~= nil or i == 1) and (not value or value < 0 or value % 1 ~= 0 or value > wanted) then
+      error("bad argument #" .. i .. " to 'write_fd' (whole number expected, got " .. tostring(given) .. ")", 2)
     end
   end
+  fd, size, offset = numeral(fd), numeral(size), numeral(offset)
   if self.ended then return false end
   local text = read_file(fd, size, offset)
   if text then
@@ -443,6 +448,16 @@ end
 function context_methods:htmlentities(...)
   check_count(select("#", ...), 1, 2, "htmlentities")
   return mtev.utf8tohtml(...)
+end
+
+-- Adds a field to what http_observer shows of the request; false when nothing is observed, as where requests are not read
+-- by Python: an observer keeps them from being read here.
+function context_methods:observer_note(...)
+  check_count(select("#", ...), 2, 2, "observer_note")
+  local key, value = ...
+  key, value = check_text(key, 1, "observer_note"), check_text(value, 2, "observer_note")
+  local noted = self.side.note
+  return noted ~= nil and noted(self, key, value)
 end
 
 -- What a context has until it gets one of its own: most requests are done with without, and a table for each of them is

@@ -121,6 +121,11 @@ def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]
     def web_acl(handle: int) -> bool:
         return client_cert_auth(request_of(handle))
 
+    def web_note(handle: int, key: bytes, value: bytes) -> bool:
+        from runtime.modules import http_observer
+
+        return http_observer.note(request_of(handle), key.decode(errors="replace"), value.decode(errors="replace"))
+
     def web_reason(code: float) -> bytes:
         return reason(int(code))
 
@@ -140,6 +145,7 @@ def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]
         "web_config": lambda number: dict(configs[int(number)]),
         "web_abort": web_abort,
         "web_acl": web_acl,
+        "web_note": web_note,
         "web_read": web_read,
         "web_reason": web_reason,
         "web_watch": web_watch,
