@@ -87,13 +87,13 @@ def _listen(configuration: Conf) -> None:
         for each in net.listeners():
             log.notice.log(f"listening on {each} ({each.type})\n")
 
-    def drain() -> None:
+    def finish() -> None:
         net.stop_accepting()
-        if not http.drain(PATIENCE):
+        if not http.finish(PATIENCE):
             log.facility("error/rest").log(f"requests still in flight after {PATIENCE:g} s are dropped\n")
 
     lifecycle.on_start(accept)
-    lifecycle.on_stop(drain)
+    lifecycle.on_stop(finish)
     lifecycle.on_exit(http.settle_all)
 
 

@@ -95,7 +95,7 @@ class LuaWeb:
         self._states: dict[Owner, Exchanges] = {}
         self._used: dict[eventer.LoopThread, State] = {}
         self._webs: dict[State, Web] = {}
-        self._rules: list[tuple[Mountpoint, int, str | None]] = []
+        self._routes: list[tuple[Mountpoint, int, str | None]] = []
         for index, each in enumerate(self.mounts, 1):
             try:
                 self._mount(index, each)
@@ -122,17 +122,17 @@ class LuaWeb:
 
     def _mount(self, index: int, mount: Mount) -> None:
         """Have *mount* serve its base and what is below it; a base without a slash at its end is a path itself."""
-        rules = [(mount.base, mount.expression)]
+        bases = [(mount.base, mount.expression)]
         if not mount.base.endswith("/") and _finds(mount.expression, ""):
             parent, _, last = mount.base.rpartition("/")
-            rules.append((f"{parent}/", f"^\\Q{last}\\E$"))
+            bases.append((f"{parent}/", f"^\\Q{last}\\E$"))
         auth = http.anybody if mount.public else None
-        for base, expression in rules:
+        for base, expression in bases:
             if mount.method == WEBSOCKET:
                 sockets = LuaSockets(self._here, index)
                 http.websocket(base, expression, sockets, protocols=sockets.protocols, auth=auth)
             else:
-                rule = http.mount(
+                route = http.mount(
                     mount.method,
                     base,
                     expression,
@@ -142,7 +142,7 @@ class LuaWeb:
                     stream=mount.stream,
                 )
                 if not mount.stream:
-                    self._rules.append((rule, index, mount.pool))
+                    self._routes.append((route, index, mount.pool))
 
     def _handler(self, index: int, mount: Mount) -> Callable[[Request, Response], object]:
         states = self._states
@@ -208,8 +208,8 @@ class LuaWeb:
         self._used[thread] = state
         self._states[thread] = web.exchanges
         if web.engine is not None and self.engine == LUA:
-            web.engine.rules = {
-                rule: index for rule, index, pool in self._rules if pool is None or pool == thread.pool.name
+            web.engine.routes = {
+                route: index for route, index, pool in self._routes if pool is None or pool == thread.pool.name
             }
             http.receive(web.engine, instead_of=engine)
         return web.exchanges

@@ -42,7 +42,7 @@ class Answer(Framing):
         """Part of :class:`Sink`."""
         self._waiting.append(function)
 
-    def finished(self, _response: Response, keep_alive: bool) -> None:
+    def completed(self, _response: Response, keep_alive: bool) -> None:
         """Part of :class:`Framing`."""
         self._state |= COMPLETE | (0 if keep_alive else LAST)
 

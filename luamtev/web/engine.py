@@ -58,8 +58,8 @@ class Engine:
 
     def __init__(self, state: Port, answers: dict[int, Response]) -> None:
         """*answers* are those of the state that are under way, by number; each engine's numbers are its own."""
-        self.rules: Mapping[Mountpoint, int] = {}
-        """The mounts of this state by their rules."""
+        self.routes: Mapping[Mountpoint, int] = {}
+        """The mounts of this state by their routes."""
         self._state = state
         self._open_answers = answers
         self._counts = Counts()
@@ -179,7 +179,7 @@ class Engine:
             "http1_send": self._send,
             "http1_timeout": self._timeout,
             "http1_write": lambda text: log.stream_find("http/access").log(text),
-            "http1_settle": self._settle,
+            "http1_write_entries": self._write_entries,
         }
 
     def _renewed(self) -> tuple[Any, ...]:
@@ -193,12 +193,12 @@ class Engine:
         return found if chances is None else (*found, *chances, random.getrandbits(31) + 1)
 
     def _decide(self, number: float, method: bytes, path: bytes) -> tuple[int | bool, int, bytes, bytes]:
-        rule, _ = http.decide(self._held[int(number)].peer, method, path)
-        mount = None if rule is None else self.rules.get(rule)
-        if rule is None or mount is None:
+        route, _ = http.decide(self._held[int(number)].peer, method, path)
+        mount = None if route is None else self.routes.get(route)
+        if route is None or mount is None:
             return False, 0, path, path
         normal = path_of(path)
-        return mount, self._counts.slot_of(rule), normal, escaped(normal).encode()
+        return mount, self._counts.slot_of(route), normal, escaped(normal).encode()
 
     def _profile(self, number: float) -> dict[str, float]:
         held = self._held[int(number)]
@@ -307,7 +307,7 @@ class Engine:
         response = self._open_answers.pop(int(handle), None)
         if response is None:
             return 0
-        response.gone()
+        response.disconnected()
         return response.written
 
     def _found(self, handle: float) -> tuple[Response, Answer]:
@@ -350,7 +350,7 @@ class Engine:
     def _timeout(self, number: float, stage: bytes) -> None:
         http.log_timeout(self._held[int(number)].peer, stage.decode())
 
-    def _settle(self, values: Any) -> None:
+    def _write_entries(self, values: Any) -> None:
         """Write the lines of entries, nine values each, for logs that want more than a line."""
         flat = iter([values[at] for at in range(1, len(values) + 1)])
         entries = []

@@ -127,10 +127,10 @@ def _end_all(thread: LoopThread) -> None:
 
 def current_aco() -> Aco:
     """The aco this is called in.  Raises :exc:`EventerError` elsewhere."""
-    here = getcurrent()
-    if not isinstance(here, Aco):
+    running = getcurrent()
+    if not isinstance(running, Aco):
         raise EventerError("this belongs in an aco")
-    return here
+    return running
 
 
 def in_aco() -> bool:

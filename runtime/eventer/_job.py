@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._backq import BackQueue
 
-here = threading.local()  # .job, which the thread is doing
+of_thread = threading.local()  # .job, which the thread is doing
 _families = threading.Lock()  # one for all: held for one addition
 
 
@@ -72,5 +72,5 @@ class Job:
 
 def jobq_inflight() -> Job | None:
     """The job that this thread is doing, or None.  Manual: ``eventer_jobq_inflight``."""
-    job: Job | None = getattr(here, "job", None)
+    job: Job | None = getattr(of_thread, "job", None)
     return job

@@ -22,7 +22,7 @@ from runtime import log
 
 from . import _settings
 from ._errors import EventerError
-from ._job import Job, here
+from ._job import Job, of_thread
 from ._thread import start_thread
 
 _errors: Final = log.facility("error/eventer")
@@ -204,12 +204,12 @@ class JobQueue:
         began = monotonic()
         if job.deadline and time.time() >= job.deadline:
             job.timed_out = True
-        here.job = job
+        of_thread.job = job
         try:
             job.work()
         except BaseException:  # SystemExit too: the thread belongs to the queue, not to the job
             self._failed(job)
-        here.job = None
+        of_thread.job = None
         ran = monotonic() - began
         with self._gate:
             self._inflight -= 1

@@ -41,7 +41,7 @@ from .rest.upgrade import websocket
 from .serve.guests import Guest, is_hooked, let_go, receive
 from .serve.listener import adopt, http_rest_api
 from .serve.session import Session, log_timeout, ready
-from .serve.sweeper import drain, in_flight
+from .serve.sweeper import finish, in_flight
 
 __all__ = [
     "BINARY",
@@ -79,7 +79,7 @@ __all__ = [
     "configure",
     "decide",
     "dispatch",
-    "drain",
+    "finish",
     "generation",
     "http_rest_api",
     "in_flight",

@@ -178,7 +178,7 @@ while time.monotonic() < end:
     assert http.backlog >= 0
     if rng.random() < 0.3:
         http.finish()
-    http.disconnect()
+    http.disconnected()
     assert not http.streams
     runs += 1
 print(runs)

@@ -7,7 +7,7 @@ local write = home.need("C").write
 local ffi = require("ffi")
 local new_buffer = require("string.buffer").new
 local border, kernel, checked = home.border, home.kernel, home.checked
-local find_log, write_text, settle = checked(border.log_find), checked(border.http1_write), checked(border.http1_settle)
+local find_log, write_text, write_entries = checked(border.log_find), checked(border.http1_write), checked(border.http1_write_entries)
 local floor, sub = math.floor, string.sub
 
 local C = ffi.C
@@ -112,7 +112,7 @@ local function flush()
   if entry_count > 0 then
     local gathered = entries
     entries, entry_count = {}, 0
-    settle(gathered)
+    write_entries(gathered)
   end
 end
 kernel.settle = flush

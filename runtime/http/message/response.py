@@ -94,7 +94,7 @@ class Response(Draft):
             if self.started:
                 self._pump()
             else:
-                self._finish()
+                self._end()
         except Exception:
             self._ending = False  # whoever sees the failure may still answer with it
             raise
@@ -181,7 +181,7 @@ class Response(Draft):
             self.abandoned = True
             self._tell_watchers()
 
-    def gone(self) -> None:
+    def disconnected(self) -> None:
         """The client went away: what is still written goes nowhere."""
         if not self.complete:
             self.abandon()
@@ -189,19 +189,19 @@ class Response(Draft):
             self._content.drop()
             self._notify()
 
-    def _finish(self) -> None:
+    def _end(self) -> None:
         """The handler has said all, and nothing of it is sent yet."""
         if self.options or self.reason is not None or len(self._content) > 1 or not self._plain:
-            self._finish_slowly()
+            self._end_slowly()
         else:
-            self._finish_plainly()
+            self._end_plainly()
 
-    def _finish_plainly(self) -> None:
+    def _end_plainly(self) -> None:
         """The usual case, in one piece."""
         content = self._content
         headers = self._headers
         if (content and content[0].__class__ is not bytes) or b"content-length" in headers or self.code in _EMPTY:
-            self._finish_slowly()
+            self._end_slowly()
             return
         self._tell_starting()
         data: Any = content[0] if content else b""
@@ -211,7 +211,7 @@ class Response(Draft):
         if self.on_close is not None or self._watchers:
             self._notify()
 
-    def _finish_slowly(self) -> None:
+    def _end_slowly(self) -> None:
         encoding = self._encoding()
         if encoding is not None and self._content.is_in_memory() and not self._mute:
             compressor = _encoding.compressor(encoding)
@@ -280,7 +280,7 @@ class Response(Draft):
         if self._compressor is not None and not self._mute:
             self._frame(self._compressor.flush(zlib.Z_FINISH if self._ending else zlib.Z_SYNC_FLUSH))
         if self._ending:
-            self._done()
+            self._complete()
 
     def _drained(self) -> None:
         self._waiting = False
@@ -300,15 +300,15 @@ class Response(Draft):
         if data:
             self.sink.data(self, data)
 
-    def _done(self, cut: bool = False) -> None:
+    def _complete(self, cut: bool = False) -> None:
         self.complete = self._ending = True
         short = bool(self._left) and not self._mute
-        self.sink.ended(self, cut or short)
+        self.sink.end(self, cut or short)
         self._notify()
 
     def _cut_off(self) -> None:
         self._content.drop()
-        self._done(cut=True)
+        self._complete(cut=True)
 
     def _notify(self) -> None:
         self._tell_watchers()

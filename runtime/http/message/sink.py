@@ -27,7 +27,7 @@ class Sink(Protocol):
     def data(self, response: "Response", data: bytes) -> None:
         """Send *data* of the body."""
 
-    def ended(self, response: "Response", cut: bool) -> None:
+    def end(self, response: "Response", cut: bool) -> None:
         """*response* is complete, or *cut* short, which the client must notice."""
 
     def on_drain(self, function: Callable[[], object]) -> None:

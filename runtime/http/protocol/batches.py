@@ -1,8 +1,8 @@
 """Requests that come together and are answered together, in one call of whoever serves them all.
 
-For the usual kind: without a body, for a rule whose handler takes several at once, answered whole before that call
+For the usual kind: without a body, for a route whose handler takes several at once, answered whole before that call
 returns.  No request and no response is made then; whatever turns out to be of another kind gets both, and goes the way
-of all others.  Which rule serves what is asked once a connection, and remembered for as long as that holds.
+of all others.  Which route serves what is asked once a connection, and remembered for as long as that holds.
 """
 
 import traceback
@@ -39,13 +39,13 @@ _made_at = b""
 
 
 class Offer(NamedTuple):
-    """Who serves a request: ``many``; ``mount``, which of its handlers; ``path``, what that sees; ``rule``, for the
+    """Who serves a request: ``many``; ``mount``, which of its handlers; ``path``, what that sees; ``route``, for the
     ledger."""
 
     many: Many
     mount: int
     path: bytes
-    rule: Any
+    route: Any
 
 
 class Answered(NamedTuple):
@@ -55,7 +55,7 @@ class Answered(NamedTuple):
     uri: bytes
     code: int
     written: int
-    rule: Any
+    route: Any
 
 
 class Batcher(Protocol):
@@ -149,7 +149,7 @@ class Batches:
             if exchange.response is None:
                 head, size = head_of(code, lines, len(body))
                 if turns.send_whole(exchange.number, head, body):
-                    sent.append(Answered(exchange.method, exchange.uri, code, size + len(body), exchange.offer.rule))
+                    sent.append(Answered(exchange.method, exchange.uri, code, size + len(body), exchange.offer.route))
                     continue
             response = exchange.make()
             response.status(code)

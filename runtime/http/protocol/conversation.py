@@ -78,7 +78,7 @@ class Conversation(Protocol):
     def half_closed(self) -> None:
         """The client sends no more: it has gone, or it waits for what it asked for."""
 
-    def disconnect(self) -> None:
+    def disconnected(self) -> None:
         """The client is gone."""
 
 

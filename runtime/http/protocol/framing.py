@@ -23,7 +23,7 @@ class Framing:
         """That was all for now."""
         raise NotImplementedError
 
-    def finished(self, response: Response, keep_alive: bool) -> None:
+    def completed(self, response: Response, keep_alive: bool) -> None:
         """*response* is complete; without *keep_alive* nothing may follow."""
         raise NotImplementedError
 
@@ -42,7 +42,7 @@ class Framing:
         """Part of :class:`Sink`."""
         response.written = len(data)
         self.emit(data)
-        self.finished(response, True)
+        self.completed(response, True)
 
     def head(self, response: Response, headers: dict[bytes, bytes], measured: bool, silent: bool) -> None:
         """Part of :class:`Sink`."""
@@ -68,11 +68,11 @@ class Framing:
         """Part of :class:`Sink`."""
         self._send(response, b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
-    def ended(self, response: Response, cut: bool) -> None:
+    def end(self, response: Response, cut: bool) -> None:
         """Part of :class:`Sink`; only the end of the connection can tell that a response was cut."""
         if self._chunked and not cut:
             self._send(response, b"0\r\n\r\n")
-        self.finished(response, self._keep_alive and not cut)
+        self.completed(response, self._keep_alive and not cut)
 
     def _send(self, response: Response, data: bytes) -> None:
         response.written += len(data)

@@ -272,7 +272,7 @@ class Http1(Framing):
         if self.active is not None:
             self.active.abandon()
 
-    def disconnect(self) -> None:
+    def disconnected(self) -> None:
         """The client is gone; a response under way learns it."""
         self._last = self.closing = True
         self._queue.clear()
@@ -282,7 +282,7 @@ class Http1(Framing):
         if self._upload is not None:
             self._upload.fail(0, "the client is gone")
         if response is not None:
-            response.gone()
+            response.disconnected()
         self._waiting.clear()
         self._body.clear()
         self._request = _NONE
@@ -314,7 +314,7 @@ class Http1(Framing):
         """Part of :class:`Sink`."""
         self._waiting.append(function)
 
-    def finished(self, response: Response, keep_alive: bool) -> None:
+    def completed(self, response: Response, keep_alive: bool) -> None:
         """Part of :class:`Framing`."""
         if self.active is not response:
             return

@@ -186,7 +186,7 @@ class Http2:
             if stream.response is not None:
                 stream.response.abandon()
 
-    def disconnect(self) -> None:
+    def disconnected(self) -> None:
         """The client is gone; responses under way learn it."""
         self.closing = True
         self.output.clear()
@@ -347,7 +347,7 @@ class Http2:
         request = request_of(self.peer, exchange.head)
         assert request is not None  # or there had been no offer
         request.received = self.now
-        request.route = exchange.offer.rule
+        request.route = exchange.offer.route
         stream = self.streams[exchange.number] = Stream(self, exchange.number, request)
         stream.closed = True
         stream.response = response = Response(request, stream, self._owner)

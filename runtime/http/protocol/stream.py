@@ -87,7 +87,7 @@ class Stream:
         self.head(response, headers, True, False)
         if content:
             self.data(response, content)
-        self.ended(response, False)
+        self.end(response, False)
 
     def head(self, response: Response, headers: dict[bytes, bytes], _measured: bool, _silent: bool) -> None:
         """Part of :class:`Sink`."""
@@ -107,7 +107,7 @@ class Stream:
         self._pieces.append(data)
         self._http.turns.enqueue(self)
 
-    def ended(self, _response: Response, cut: bool) -> None:
+    def end(self, _response: Response, cut: bool) -> None:
         """Part of :class:`Sink`."""
         self.last = True
         self.cut = cut
@@ -163,4 +163,4 @@ class Stream:
         if self.request.upload is not None:
             self.request.upload.fail(0, "the client is gone")
         if response is not None:
-            response.gone()
+            response.disconnected()

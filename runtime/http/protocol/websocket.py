@@ -246,7 +246,7 @@ class WebSocket:
     def half_closed(self) -> None:
         """Nobody waits for that alone."""
 
-    def disconnect(self) -> None:
+    def disconnected(self) -> None:
         """The client is gone; messages that wait are for nobody."""
         self.closing = True
         self.output.clear()

@@ -77,20 +77,20 @@ def mount(
     Args: *expression*, a PCRE that is applied to what follows *base*, captures go to ``request.captures``; *auth*, a
     function of the request, by default :func:`client_cert_auth`; *aco*, run the handler in a greenlet, where it may
     wait, as in :func:`runtime.eventer.aco_sleep` or :func:`runtime.eventer.aco_simple_asynch`; *many*, what serves
-    several requests at once (:data:`runtime.http.protocol.batches.Many`), and the rule's number there; *stream*, call
+    several requests at once (:data:`runtime.http.protocol.batches.Many`), and the route's number there; *stream*, call
     it when the head was read: the body is in ``request.upload`` (:class:`Upload`), None where there is none.
     Raises ValueError for a base without a slash or a bad expression.  Manual: ``mtev_http_rest_new_rule``."""
-    rule = Mountpoint(
+    route = Mountpoint(
         _bytes(method), base_of(_bytes(base)), _bytes(expression), handler, auth or client_cert_auth, aco, many, stream
     )
-    router.add(rule)
+    router.add(route)
     generation.advance()
-    return rule
+    return route
 
 
-def unmount(rule: Mountpoint) -> bool:
-    """Take *rule* out; False when it is not mounted."""
-    removed = router.remove(rule)
+def unmount(route: Mountpoint) -> bool:
+    """Take *route* out; False when it is not mounted."""
+    removed = router.remove(route)
     generation.advance()
     return removed
 
@@ -101,7 +101,7 @@ def client_cert_auth(request: Request) -> bool:
 
 
 def anybody(_request: Request) -> bool:
-    """For a rule that is open to all, or whose handler sees to that itself."""
+    """For a route that is open to all, or whose handler sees to that itself."""
     return True
 
 
@@ -158,16 +158,16 @@ def is_same_for_all() -> bool:
 def decide(
     peer: Peer, method: bytes, target: bytes, user: bytes | None = None, auth: bytes | None = None
 ) -> tuple[Mountpoint | None, int]:
-    """Who serves *method* on *target*, as sent, for *peer*: a rule, or none and the status that refuses it.
+    """Who serves *method* on *target*, as sent, for *peer*: a route, or none and the status that refuses it.
 
-    A rule with an ``auth`` other than :func:`client_cert_auth` wants that asked of the request besides.  A status of
-    0 without a rule: a file below the listener's document_root may be there, or the server itself answers.  The
+    A route with an ``auth`` other than :func:`client_cert_auth` wants that asked of the request besides.  A status of
+    0 without a route: a file below the listener's document_root may be there, or the server itself answers.  The
     answer holds for as long as :func:`generation.current` stays what it was before the question."""
     path = path_of(target)
     if not path:
         return None, 400
-    rule, _, others = router.find(method, path)
-    if rule is None:
+    route, _, others = router.find(method, path)
+    if route is None:
         if path == b"*" and method == b"OPTIONS":
             return None, 0
         if others and method == b"OPTIONS":
@@ -177,9 +177,9 @@ def decide(
         if not peer.config.get("document_root"):
             return None, 404
         return None, 0 if allows(peer, target, user, auth) else 403
-    if rule.auth is client_cert_auth and not allows(peer, target, user, auth):
+    if route.auth is client_cert_auth and not allows(peer, target, user, auth):
         return None, 403
-    return rule, 0
+    return route, 0
 
 
 def surround(name: str, around: Around | None) -> None:
@@ -214,25 +214,25 @@ def _dispatch(request: Request, response: Response) -> None:
     if not path:
         response.error(400)
         return
-    rule, captures, others = router.find(request.method, path)
-    if rule is None and others and request.method == b"OPTIONS":
-        rule = _METHODS
+    route, captures, others = router.find(request.method, path)
+    if route is None and others and request.method == b"OPTIONS":
+        route = _METHODS
     if _debug.enabled:
-        _debug.log(f"{request!r} goes to {'no rule' if rule is None else repr(rule)}\n")
-    if rule is None:
+        _debug.log(f"{request!r} goes to {'no rule' if route is None else repr(route)}\n")
+    if route is None:
         _unrouted(request, response, others)
         return
-    request.route = rule
+    request.route = route
     request.captures = captures
-    if request.upload is not None and not rule.stream:
-        response.error(503)  # the rules have changed since its head came
-    elif not rule.auth(request):
+    if request.upload is not None and not route.stream:
+        response.error(503)  # the routes have changed since its head came
+    elif not route.auth(request):
         _denied(request, response)
-    elif rule.aco:
-        eventer.aco_start(_run, rule.handler, request, response)
+    elif route.aco:
+        eventer.aco_start(_run, route.handler, request, response)
     else:
         try:
-            rule.handler(request, response)
+            route.handler(request, response)
         except Exception:
             _failed(request, response)
 
@@ -261,11 +261,11 @@ def admit(request: Request) -> int | None:
     Sets ``request.streams`` where its handler reads the body itself."""
     if AUTHENTICATE.exists():
         AUTHENTICATE.invoke(request)
-    rule, status = decide(request.peer, request.method, request.uri, request.user, request.auth)
+    route, status = decide(request.peer, request.method, request.uri, request.user, request.auth)
     if status == 403 and AUTH_DENIED.exists():
         return None  # who has an answer of its own to that gives it once the request is whole
-    request.streams = rule is not None and rule.stream
-    return None if rule is not None or request.uri == b"*" else status or 405
+    request.streams = route is not None and route.stream
+    return None if route is not None or request.uri == b"*" else status or 405
 
 
 def _run(handler: Handler, request: Request, response: Response) -> None:
@@ -311,7 +311,7 @@ def _bytes(text: bytes | str) -> bytes:
 
 
 def _tell_methods(request: Request, response: Response) -> None:
-    """What OPTIONS asks for where no rule has that method: the methods that the path has.  Manual: REST."""
+    """What OPTIONS asks for where no route has that method: the methods that the path has.  Manual: REST."""
     others = router.find(request.method, request.path)[2]
     response.header("Allow", b", ".join((b"OPTIONS", *others)))
     response.header("Content-Type", "text/html")
@@ -319,7 +319,7 @@ def _tell_methods(request: Request, response: Response) -> None:
 
 
 _METHODS: Final = Mountpoint(b"OPTIONS", b"/", b"", _tell_methods, client_cert_auth, False)
-"""Stands for a rule for OPTIONS on every path that has other methods."""
+"""Stands for a route for OPTIONS on every path that has other methods."""
 
 for _hook in BEFORE:
     _hook.changed = _hooks_changed

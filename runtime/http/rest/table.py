@@ -1,6 +1,6 @@
 """Routing: which handler serves a method and a path, and nothing else of a request.  Manual: REST.
 
-Rules of the longest base that the path begins with come first, in the order they were made; then those of shorter
+Routes of the longest base that the path begins with come first, in the order they were made; then those of shorter
 bases.  A base ends with a slash, and the expression sees what follows it.
 """
 
@@ -19,7 +19,7 @@ _CACHE = 4096
 
 
 class Mountpoint:
-    """One rule.
+    """One route.
 
     Attributes: ``method``, ``base``, ``expression`` (as bytes), ``handler``, ``auth``, ``aco`` (the handler may wait,
     in a greenlet of its own), ``stream`` (it reads bodies as they come), ``many``, what serves several requests at once
@@ -61,10 +61,10 @@ class Mountpoint:
         self.aco = aco
         self.many = many
         self.stream = stream
-        route = f"{method.decode('latin-1')} {base.decode('utf-8', 'replace')} {expression.decode('utf-8', 'replace')}"
-        self.name = route
+        name = f"{method.decode('latin-1')} {base.decode('utf-8', 'replace')} {expression.decode('utf-8', 'replace')}"
+        self.name = name
         self.answers: dict[int, stats.Counter] = {}
-        self.latency = stats.histogram("http_latency", {"route": route, "units": "seconds"})
+        self.latency = stats.histogram("http_latency", {"route": name, "units": "seconds"})
         try:
             self.search: Any = pcre2.compile(expression).search
         except pcre2.LibraryError as bad:
@@ -88,11 +88,11 @@ def answers(route: str, status_class: int) -> stats.Counter:
 
 Captures = tuple[bytes | None, ...]
 Found = tuple[Mountpoint | None, Captures, tuple[bytes, ...]]
-"""The rule and what its expression caught; without a rule, the methods that the path has."""
+"""The route and what its expression caught; without a route, the methods that the path has."""
 
 
 class Router:
-    """A set of rules.  Its methods may be called from any thread."""
+    """A set of routes.  Its methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._bases: dict[bytes, tuple[Mountpoint, ...]] = {}
@@ -101,25 +101,25 @@ class Router:
 
     @property
     def mountpoints(self) -> list[Mountpoint]:
-        """All rules, base by base."""
-        return [each for rules in self._bases.values() for each in rules]
+        """All routes, base by base."""
+        return [each for routes in self._bases.values() for each in routes]
 
-    def add(self, rule: Mountpoint) -> None:
-        """Append *rule* to those of its base."""
+    def add(self, route: Mountpoint) -> None:
+        """Append *route* to those of its base."""
         with self._lock:
-            self._bases = {**self._bases, rule.base: (*self._bases.get(rule.base, ()), rule)}
+            self._bases = {**self._bases, route.base: (*self._bases.get(route.base, ()), route)}
             self._known = {}
 
-    def remove(self, rule: Mountpoint) -> bool:
-        """Take *rule* out; False when it is not in."""
+    def remove(self, route: Mountpoint) -> bool:
+        """Take *route* out; False when it is not in."""
         with self._lock:
-            rules = self._bases.get(rule.base, ())
-            self._bases = {**self._bases, rule.base: tuple(each for each in rules if each is not rule)}
+            routes = self._bases.get(route.base, ())
+            self._bases = {**self._bases, route.base: tuple(each for each in routes if each is not route)}
             self._known = {}
-        return rule in rules
+        return route in routes
 
     def find(self, method: bytes, path: bytes) -> Found:
-        """The rule for *method* and *path*, a path without query string.  HEAD falls back on GET."""
+        """The route for *method* and *path*, a path without query string.  HEAD falls back on GET."""
         known = self._known
         key = (method, path)
         found = known.get(key)
@@ -137,15 +137,15 @@ class Router:
         others: list[bytes] = []
         end = path.rfind(b"/")
         while end >= 0:
-            rules = self._bases.get(path[: end + 1])
-            if rules:
+            routes = self._bases.get(path[: end + 1])
+            if routes:
                 rest = path[end + 1 :]
-                for rule in rules:
-                    match = rule.search(rest) if rule.method == method or rule.method not in others else None
+                for route in routes:
+                    match = route.search(rest) if route.method == method or route.method not in others else None
                     if match is not None:
-                        if rule.method == method:
-                            return rule, match.groups(), ()
-                        others.append(rule.method)
+                        if route.method == method:
+                            return route, match.groups(), ()
+                        others.append(route.method)
             end = path.rfind(b"/", 0, end)
         if b"GET" in others and b"HEAD" not in others:
             others.append(b"HEAD")

@@ -18,7 +18,7 @@ _debug: Final = log.facility("debug/rest")
 
 
 class Batches:
-    """What :class:`runtime.http.protocol.batches.Batcher` asks for, from the table of rules and the ledger."""
+    """What :class:`runtime.http.protocol.batches.Batcher` asks for, from the table of routes and the ledger."""
 
     def generation(self) -> int:
         """It also changes with hooks, and when a log or a tracer begins or ceases to be told of each request."""
@@ -28,13 +28,13 @@ class Batches:
         """None when somebody wants to see each request, too."""
         if _debug.enabled:
             return None
-        rule, _ = dispatch.decide(peer, method, uri)
-        if rule is None or rule.many is None or guests.is_hooked() or dispatch.surrounded_by():
+        route, _ = dispatch.decide(peer, method, uri)
+        if route is None or route.many is None or guests.is_hooked() or dispatch.surrounded_by():
             return None
-        if rule.auth is not dispatch.client_cert_auth and rule.auth is not dispatch.anybody:
+        if route.auth is not dispatch.client_cert_auth and route.auth is not dispatch.anybody:
             return None
-        many, mount = rule.many
-        return Offer(many, mount, path_of(uri), rule)
+        many, mount = route.many
+        return Offer(many, mount, path_of(uri), route)
 
     def settle(self, peer: Peer, owner: Any, received: float, answered: list[Answered]) -> None:
         """With the entries of the turn."""
@@ -42,8 +42,8 @@ class Batches:
         _ledger.gather(
             owner,
             [
-                Entry(peer, method, uri, b"HTTP/2.0", None, received, now, code, written, 0, rule, None)
-                for method, uri, code, written, rule in answered
+                Entry(peer, method, uri, b"HTTP/2.0", None, received, now, code, written, 0, route, None)
+                for method, uri, code, written, route in answered
             ],
         )
 

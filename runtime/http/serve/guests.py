@@ -53,7 +53,7 @@ def let_go(response: Response) -> None:
         response.sink.carrier.leaving = True
 
 
-def here() -> Guest | None:
+def current() -> Guest | None:
     """The guest of this loop thread, if it has one."""
     return _guests.get(eventer.current())
 

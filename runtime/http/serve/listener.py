@@ -27,7 +27,7 @@ def http_rest_api(event: Event, _mask: int, connection: Connection, _now: float)
     peer, limits = peer_of(connection), _limits_of(connection)
     if traced.ACCEPT.heard[0]:
         traced.tell(traced.ACCEPT, peer)
-    guest = guests.here()
+    guest = guests.current()
     if guest is not None and peer.alpn != "h2" and guest.take(connection, peer, limits):
         return 0
     _begin(event, connection, peer, limits)

@@ -83,7 +83,7 @@ class Session:
         self._finished_at: float | None = None  # when the end was called
         self._stage: tuple[object, ...] = ()
         self._since = self._quiet = 0.0
-        self._sweeper = _sweeper.here()
+        self._sweeper = _sweeper.current()
         self._sweeper.add(self)
         if _debug.enabled:
             _debug.log(f"{self!r} begins\n")
@@ -106,7 +106,7 @@ class Session:
             if _debug.enabled:
                 _debug.log(f"{self!r} ends\n")
             self._sweeper.discard(self)
-            self.http.disconnect()
+            self.http.disconnected()
 
     def finish(self) -> None:
         """Be done with what was begun and with what waits to be read, and close; a newcomer may still ask once."""
@@ -115,9 +115,9 @@ class Session:
         if not (self._lingering or self._eof or self.http.paused):
             self.readable(time.time())
         if not self.http.fresh:
-            self._end()
+            self._finish()
 
-    def _end(self) -> None:
+    def _finish(self) -> None:
         if not self.connection.closed:
             self.http.finish()
             self.push()
@@ -135,7 +135,7 @@ class Session:
             self.http.finish()
         if self.http.output and self._unsent is None:  # not http: another may have followed it
             self.write()
-        self._settle()
+        self._wait()
 
     def readable(self, now: float) -> None:
         """Bytes are there, or the end."""
@@ -153,7 +153,7 @@ class Session:
                 _io.log(b"[fd=%d] mtev_http:read() => %d [\n%b\n]\n" % (self._event.fd, len(data), masked(data)))
             self._touched = True
             if not data:
-                self._ended()
+                self._half_closed()
                 return
             if not self._lingering:
                 self.begin(data, now)
@@ -194,7 +194,7 @@ class Session:
         """Close the session if what it waits for is overdue; *now* on the clock of :func:`time.monotonic`."""
         self.http.expire(now)
         if self._finished_at is not None and self.http.fresh and now - self._finished_at >= NEWCOMER:
-            self._end()
+            self._finish()
         if self.connection.closed:
             return
         limits, http = self.limits, self.http
@@ -261,7 +261,7 @@ class Session:
         """Output came outside of reading."""
         if self._unsent is None:
             self.write()
-        self._settle()
+        self._wait()
 
     def _go_on(self) -> None:
         self._going_on = False
@@ -273,21 +273,21 @@ class Session:
         if not self.connection.closed and not self.http.paused:
             self.readable(time.time())
 
-    def _ended(self) -> None:
+    def _half_closed(self) -> None:
         """The client sends no more; what it asked for before is still answered."""
         self._eof = True
         self.http.half_closed()
         if self._lingering or (self._unsent is None and self._is_done()):
             self.close()
         else:
-            self._settle()
+            self._wait()
 
     def _is_done(self) -> bool:
         """Whether nothing is under way and nothing waits."""
         http = self.http
         return http.active is None and not http.paused and not http.unfinished
 
-    def _settle(self) -> None:
+    def _wait(self) -> None:
         """Wait for what comes next, or be done."""
         http = self.http
         if self.connection.closed:
@@ -297,7 +297,7 @@ class Session:
         if self._unsent is not None:
             wanted = WRITE | EXCEPTION if http.paused or self._eof else READ | WRITE | EXCEPTION
         elif http.closing or (self._eof and self._is_done()):
-            self._finish()
+            self._linger()
             return
         else:
             if self.leaving and http.begun and not self._eof and self._leave():
@@ -308,7 +308,7 @@ class Session:
 
     def _leave(self) -> bool:
         """Hand the connection to the guest of this thread, if it stands between two requests."""
-        http, guest = self.http, guests.here()
+        http, guest = self.http, guests.current()
         if not isinstance(http, Http1) or not http.is_between or guest is None or self._opening:
             return False
         eventer.remove(self._event)
@@ -334,7 +334,7 @@ class Session:
         if began and self._pending is not None and self._pending():
             eventer.current().post(self._read_pending)  # bytes that the descriptor does not tell of
 
-    def _finish(self) -> None:
+    def _linger(self) -> None:
         """All is said; a client that may still be sending is let see the end, or a reset might lose it the answer."""
         if self._eof or not self.http.lingering:
             self.close()
@@ -358,7 +358,7 @@ def ready(event: Event, mask: int, session: Session, now: float) -> int:
     """The callback of a session's event."""
     if mask & WRITE and session._unsent is not None:
         session.write()
-        session._settle()
+        session._wait()
     if mask & (READ | EXCEPTION) and not session.connection.closed:
         session.readable(now)
     return event.mask

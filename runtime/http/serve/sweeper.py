@@ -18,7 +18,7 @@ NEWCOMERS = 1.0  # seconds for those who were let in at the end to say what they
 POLL = 0.005  # seconds between looks at sessions that are to end
 TICK = 1.0  # seconds between looks at the clocks of sessions, at most
 
-_draining = False
+_finishing = False
 _sweepers: "dict[eventer.LoopThread, Sweeper]" = {}
 
 
@@ -29,7 +29,7 @@ class Sweeper:
         self.sessions: set[Session] = set()
         self.tick = TICK
         self.clock = clock
-        self.finishing = _draining
+        self.finishing = _finishing
         self._armed = False
         owner.at_stop(lambda: _sweepers.pop(owner, None))
 
@@ -67,7 +67,7 @@ class Sweeper:
             eventer.add_in(self._turn, None, self.tick)
 
 
-def here() -> Sweeper:
+def current() -> Sweeper:
     """The one of this loop thread, made at first use."""
     owner = eventer.current()
     found = _sweepers.get(owner)
@@ -83,19 +83,19 @@ def in_flight() -> int:
     )
 
 
-def drain(timeout: float) -> bool:
+def finish(timeout: float) -> bool:
     """Have all sessions finish the requests they have, and none of those to come; not from a loop thread.
 
     Connections that were accepted before have a moment to ask.  Returns whether all did within *timeout* seconds."""
-    global _draining
-    _draining = True
+    global _finishing
+    _finishing = True
     try:
-        return _drain(timeout)
+        return _finish(timeout)
     finally:
-        _draining = False
+        _finishing = False
 
 
-def _drain(timeout: float) -> bool:
+def _finish(timeout: float) -> bool:
     for owner, sweeper in list(_sweepers.items()):
         owner.post(sweeper.finish)
     for owner, guest in guests.everywhere():

@@ -538,7 +538,7 @@ def test_a_response_learns_that_its_client_is_gone(tmp_path: Path) -> None:
     before = len(list(Path("/dev/fd").iterdir()))
     client = Client(handler)
     client.http.feed(get())
-    client.http.disconnect()
+    client.http.disconnected()
     response = client.responses[0]
     assert closed == [True]
     assert response.complete

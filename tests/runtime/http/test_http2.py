@@ -279,7 +279,7 @@ def test_nothing_of_a_request_stays_when_it_is_over(ends: str) -> None:
         if ends == "reset":
             http.feed(frame(3, struct.pack("!I", 8), 1))
         elif ends == "vanished":
-            http.disconnect()
+            http.disconnected()
         http.output.clear()
         assert requests() == before
     finally:
@@ -500,7 +500,7 @@ def test_a_client_that_vanishes_is_told_to_every_response() -> None:
     for _ in range(3):
         client.ask()
     client.exchange()
-    client.http.disconnect()
+    client.http.disconnected()
     assert gone == [1, 1, 1]
 
 
@@ -510,7 +510,7 @@ def test_a_connection_that_is_closed_while_it_is_read_serves_no_more() -> None:
     def closes(request: Request, response: Response) -> None:
         served.append(request)
         hello(request, response)
-        http.disconnect()
+        http.disconnected()
 
     http = Http2(closes)
     http.feed(PREFACE + SETTINGS + b"".join(frame(1, GET, number, ENDS) for number in (1, 3, 5)))

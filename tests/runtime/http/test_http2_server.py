@@ -256,7 +256,7 @@ def test_draining_says_goodbye_and_finishes_what_was_begun() -> None:
         sock.sendall(PREFACE + b"\0\0\0\4\0\0\0\0\0" + len(get).to_bytes(3, "big") + b"\1\5\0\0\0\1" + get)
         request, response = pending.get(timeout=10)
         drained: Queue[bool] = Queue()
-        threading.Thread(target=lambda: drained.put(http.drain(10))).start()
+        threading.Thread(target=lambda: drained.put(http.finish(10))).start()
         goodbye = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\1\0\0\0\0"
         data = b""
         while goodbye not in data:

@@ -18,24 +18,24 @@ def nothing(_request: Request, _response: Response) -> None:
     pass
 
 
-def rule(method: str, base: str, expression: str) -> Mountpoint:
+def route(method: str, base: str, expression: str) -> Mountpoint:
     return Mountpoint(method.encode(), base.encode(), expression.encode(), nothing, lambda _: True, False)
 
 
-def router(*rules: Mountpoint) -> Router:
+def router(*routes: Mountpoint) -> Router:
     made = Router()
-    for each in rules:
+    for each in routes:
         made.add(each)
     return made
 
 
 def test_the_expression_sees_what_follows_the_base_and_its_captures_are_kept() -> None:
-    mine = rule("GET", "/a/b/", r"^(\w+)/(x)?(\d+)$")
+    mine = route("GET", "/a/b/", r"^(\w+)/(x)?(\d+)$")
     assert router(mine).find(b"GET", b"/a/b/cd/12") == (mine, (b"cd", None, b"12"), ())
 
 
-def test_the_first_rule_made_wins_within_a_base_and_the_longest_base_over_all() -> None:
-    first, second, longer = rule("GET", "/", "^a/b"), rule("GET", "/", "b$"), rule("GET", "/a/", "^b$")
+def test_the_first_route_made_wins_within_a_base_and_the_longest_base_over_all() -> None:
+    first, second, longer = route("GET", "/", "^a/b"), route("GET", "/", "b$"), route("GET", "/a/", "^b$")
     routes = router(first, second, longer)
     assert routes.find(b"GET", b"/a/b")[0] is longer
     assert routes.find(b"GET", b"/a/bb")[0] is first
@@ -45,15 +45,15 @@ def test_the_first_rule_made_wins_within_a_base_and_the_longest_base_over_all() 
     assert routes.find(b"GET", b"/a/b")[0] is first, "not what was known before"
 
 
-def test_a_path_without_rule_has_no_methods_and_one_with_others_names_them() -> None:
-    routes = router(rule("POST", "/", "^a$"), rule("PUT", "/", "^a$"), rule("GET", "/", "^b$"))
+def test_a_path_without_route_has_no_methods_and_one_with_others_names_them() -> None:
+    routes = router(route("POST", "/", "^a$"), route("PUT", "/", "^a$"), route("GET", "/", "^b$"))
     assert routes.find(b"GET", b"/c") == (None, (), ())
     assert routes.find(b"GET", b"/a") == (None, (), (b"POST", b"PUT"))
     assert routes.find(b"DELETE", b"/b") == (None, (), (b"GET", b"HEAD"))
 
 
-def test_head_is_served_by_get_unless_it_has_a_rule() -> None:
-    get, head = rule("GET", "/", "^"), rule("HEAD", "/", "^x$")
+def test_head_is_served_by_get_unless_it_has_a_route() -> None:
+    get, head = route("GET", "/", "^"), route("HEAD", "/", "^x$")
     routes = router(get, head)
     assert routes.find(b"HEAD", b"/y")[0] is get
     assert routes.find(b"HEAD", b"/x")[0] is head
@@ -71,13 +71,13 @@ PATH = st.lists(SEGMENT, max_size=4).map(lambda parts: b"/" + b"/".join(parts))
 
 
 @given(st.lists(st.tuples(st.sampled_from(["GET", "PUT"]), PATH), max_size=6), PATH, st.sampled_from([b"GET", b"PUT"]))
-def test_the_router_finds_what_a_search_of_all_rules_finds(
+def test_the_router_finds_what_a_search_of_all_routes_finds(
     wanted: list[tuple[str, bytes]], path: bytes, method: bytes
 ) -> None:
-    rules = [rule(each, http.rest.table.base_of(base).decode(), "^a?") for each, base in wanted]
-    matching = [each for each in rules if each.method == method and path.startswith(each.base)]
+    found = [route(each, http.rest.table.base_of(base).decode(), "^a?") for each, base in wanted]
+    matching = [each for each in found if each.method == method and path.startswith(each.base)]
     best = max(matching, key=lambda each: len(each.base), default=None)  # max takes the first of equals
-    routes = router(*rules)
+    routes = router(*found)
     assert routes.find(method, path)[0] is best
     assert routes.find(method, path)[0] is best, "again, from memory"
 
@@ -191,30 +191,30 @@ def peer(address: str = "10.0.0.1", **config: str) -> http.Peer:
 
 
 @pytest.mark.usefixtures("configured")
-def test_decide_names_the_rule_or_the_status() -> None:
-    rule = http.mount("GET", "/decided/", "^a$", nothing)
+def test_decide_names_the_route_or_the_status() -> None:
+    route = http.mount("GET", "/decided/", "^a$", nothing)
     try:
-        assert http.decide(peer(), b"GET", b"/decided/a") == (rule, 0)
-        assert http.decide(peer(), b"HEAD", b"/decided/a") == (rule, 0)
+        assert http.decide(peer(), b"GET", b"/decided/a") == (route, 0)
+        assert http.decide(peer(), b"HEAD", b"/decided/a") == (route, 0)
         assert http.decide(peer("11.0.0.1"), b"GET", b"/decided/a") == (None, 403)
         assert http.decide(peer(), b"POST", b"/decided/a") == (None, 405)
         assert http.decide(peer(), b"GET", b"/decided/b") == (None, 404)
         assert http.decide(peer(document_root="/tmp"), b"GET", b"/decided/b") == (None, 0)
         assert http.decide(peer("11.0.0.1", document_root="/tmp"), b"GET", b"/decided/b") == (None, 403)
     finally:
-        http.unmount(rule)
+        http.unmount(route)
 
 
-def test_answers_are_old_once_rules_access_control_or_hooks_change() -> None:
+def test_answers_are_old_once_routes_access_control_or_hooks_change() -> None:
     seen = [http.generation.current()]
 
     def is_new() -> bool:
         seen.append(http.generation.current())
         return seen[-1] != seen[-2]
 
-    rule = http.mount("GET", "/old/", "^a$", nothing)
+    route = http.mount("GET", "/old/", "^a$", nothing)
     assert is_new()
-    http.unmount(rule)
+    http.unmount(route)
     assert is_new()
     http.configure(None)
     assert is_new()

@@ -306,8 +306,8 @@ def test_a_reset_leaves_nothing_behind(loops: Pool, unread: bytes) -> None:
     def never(_request: Request, response: Response) -> None:
         response.on_close = lambda: closed.put(True)
 
-    for rule in http.router.mountpoints:
-        rule.handler = never
+    for route in http.router.mountpoints:
+        route.handler = never
     port = server()
     with client(port) as sock:
         sock.sendall(unread)

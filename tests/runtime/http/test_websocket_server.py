@@ -382,7 +382,7 @@ def test_a_connection_on_which_nothing_is_said_is_closed(echo: Echo, loops: Pool
 def test_the_end_of_the_server_is_said(echo: Echo) -> None:
     with Client(server()) as client:
         client.accepted()
-        assert http.drain(10)
+        assert http.finish(10)
         assert client.end().code == 1001
     assert echo.closed_ones.get(timeout=10)[0] == 1001
 
