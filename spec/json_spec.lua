@@ -207,6 +207,15 @@ describe("mtev.tojson", function()
     end
   end)
 
+  it("takes objects of the API for what they are, not for tables", function()
+    for _, object in ipairs({ mtev.parsejson("[1]"), mtev.socket(), mtev.dns(), mtev.timezone("UTC"), mtev.bignum_new(),
+      mtev.semaphore("json", 1), mtev.parsexml("<a/>"), mtev.parsexml("<a/>"):root(), mtev.newrsa(1024) }) do
+      assert.equal('[ null, { "of": null } ]', text_of({ object, { of = object } }))
+      assert.equal("null", text_of(object))
+    end
+    assert.equal('{ "a": 1 }', text_of(setmetatable({ a = 1 }, { __metatable = 5 })))
+  end)
+
   it("refuses what cannot be written, and works on", function()
     local inside = {}
     inside.self = inside

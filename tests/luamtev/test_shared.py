@@ -185,19 +185,20 @@ def test_unsharable_values_become_nil_with_a_debug_line(lua: Any, tmp_path: Any)
           local inside = {}
           inside.inside = inside
           local shared = { f = print, u = newproxy(), co = coroutine.create(print), c = 1LL, inside = inside, ok = 1,
+            json = mtev.parsejson("[1]"), socket = mtev.socket(),
             [true] = "key", [print] = "key" }
           mtev.shared_set("t", shared)
           local got = mtev.shared_get("t")
-          print(got.f, got.u, got.co, got.c, got.inside.inside, got.ok, got[true])
+          print(got.f, got.u, got.co, got.c, got.inside.inside, got.ok, got[true], got.json, got.socket)
           mtev.shared_set("f", print)
           print(mtev.shared_get("f"), mtev.shared_get("never set"))
           os.exit(0)
         end
         """
     )
-    assert text == "nil\tnil\tnil\tnil\tnil\t1\tnil\nnil\tnil\n"
+    assert text == "nil\tnil\tnil\tnil\tnil\t1\tnil\tnil\tnil\nnil\tnil\n"
     lines = (tmp_path / "debug").read_text()
-    for kind in ("function", "userdata", "thread", "cdata", "table inside itself", "boolean key", "function key"):
+    for kind in ("function", "userdata", "thread", "cdata", "table inside itself", "boolean key", "mtev.json"):
         assert kind in lines
 
 

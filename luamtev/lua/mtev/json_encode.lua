@@ -167,6 +167,10 @@ local function write(value, limit)
   while true do
     local opened = false
     local kind = type(value)
+    if kind == "table" then
+      local meta = getmetatable(value)
+      if type(meta) == "table" and meta.is_opaque then kind = "userdata" end
+    end
     if depth == limit then
       at = put_string(at, "[depth elided]")
     elseif kind == "string" then

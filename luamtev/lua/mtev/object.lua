@@ -1,9 +1,10 @@
 -- Objects of the mtev API: tables that answer unknown names and misplaced dots as the original's userdata do.
+-- Their metatables have `is_opaque`: what copies tables or writes them down takes such a table for a value of its own kind.
 
 -- Returns a constructor of objects of one type: it takes a table of fields and makes it an object.
 -- Fields are looked up before methods and *constants*; any other name raises.  Also returns a function that adds methods.
 local function class(type_name, methods, constants)
-  local meta = {}
+  local meta = { is_opaque = true }
   local guarded = {}
   for name, value in pairs(constants or {}) do guarded[name] = value end
 

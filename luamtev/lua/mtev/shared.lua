@@ -25,6 +25,8 @@ local function plain(value, around)
   local kind = type(value)
   if plain_types[kind] then return value end
   if kind ~= "table" then return refuse("a " .. kind) end
+  local meta = getmetatable(value)
+  if type(meta) == "table" and meta.is_opaque then return refuse(tostring(value)) end
   if around[value] then return refuse("a table inside itself") end
   around[value] = true
   local copy

@@ -93,6 +93,7 @@ for name in ("ciphers current_cipher error issuer subject san_list start_time en
 end
 
 local context_meta = {
+  is_opaque = true,
   __index = function(_, name)
     if not FIELDS[name] then error("mtev.eventer.ssl_ctx no such element: " .. tostring(name), 2) end
   end,
