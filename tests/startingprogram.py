@@ -1,8 +1,10 @@
-"""Runs many command lines of luamtev: a process that has imported the program forks for each.
+"""Runs many command lines of luamtev: a process that has imported all that starts import forks for each.
 
 Reads JSON from standard input, a list of ``[directory, [argument, ...]]``; writes a list of ``[status, out, errors]``.
 """
 
+import gc
+import importlib
 import json
 import os
 import select
@@ -11,6 +13,8 @@ import sys
 import tempfile
 import traceback
 from typing import Any
+
+from runtime import late
 
 PATIENCE = 60.0  # seconds for one, which has little to do
 
@@ -53,6 +57,8 @@ def waited(child: int) -> int:
 
 
 if __name__ == "__main__":
-    from luamtev import program as _imported_before_the_forks  # noqa: F401
-
+    for name in ("luamtev.cli", "luamtev.program", "luamtev.checking", "luamtev.modules.lua_general"):
+        importlib.import_module(name)
+    late.import_all()
+    gc.freeze()
     json.dump([run(*each) for each in json.load(sys.stdin)], sys.stdout)
