@@ -6,13 +6,12 @@ The main thread runs no event loop: it sleeps until a signal comes, so that it c
 import ctypes
 import faulthandler
 import os
-import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from runtime import (
@@ -28,6 +27,7 @@ from runtime import (
     memory,
     modules,
     services,
+    signals,
     stacks,
     trace,
 )
@@ -42,9 +42,6 @@ EXIT_CONFIGURATION = 2
 
 EXIT_STUCK = 1
 """Exit status of a process that was told to end while a loop did not turn."""
-
-_TERMINATING = {signal.SIGTERM: 0, signal.SIGINT: 130, signal.SIGQUIT: 0}
-_HANDLED = (*_TERMINATING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 RELOADED = hooks.declare("conf_reloaded")
 """``(applied, report)`` on a loop thread after each HUP: whether the configuration could be read, and what became of
@@ -79,8 +76,9 @@ def run(
 ) -> int:
     """Run the stack that *configuration* describes until a signal ends it; returns the exit status.
 
-    TERM, INT and QUIT end it.  HUP has logs reopened and the configuration read again, which stays as it was when it is
-    bad; USR1 has logs reopened; USR2 logs what every thread is doing.
+    TERM, INT and QUIT end it, even while it starts.  HUP has logs reopened and the configuration read again, which
+    stays as it was when it is bad; USR1 has logs reopened; USR2 logs what every thread is doing.  Those three are done
+    once it has started.
 
     Args: *foreground*, 1: in this process; 2: in a child that this process monitors; 0: likewise, in the background;
     *lock*, what to do about the lock file; *glider*, run on a server that crashes or hangs, instead of the configured
@@ -88,12 +86,27 @@ def run(
     *enable_logs* names streams to enable whatever the configuration says.
     Raises :exc:`runtime.conf.ConfError`, :exc:`runtime.eventer.EventerError`, :exc:`runtime.modules.ModuleError`,
     :exc:`runtime.daemon.LockError` or :exc:`SecurityError` for what cannot be brought up.  Manual: mtev_main."""
+    with signals.kept():
+        try:
+            return _run(configuration, foreground, lock, glider, user, group, tuple(enable_logs))
+        except signals.Terminated as told:
+            return _ended_early(told)
+
+
+def _run(
+    configuration: conf.Conf,
+    foreground: int,
+    lock: daemon.LockOp,
+    glider: str | None,
+    user: str | None,
+    group: str | None,
+    enabled: tuple[str, ...],
+) -> int:
     conf.set_current(configuration)
     console.init(configuration.root_name)
     lifecycle.set_terminate(terminate)
     configuration.hold_against(names.check)
     logs.configure(configuration, later=True)
-    enabled = tuple(enable_logs)
     _enable(configuration, enabled)
 
     def take_logs(changed: conf.Conf) -> None:
@@ -119,24 +132,29 @@ def run(
     trace.expose()  # by the process that stays
 
     def serve() -> int:
-        if watchdog.number_of_starts():
-            _reopen_logs()
-            _read_again(configuration)  # as the server before may have left it
         try:
+            signals.unblock()
+            if watchdog.number_of_starts():
+                _reopen_logs()
+                _read_again(configuration)  # as the server before may have left it
             status = _serve(configuration, user, group, watchdog)
         except STARTING_ERRORS as failure:
             log.error.log(f"{configuration.root_name}: {failure}\n")
             status = EXIT_CONFIGURATION
             if background is not None:
                 background.told(status, str(failure))
+        except signals.Terminated as told:
+            status = _ended_early(told)
+            if background is not None:
+                background.told(128 + told.number, str(told))
         terminate(status)
 
     def came_up() -> None:
         if background is not None:
             background.told(0)
 
-    with _SignalPipe(_HANDLED) as signals:
-        ended = watchdog.Monitor(configuration.root_name, plan, serve, came_up).run(signals.pending)
+    signals.hold()
+    ended = watchdog.Monitor(configuration.root_name, plan, serve, came_up).run()
     if background is not None:
         background.told(ended)  # unless it was up once
     return ended
@@ -170,36 +188,58 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None, watche
     security_init(user, group)
     if watched is not None:
         watched.bind_again()
-    with _SignalPipe(_HANDLED) as signals:
-        eventer.start()
-        if watched is not None:
-            watched.watch_loops()
-        modules.start(loaded)
+    report = _report if watched is None else watched.report
+    signals.hold()
+    eventer.start()
+    if watched is not None:
+        watched.watch_loops()
+    try:
+        with signals.raised():
+            modules.start(loaded)
         lifecycle.start()
         if watched is not None:
             eventer.after_posted(watched.came_up)
-        while True:
-            received = signals.wait(MAINTENANCE, lambda: _maintain(configuration))
-            if received in _TERMINATING:
-                break
-            if received == signal.SIGUSR2:
-                log.error.log(stacks.report()) if watched is None else watched.report()
-            elif received == signal.SIGUSR1:
-                _reopen_logs()
-            else:
-                _reload(configuration)
+        received = _until_told(configuration, report)
+    except signals.Terminated as told:
+        received = told.number
     log.error.log(f"[TERMINATE] received {signal.Signals(received).name.lower()}, shutting down.\n")
-    status = _stop(_TERMINATING[signal.Signals(received)])
+    status = _stop(signals.TERMINATING[signal.Signals(received)], report)
     if configuration.unwritten:
         configuration.save_quietly()
     return status
 
 
-def _stop(status: int) -> int:
-    """Let what is in flight end, and stop the loops; the exit status.  A loop that does not turn ends the process.
+def _until_told(configuration: conf.Conf, report: Callable[[], None]) -> int:
+    """Do what signals ask for; returns the number of the one that is to end the process."""
+    while True:
+        received = signals.wait(MAINTENANCE, lambda: _maintain(configuration))
+        if received in signals.TERMINATING:
+            return received
+        if received == signal.SIGUSR2:
+            report()
+        elif received == signal.SIGUSR1:
+            _reopen_logs()
+        else:
+            _reload(configuration)
 
-    One that keeps the interpreter to itself, in a finalizer that runs as its state is closed say, cannot be looked at:
-    then a thread of C's ends the process, unless it is put off in time."""
+
+def _report() -> None:
+    log.error.log(stacks.report())
+
+
+def _ended_early(told: signals.Terminated) -> int:
+    """Say so; the exit status."""
+    signals.hold()
+    log.error.log(f"[TERMINATE] {told}.\n")
+    return told.status
+
+
+def _stop(status: int, report: Callable[[], None]) -> int:
+    """Let what is in flight end, and stop the loops; the exit status.  *report* is for who asks meanwhile.
+
+    A loop that does not turn ends the process.  One that keeps the interpreter to itself, in a finalizer that runs as
+    its state is closed say, cannot be looked at: then a thread of C's ends the process, unless it is put off in
+    time."""
     stopped = threading.Event()
     timeout = eventer.settings().shutdown_timeout
     patience = timeout * _SHARE
@@ -211,6 +251,8 @@ def _stop(status: int) -> int:
     def look() -> None:
         while not stopped.wait(_LOOK):
             put_off()
+            if signal.SIGUSR2 in signals.pending():
+                report()
             stuck = pulse.silent(patience)
             if stuck:
                 names = ", ".join(each.name for each in stuck)
@@ -341,55 +383,3 @@ def terminate(status: int) -> NoReturn:
         pass  # no more threads
     log.close_all()
     os._exit(status)
-
-
-class _SignalPipe:
-    """Signals as bytes in a pipe, so that the main thread is woken whichever thread the kernel gave them to."""
-
-    def __init__(self, signals: Iterable[signal.Signals]) -> None:
-        self._signals = tuple(signals)
-        self._pending: list[int] = []
-
-    def __enter__(self) -> "_SignalPipe":
-        self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else _pipe()
-        self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._before = {each: signal.signal(each, _note) for each in self._signals}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for each, handler in self._before.items():
-            signal.signal(each, handler)
-        signal.set_wakeup_fd(self._wakeup_before)
-        os.close(self._reader)
-        os.close(self._writer)
-
-    def wait(self, every: float, do: Callable[[], None]) -> int:
-        """The number of the next signal.  Until it comes *do* is called every so many seconds."""
-        while True:
-            while not self._pending:
-                ready, _, _ = select.select([self._reader], [], [], every)
-                if ready:
-                    self._pending += [each for each in os.read(self._reader, 256) if each in self._signals]
-                else:
-                    do()
-            return self._pending.pop(0)
-
-    def pending(self) -> list[int]:
-        """The numbers of the signals that came since; does not wait."""
-        try:
-            self._pending += [each for each in os.read(self._reader, 256) if each in self._signals]
-        except BlockingIOError:
-            pass
-        found, self._pending = self._pending, []
-        return found
-
-
-def _note(_number: int, _frame: FrameType | None) -> None:
-    """The byte in the pipe is all that is needed."""
-
-
-def _pipe() -> tuple[int, int]:
-    ends = os.pipe()
-    for end in ends:
-        os.set_blocking(end, False)
-    return ends

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from runtime import crash, log
+from runtime import crash, log, signals
 from runtime.conf import Conf, ConfError, parse_boolean, parse_integer
 
 from . import _hearts, _report
@@ -33,7 +33,6 @@ GLIDER_PATIENCE = 60.0
 REPORT_PATIENCE = 3.0  # seconds for the server to say what it is doing
 LONGEST_TRACE = 16 << 20  # bytes
 
-_ENDING = {signal.SIGTERM: 0, signal.SIGINT: 130, signal.SIGQUIT: 0}
 
 _starts = 0
 
@@ -126,7 +125,8 @@ class Monitor:
     """
 
     def __init__(self, name: str, plan: Plan, serve: Callable[[], int], up: Callable[[], object] = int) -> None:
-        """*up* is called, maybe more than once, when the server has come up."""
+        """*serve* is called with signals blocked (:func:`runtime.signals.unblock`); *up*, maybe more than once, when
+        the server has come up."""
         self._up = up
         self._name = name
         self._plan = plan
@@ -141,10 +141,8 @@ class Monitor:
         self._course: Course | None = None
         self._looked_at = False  # whether the glider has been run on this server
 
-    def run(self, signals: "Callable[[], list[int]]") -> int:
-        """Keep the server running until it ends for good; returns the exit status.
-
-        *signals* returns those that came since it was last asked."""
+    def run(self) -> int:
+        """Keep the server running until it ends for good; returns the exit status."""
         _hearts.prefork_init()
         lifeline = os.pipe()
         self._fork(lifeline)
@@ -156,7 +154,7 @@ class Monitor:
                     each.tend(now)
             serve_pipes(self._selector, LOOK)
             log.follow_all()
-            for number in signals():
+            for number in signals.pending():
                 self._signalled(number)
             final = self._look(time.monotonic(), lifeline)
         for each in self._keepers:
@@ -195,9 +193,10 @@ class Monitor:
         self._looked_at = False
         self._begun.append(time.monotonic())
         parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._be_child(parent, lifeline)
+        with signals.blocked():
+            pid = os.fork()
+            if pid == 0:
+                self._be_child(parent, lifeline)
         _starts += 1
         self._child = pid
 
@@ -215,7 +214,7 @@ class Monitor:
             os._exit(status)
 
     def _signalled(self, number: int) -> None:
-        if number in _ENDING:
+        if number in signals.TERMINATING:
             if not self._stopping:
                 self._deadline = time.monotonic() + STOP_PATIENCE
             self._stopping = number
@@ -294,7 +293,7 @@ class Monitor:
             return self._status() if -code == self._stopping else 128 - code
         if code in (0, EXIT_NO_RESTART):
             return code
-        if -code in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        if -code in signals.TERMINATING:
             log.error.log(f"[WATCHDOG] {self._name} {pid} was told to end and is not restarted.\n")
             return 128 - code
         if code > 0 and not _hearts.is_up():
@@ -319,7 +318,7 @@ class Monitor:
 
     def _status(self) -> int | None:
         """The exit status for the signal by which the monitor was told to end, if it was."""
-        return _ENDING[signal.Signals(self._stopping)] if self._stopping else None
+        return signals.TERMINATING[signal.Signals(self._stopping)] if self._stopping else None
 
     def _until(self, over: Callable[[], bool], patience: float) -> Step:
         """Wait until *over*, for *patience* seconds at most."""

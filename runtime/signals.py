@@ -1,0 +1,132 @@
+"""The signals of a server, from the first lines of its program to its end.  Manual: mtev_main.
+
+While it starts, those that end it do so at once, as an exception on the main thread, and the others are kept.  Once it
+is ready all of them are kept for the main thread, which waits for them; while it stops none of them does any harm.
+Programs come here first, so nothing slow is imported.
+"""
+
+import os
+import select
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+TERMINATING = {signal.SIGTERM: 0, signal.SIGINT: 130, signal.SIGQUIT: 0}
+"""Those that end the process, and its exit status then."""
+
+HANDLED = (*TERMINATING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Terminated(BaseException):
+    """The process was told to end while it started: ``number``, the signal; ``status``, the exit status for it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"received {signal.Signals(number).name.lower()} while starting")
+        self.number = number
+        self.status = TERMINATING[signal.Signals(number)]
+
+
+_kept: list[int] = []  # as the kernel keeps them: each once, in the order in which they came
+_is_keeping = False
+_is_raising = False
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """While the block runs, signals are what this module is about; on the main thread.
+
+    The process starts: :func:`hold` tells that this is over.  A block within such a block changes nothing.  Signals
+    that whoever started the process has blocked are let through."""
+    global _is_keeping
+    if _is_keeping:
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in HANDLED}
+    _is_keeping = True
+    try:
+        begin()
+        for each in HANDLED:
+            signal.signal(each, _came)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+        yield
+    finally:
+        _is_keeping = False
+        for each, handler in before.items():
+            if handler is not None:  # else it is none of Python's
+                signal.signal(each, handler)
+
+
+def begin() -> None:
+    """The process starts; what came before was for another."""
+    global _is_raising
+    _is_raising = True
+    _kept.clear()
+
+
+def hold() -> None:
+    """From now on those that end the process are kept, too."""
+    global _is_raising
+    _is_raising = False
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """While the block runs, which may take its time, those that end the process are raised, as while it starts."""
+    global _is_raising
+    _is_raising = True
+    try:
+        yield
+    finally:
+        _is_raising = False
+
+
+def wait(every: float, do: Callable[[], None]) -> int:
+    """The number of the next signal, on the main thread.  Until it comes *do* is called every so many seconds."""
+    reader, writer = os.pipe()
+    for end in (reader, writer):
+        os.set_blocking(end, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # whichever thread the kernel gives it to
+    try:
+        while not _kept:
+            if select.select([reader], [], [], every)[0]:
+                os.read(reader, 256)
+            else:
+                do()
+        return _kept.pop(0)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)
+
+
+def pending() -> list[int]:
+    """The numbers of the signals that were kept and not yet asked for."""
+    found = list(_kept)
+    del _kept[: len(found)]
+    return found
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """While the block runs, which forks, no signal comes: the child is told its own once it calls :func:`unblock`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def unblock() -> None:
+    """In a child: it starts, and its signals come."""
+    begin()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+
+def _came(number: int, _frame: FrameType | None) -> None:
+    global _is_raising
+    if number not in _kept:
+        _kept.append(number)  # even if it is raised, as some code lets nothing through
+    if _is_raising and number in TERMINATING:
+        _is_raising = False  # the second does not disturb what the first began
+        raise Terminated(number)
