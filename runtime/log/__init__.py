@@ -22,6 +22,7 @@ from ._registry import (
     go_asynch,
     go_synch,
     init,
+    listen,
     maintain,
     new_stream,
     notice,
@@ -33,7 +34,7 @@ from ._registry import (
     stream_find,
     streams,
 )
-from ._stream import LogStream, listen, watch_lines
+from ._stream import LogStream, watch_lines
 from ._table import direct_address, enabled_address
 from ._types import LogType, check_type, no_type, register_type
 from ._types import known_type as type_exists

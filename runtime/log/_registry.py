@@ -11,7 +11,8 @@ from ._base import ENABLED, LogError, say_change, tell_also
 from ._facilities import NAMES
 from ._file import STDERR, File
 from ._memory import Memory
-from ._stream import LogStream, graph_lock, listen
+from ._output import HOOKS, set_asynchronous
+from ._stream import LogStream, graph_lock, hear
 from ._types import NO_CONFIG, LogType, register_later, register_type
 
 
@@ -39,6 +40,7 @@ debug: Final = LogStream("debug")
 
 _facilities: Final = {name: LogStream(name) for name in NAMES}
 _streams: dict[str, LogStream] = {}
+_point: Final = trace.point("log")
 
 FATAL_PATIENCE: Final = 10.0
 """Seconds for which the end of the process waits for what is queued, a full pipe nobody reads say."""
@@ -195,14 +197,33 @@ def go_asynch() -> None:
 
     Lines of a stream keep their order; what does not fit into its queue is counted as a write error.  What is queued is
     written when the process ends and when it says :func:`go_synch`."""
-    for stream in streams():
-        stream.go_asynch(True)
+    _write_asynchronously(True)
 
 
 def go_synch() -> None:
     """Write what is queued, and each line at once from now on.  Manual: ``mtev_log_go_synch``."""
+    _write_asynchronously(False)
+
+
+def _write_asynchronously(on: bool) -> None:
+    with graph_lock:
+        set_asynchronous(on)
     for stream in streams():
-        stream.go_asynch(False)
+        stream.renew_writer()
+
+
+def listen() -> None:
+    """Look whether the trace point ``log`` is heard: then all that is logged comes by, enabled or not."""
+    with graph_lock:
+        if hear(bool(_point.heard[0])):
+            for stream in streams():
+                stream.take(stream.route)
+
+
+def _look() -> None:
+    with graph_lock:
+        for stream in streams():
+            stream.look()
 
 
 def maintain(now: float) -> None:
@@ -241,6 +262,9 @@ def _forked() -> None:
 
 
 init()
+_point.changed = listen
+for _hook in HOOKS:
+    _hook.changed = _look
 # A child starts with a graph that is not in the middle of a change, and with no lock held by a thread it does not have.
 os.register_at_fork(before=graph_lock.acquire, after_in_parent=graph_lock.release, after_in_child=_forked)
 atexit.register(lambda: [each.flush(FATAL_PATIENCE) for each in streams()])

@@ -1,8 +1,6 @@
-"""Log streams and the graph they form.  Manual: Logging; log_stream.
+"""Log streams, the nodes of a graph: what a stream is, and how one logs to it.  Manual: Logging; log_stream.
 
-A line goes from the stream it is logged to along every path of enabled streams to every stream with a type.  Those
-paths are worked out when the graph or a flag changes, for the stream changed and all that lead to it; logging itself
-only walks a flat tuple.  Each path delivers: a stream reached along two paths writes the line twice.
+Where lines go from there is worked out in ``_route``, how a stream itself writes is the matter of ``_output``.
 """
 
 import sys
@@ -11,75 +9,50 @@ from collections.abc import Callable, Mapping
 from time import time_ns
 from typing import Final
 
-from runtime import hooks
 from runtime.trace import point
 
-from . import _table
-from ._asynch import Writer
-from ._base import ALL_FLAGS, DEBUG, ENABLED, LogError, as_bytes, say_change, tell
+from . import _route, _table
+from ._base import ALL_FLAGS, ENABLED, LogError, as_bytes, say_change
 from ._dedup import Dedup
 from ._filter import Filter
 from ._formats import FORMATS
 from ._line import NO_PAIRS, Line, Pairs, Value, as_pairs
+from ._output import Output
 from ._pending import Pending
 from ._plain import plain
-from ._types import NO_CONFIG, LogType, find_type, known_type
+from ._types import NO_CONFIG, LogType
 
 graph_lock: Final = threading.RLock()
 """Held while the graph changes."""
 
-line_hook: Final = hooks.declare("mtev_log_line")
-"""``(stream, line)`` for each stream about to write a :class:`Line`; what is not CONTINUE keeps it from that."""
-plain_hook: Final = hooks.declare("mtev_log_plain")
-"""``(stream, when, bytes)`` for each line written as plain text; *when* in nanoseconds since the epoch."""
-flatbuffer_hook: Final = hooks.declare("mtev_log_flatbuffer")
-"""The same for each line written as a flatbuffer."""
-
-_HOOKS: Final = (line_hook, plain_hook, flatbuffer_hook)
-_FORMAT_HOOKS: Final = {"plain": plain_hook, "flatbuffer": flatbuffer_hook}
-
 _point: Final = point("log")
-_sniffed = False  # the trace point is heard: every stream counts as enabled
-_asynchronous = False
+_is_heard = False  # the trace point: every stream counts as enabled
 _watching: Callable[[bytes], object] | None = None
-
-# How a line gets out, the usual way: a plain line through the type's write, with the flags of every stream on the way.
-_Plain = tuple[Callable[[int, bytes], None], int]
-# Any other way: the stream that writes, those flags, and the filters on the way.
-_Other = tuple["LogStream", int, tuple[Filter, ...]]
-# A stream that counts the lines which pass the filters on the way to it.
-_Counted = tuple["LogStream", tuple[Filter, ...]]
 
 
 class LogStream:
     """A node of the log graph.  Made by :func:`stream_find` and :func:`new_stream`, never directly.
 
     Attributes: ``name``; ``slot``, its index in the table at :func:`enabled_address`; for reading only ``enabled``,
-    whether logging here would write anything or a tracer hears it, ``writes``, whether it would write anything, and
-    ``lines``, how many came by if :meth:`set_stats` has them counted.
+    whether logging here would write anything or a tracer hears it, ``writes``, whether it would write anything,
+    ``lines``, how many came by if :meth:`set_stats` has them counted, ``inlets``, the streams that pass lines on here,
+    ``route``, where its lines go, and ``output``, how it writes itself.
     """
 
     __slots__ = (
         "__weakref__",
-        "_counted",
-        "_ctx",
-        "_dedup",
         "_facility",
         "_filters",
         "_flags",
-        "_format",
-        "_inlets",
-        "_other",
         "_outlets",
-        "_plain",
         "_properties",
         "_stats",
-        "_type",
-        "_wants_place",
-        "_writer",
         "enabled",
+        "inlets",
         "lines",
         "name",
+        "output",
+        "route",
         "slot",
         "writes",
     )
@@ -88,25 +61,18 @@ class LogStream:
         self.name: Final = name
         self.slot: Final = _table.new_slot(name)
         self.enabled = self.writes = False
+        self.lines = 0
+        self.output: Final = Output(self)
+        self.route = _route.NOWHERE
+        self.inlets: Final[list[LogStream]] = []
         self._facility = as_bytes(name)
         self._flags = ENABLED
-        self._format = "plain"
-        self._type: str | None = None
-        self._ctx: LogType | None = None
-        self._writer: Writer | None = None
         self._outlets: list[LogStream] = []
         self._filters: dict[LogStream, Filter] = {}
-        self._inlets: list[LogStream] = []
-        self._plain: tuple[_Plain, ...] = ()
-        self._other: tuple[_Other, ...] = ()
-        self._dedup: Dedup | None = None
         self._stats = False
-        self._counted: tuple[_Counted, ...] = ()
-        self.lines = 0
-        self._wants_place = False
         self._properties: dict[str, object] = {}
-        if _sniffed:
-            self._route()
+        if _is_heard:
+            self.take(self.route)
 
     def __repr__(self) -> str:
         return f"<LogStream {self.name}>"
@@ -146,44 +112,24 @@ class LogStream:
             message = as_bytes(message)
         if _watching is not None and self.writes:
             _watching(message)
-        if self._wants_place and not file:
+        route = self.route
+        if (route.wants_place or _is_heard) and not file:
             file, line = _place()
-        if _sniffed:
+        if _is_heard:
             _point.tell(self._facility, file, line, message)
         if when is None:
             when = time_ns()
-        for write, flags in self._plain:
+        for write, flags, _ in route.plain:
             write(when, plain(flags, when, self._facility, message, file, line))
-        if self._other or self._counted:
+        if route.other or route.counted:
             whole = Line(when, self._facility, message, file, line, pairs)
-            for stream, filters in self._counted:
+            for stream, filters in route.counted:
                 if all(passes(whole) for passes in filters):
                     with _count_lock:
                         stream.lines += 1
-            for stream, flags, filters in self._other:
+            for output, flags, filters in route.other:
                 if all(passes(whole) for passes in filters):
-                    stream._put(whole, flags)
-
-    def _put(self, line: Line, flags: int) -> None:
-        """Write *line*, which came along streams with *flags*, as this stream writes."""
-        for each in [line] if self._dedup is None else self._dedup.lines(line):
-            self._put_one(each, flags)
-
-    def _put_one(self, line: Line, flags: int) -> None:
-        ctx, format_hook = self._ctx, _FORMAT_HOOKS.get(self._format)
-        if ctx is None:
-            return
-        try:
-            if line_hook.exists() and line_hook.invoke(self, line) != hooks.CONTINUE:
-                return
-            text = FORMATS[self._format](flags, line)
-            if format_hook is not None and format_hook.exists():
-                format_hook.invoke(self, line.when, text)
-        except Exception as failure:  # whoever logs did nothing wrong
-            ctx.write_errors += 1
-            tell(f"log '{self.name}': {type(failure).__name__}: {failure}\n")
-            return
-        (self._writer.put if self._writer is not None else ctx.write)(line.when, text)
+                    output.put(whole, flags)
 
     # Flags, type and properties
 
@@ -212,27 +158,27 @@ class LogStream:
     @property
     def type(self) -> str | None:
         """The name of the type, None for a stream that only has outlets.  Manual: ``mtev_log_stream_get_type``."""
-        return self._type
+        return self.output.type
 
     @property
     def path(self) -> str | None:
         """The path of a typed stream, as given.  Manual: ``mtev_log_stream_get_path``."""
-        return None if self._ctx is None else self._ctx.path
+        return None if self.output.ctx is None else self.output.ctx.path
 
     @property
     def ctx(self) -> LogType | None:
         """What a typed stream writes through.  Manual: ``mtev_log_stream_get_ctx``."""
-        return self._ctx
+        return self.output.ctx
 
     @property
     def format(self) -> str:
         """The name of the format in which this stream, if typed, writes lines."""
-        return self._format
+        return self.output.format
 
     @property
     def write_errors(self) -> int:
         """How many lines this stream itself could not write."""
-        return 0 if self._ctx is None else self._ctx.write_errors
+        return 0 if self.output.ctx is None else self.output.ctx.write_errors
 
     def set_type(
         self,
@@ -249,84 +195,59 @@ class LogStream:
         Raises :exc:`LogError`, and changes nothing, for an unknown type, what cannot be opened or a bad value."""
         fresh = None
         if name is not None:
-            wanted = Pending if later and not known_type(name) else find_type(name, self.name)
-            fresh = wanted(self.name, path, fd, config)
-            fresh.open()  # outside the lock: opening a pipe may take long
+            fresh = self.output.open(name, path, fd, config, later)  # outside the lock: opening a pipe may take long
             fresh.redirected = self._redirect
         say_change("%s: type %s, path %s", self.name, name, path if fd is None else f"(descriptor {fd})")
         with graph_lock:
-            before, writer = self._ctx, self._writer
-            if isinstance(before, Pending) and fresh is not None:
-                before.hand_over(fresh)
-            self._ctx, self._type = fresh, name
-            self._writer = Writer(fresh) if fresh is not None and _asynchronous and fresh.asynch else None
+            close_before = self.output.change(name, fresh)
             self._changed()
-        if writer is not None:
-            writer.stop()
-        if isinstance(before, Pending) and fresh is not None:
-            before.hand_over(fresh)  # what came while the streams that lead here took their new way
-        if before is not None:
-            before.close()
+        close_before()
 
     def settle_type(self) -> None:
         """Go on with the type that was waited for, and write what was logged meanwhile.
 
         Raises :exc:`LogError` as :meth:`set_type` does.  Manual: Adding custom logging types."""
-        before = self._ctx
+        before = self.output.ctx
         if isinstance(before, Pending):
-            self.set_type(self._type, before.path, config=before.config)
+            self.set_type(self.output.type, before.path, config=before.config)
 
-    def go_asynch(self, on: bool) -> None:
-        """Write behind the caller's back, or not; what is queued is written first.  For all streams at once."""
-        global _asynchronous
+    def renew_writer(self) -> None:
+        """Write behind the caller's back, or not, as logging does now; what is queued is written first."""
         with graph_lock:
-            _asynchronous = on
-            writer = self._writer
-            wanted = on and self._ctx is not None and self._ctx.asynch
-            if wanted == (writer is not None):
+            stop_before = self.output.renew_writer()
+            if stop_before is None:
                 return
-            self._writer = Writer(self._ctx) if wanted and self._ctx is not None else None
             self._changed()
-        if writer is not None:
-            writer.stop()
+        stop_before()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what is queued is written, or *timeout* seconds; returns whether it is."""
-        if self._writer is not None and not self._writer.flush(timeout):
-            return False
-        return self._ctx is None or self._ctx.flush(timeout)
+        return self.output.flush(timeout)
 
     def forked(self) -> None:
         """Called in the child after a fork: what is queued is the parent's to write."""
-        if self._ctx is not None:
-            self._ctx.forked()
-        if self._writer is not None and self._ctx is not None:
-            self._writer = Writer(self._ctx)
+        if self.output.forked():
             self._changed()
 
     def maintain(self, now: float) -> None:
         """What is to be done every second: rotation, removal of old files, counts of repeated lines."""
-        if self._dedup is not None:
-            for each in self._dedup.due(int(now * 1_000_000_000)):
-                self._put_one(each, self._flags & ~ENABLED)
-        if self._ctx is not None:
-            self._ctx.maintain(now)
+        self.output.maintain(now, self._flags & ~ENABLED)
 
     def set_dedup(self, seconds: float) -> None:
         """Have identical lines in a row written once, and counted for *seconds*; 0: not.  Manual: dedup_seconds."""
         with graph_lock:
-            self._dedup = Dedup(seconds) if seconds > 0 else None
+            self.output.dedup = Dedup(seconds) if seconds > 0 else None
             self._changed()
 
     @property
     def is_bare(self) -> bool:
         """Whether lines go to one place, just as they are: then several may be logged as one."""
-        return len(self._plain) == 1 and not (self._plain[0][1] or self._other or self._counted or _sniffed)
+        return self.route.is_bare and not _is_heard
 
     @property
     def wants_pairs(self) -> bool:
         """Whether pairs would be seen by a format or a filter: whoever has to build them can save it."""
-        return bool(self._other)
+        return bool(self.route.other)
 
     def set_stats(self, on: bool) -> None:
         """Have the lines that come by counted in ``lines``, or not.  Manual: Generic Attributes, stats."""
@@ -344,7 +265,7 @@ class LogStream:
         if name not in FORMATS:
             raise LogError(f"log '{self.name}': unknown format '{name}' (known: {', '.join(sorted(FORMATS))})")
         with graph_lock:
-            self._format = name
+            self.output.format = name
             self._changed()
 
     def get_property(self, name: str) -> object:
@@ -359,15 +280,15 @@ class LogStream:
         """Reopen the file, if the path no longer leads to it; True when that is so.
 
         Raises :exc:`LogError` when it cannot be opened; lines then still go to the old one."""
-        if self._ctx is not None:
-            say_change("%s: reopen", self.name)
-            return bool(self._ctx.reopen())
-        return False
+        if self.output.ctx is None:
+            return False
+        say_change("%s: reopen", self.name)
+        return bool(self.output.ctx.reopen())
 
     def follow(self) -> None:
         """Go on in the file that has the path now, if another process has put one there."""
-        if self._ctx is not None:
-            self._ctx.follow()
+        if self.output.ctx is not None:
+            self.output.ctx.follow()
 
     # The graph
 
@@ -375,6 +296,10 @@ class LogStream:
     def outlets(self) -> tuple["LogStream", ...]:
         """The streams this one passes lines on to, in the order they were added."""
         return tuple(self._outlets)
+
+    def filtered_outlets(self) -> list[tuple["LogStream", Filter | None]]:
+        """Those, each with what keeps lines from it."""
+        return [(outlet, self._filters.get(outlet)) for outlet in self._outlets]
 
     def add_outlet(self, outlet: "LogStream", filter: Filter | None = None) -> None:  # noqa: A002 - the attribute's name
         """Pass lines on to *outlet* too, those that *filter* lets through if there is one.
@@ -386,13 +311,13 @@ class LogStream:
                 self._changed()
                 return
             # Without an inlet nothing leads here, so no way back needs to be looked for.
-            back = _path(outlet, self) if self._inlets or outlet is self else []
+            back = _route.path(outlet, self) if self.inlets or outlet is self else []
             if back:
                 names = " -> ".join(each.name for each in [self, *back])
                 raise LogError(f"log '{self.name}': outlet '{outlet.name}' would make a cycle: {names}")
             say_change("%s: outlet %s", self.name, outlet.name)
             self._outlets.append(outlet)
-            outlet._inlets.append(self)
+            outlet.inlets.append(self)
             self._set_filter(outlet, filter)
             self._changed()
 
@@ -410,7 +335,7 @@ class LogStream:
             say_change("%s: no outlet %s", self.name, outlet.name)
             self._outlets.remove(outlet)
             self._filters.pop(outlet, None)
-            outlet._inlets.remove(self)
+            outlet.inlets.remove(self)
             self._changed()
         return True
 
@@ -419,14 +344,14 @@ class LogStream:
         with graph_lock:
             say_change("%s: no outlets", self.name)
             for outlet in self._outlets:
-                outlet._inlets.remove(self)
+                outlet.inlets.remove(self)
             self._outlets.clear()
             self._filters.clear()
             self._changed()
 
     def detach(self) -> None:
         """Have no stream pass lines on to this one."""
-        for inlet in tuple(self._inlets):
+        for inlet in tuple(self.inlets):
             inlet.remove_outlet(self)
 
     def reset(self) -> None:
@@ -434,74 +359,42 @@ class LogStream:
         with graph_lock:
             self._outlets.clear()
             self._filters.clear()
-            self._inlets.clear()
+            self.inlets.clear()
             self._properties.clear()
-            self._dedup, self._stats = None, False
-            self._format = "plain"
+            self.output.dedup, self.output.format = None, "plain"
+            self._stats = False
             self._flags = 0
             self.set_type(None)
 
     def _changed(self) -> None:
         """Work out anew where lines go from this stream and from all that lead to it."""
-        for each in _upwards(self):
-            each._route()
+        for each in _route.upwards(self):
+            each.take(_route.work_out(each))
 
-    def _route(self) -> None:
-        own = self._flags & ~ENABLED
-        usual: list[_Plain] = []
-        other: list[_Other] = []
-        counted: list[_Counted] = [(self, ())] if self._stats else []
-        if self._flags & ENABLED:
-            if self._ctx is not None:
-                if self._format == "plain" and self._dedup is None and not any(hook.exists() for hook in _HOOKS):
-                    usual.append((self._ctx.write if self._writer is None else self._writer.put, own))
-                else:
-                    other.append((self, own, ()))
-            for outlet in self._outlets:
-                passes = self._filters.get(outlet)
-                more = () if passes is None else (passes,)
-                counted += [(stream, (*more, *filters)) for stream, filters in outlet._counted]
-                if passes is None:
-                    usual += [(write, flags | own) for write, flags in outlet._plain]
-                    other += [(stream, flags | own, filters) for stream, flags, filters in outlet._other]
-                elif outlet.enabled:
-                    other += [(stream, flags | own, (passes, *filters)) for stream, flags, filters in outlet._every()]
-        self._plain, self._other = tuple(usual), tuple(other)
-        self.writes = bool(usual or other)
-        self.enabled = self.writes or _sniffed
-        self._counted = tuple(counted) if self.writes else ()
-        self._wants_place = _sniffed or bool(other) or any(flags & DEBUG for _, flags in usual)
+    def take(self, route: _route.Route) -> None:
+        """Have lines take *route*, and show that to those who ask without us."""
+        self.route = route
+        self.writes = route.writes
+        self.enabled = self.writes or _is_heard
+        wants_place = _is_heard or route.wants_place
         _table.set_byte(
             self.slot,
-            (_table.ON if self.writes else _table.OFF) | (_table.WANTS_PLACE if self._wants_place else _table.OFF),
+            (_table.ON if self.writes else _table.OFF) | (_table.WANTS_PLACE if wants_place else _table.OFF),
         )
         self._show_direct()
 
-    def _every(self) -> list[_Other]:
-        """All ways out of this stream as they are behind a filter."""
-        found: list[_Other] = []
-        if self._flags & ENABLED:
-            own = self._flags & ~ENABLED
-            if self._ctx is not None:
-                found.append((self, own, ()))
-            for outlet in self._outlets:
-                passes = self._filters.get(outlet)
-                more = () if passes is None else (passes,)
-                found += [(stream, flags | own, (*more, *filters)) for stream, flags, filters in outlet._every()]
-        return found
+    def look(self) -> None:
+        """Somebody began or ceased to look at lines: they take another way."""
+        if self.output.ctx is not None:
+            self._changed()
 
     def _redirect(self) -> None:
         """Show whoever writes plain lines without us where they go, see :func:`direct_address`."""
-        for each in _upwards(self):
+        for each in _route.upwards(self):
             each._show_direct()
 
     def _show_direct(self) -> None:
-        fd = -1
-        if len(self._plain) == 1 and not (self._other or self._counted or _sniffed):
-            write, flags = self._plain[0]
-            ctx = getattr(write, "__self__", None)
-            fd = ctx.direct() if not flags and isinstance(ctx, LogType) else -1
-        _table.set_direct(self.slot, fd)
+        _table.set_direct(self.slot, -1 if _is_heard else self.route.direct)
 
 
 _count_lock = threading.Lock()
@@ -516,73 +409,12 @@ def watch_lines(function: Callable[[bytes], object] | None) -> Callable[[bytes],
     return before
 
 
-def listen() -> None:
-    """Look whether the trace point ``log`` is heard: then all that is logged comes by, enabled or not."""
-    global _sniffed
-    from ._registry import streams
-
-    with graph_lock:
-        heard = bool(_point.heard[0])
-        if heard != _sniffed:
-            _sniffed = heard
-            for each in streams():
-                each._route()
-
-
-_point.changed = listen
-
-
-def _all_changed() -> None:
-    """Somebody began or ceased to look at lines: they take another way."""
-    from ._registry import streams
-
-    with graph_lock:
-        for each in streams():
-            if each.ctx is not None:
-                each._changed()
-
-
-for _hook in _HOOKS:
-    _hook.changed = _all_changed
-
-
-def _upwards(stream: LogStream) -> list[LogStream]:
-    """*stream* and all that lead to it, each after all of its outlets that are among them."""
-    done: list[LogStream] = []
-    seen = {stream}
-    stack = [(stream, iter(stream._inlets))]
-    while stack:
-        here, inlets = stack[-1]
-        for inlet in inlets:
-            if inlet not in seen:
-                seen.add(inlet)
-                stack.append((inlet, iter(inlet._inlets)))
-                break
-        else:
-            done.append(here)
-            stack.pop()
-    done.reverse()
-    return done
-
-
-def _path(start: LogStream, end: LogStream) -> list[LogStream]:
-    """The streams from *start* along outlets to *end*, both included; empty when no way leads there."""
-    came_from: dict[LogStream, LogStream | None] = {start: None}
-    stack = [start]
-    while stack:
-        here = stack.pop()
-        if here is end:
-            path = []
-            step: LogStream | None = here
-            while step is not None:
-                path.append(step)
-                step = came_from[step]
-            return path[::-1]
-        for outlet in here._outlets:
-            if outlet not in came_from:
-                came_from[outlet] = here
-                stack.append(outlet)
-    return []
+def hear(is_heard: bool) -> bool:
+    """Have all that is logged come by, enabled or not, or not any more; returns whether streams must :meth:`take`
+    their routes again for that."""
+    global _is_heard
+    before, _is_heard = _is_heard, is_heard
+    return before != is_heard
 
 
 def _place() -> tuple[str, int]:
