@@ -4,6 +4,7 @@ Nothing here waits.  dnspython is imported by the first lookup, for few programs
 """
 
 import functools
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,16 @@ _UNPRINTABLE = re.compile(rb"[\x00-\x1f\\\x7f-\xff]")
 
 _MAILBOXES = ("MD", "MF", "MB", "MG", "MR")
 """Types of RFC 1035 that dnspython has no class for: each is a name."""
+
+_OPTIONS = {
+    "ndots": ("ndots", 0, 30),
+    "timeout": ("timeout", 1, 30),
+    "retrans": ("timeout", 1, 30),
+    "attempts": ("attempts", 1, 30),
+    "retry": ("attempts", 1, 30),
+    "port": ("port", 1, 65535),
+}
+"""Options of resolv.conf: what each sets, and the least and the most it may be."""
 
 Reply = tuple[bytes, list[dict[str, Any]]]
 
@@ -90,8 +101,12 @@ def reply(wire: bytes, number: int, name: bytes, rtype: bytes, rclass: bytes) ->
 
 
 def settings() -> dict[str, Any]:
-    """What resolv.conf says: servers and their port, search list, ``ndots``, ``timeout`` (seconds), ``attempts``."""
-    return _settings(RESOLV_CONF, stamp(RESOLV_CONF)) | {"port": PORT}
+    """What resolv.conf says: servers and their port, search list, ``ndots``, ``timeout`` (seconds), ``attempts``.
+
+    NSCACHEIP or NAMESERVERS replace the servers, RES_OPTIONS goes beyond the options."""
+    of_env = os.environ.get("NSCACHEIP") or os.environ.get("NAMESERVERS") or ""
+    options = os.environ.get("RES_OPTIONS", "")
+    return {"port": PORT} | _settings(RESOLV_CONF, stamp(RESOLV_CONF), of_env, options)
 
 
 def hosts(name: bytes) -> list[bytes]:
@@ -101,7 +116,7 @@ def hosts(name: bytes) -> list[bytes]:
 
 
 @functools.lru_cache(maxsize=2)
-def _settings(path: Path, at: Stamp | None) -> dict[str, Any]:
+def _settings(path: Path, at: Stamp | None, servers: str, options: str) -> dict[str, Any]:
     found: dict[str, Any] = {"servers": [], "search": [], "ndots": 1, "timeout": 5, "attempts": 2}
     for line in _lines(path, at):
         word, *values = line.split()
@@ -110,10 +125,20 @@ def _settings(path: Path, at: Stamp | None) -> dict[str, Any]:
         elif word in ("search", "domain"):
             found["search"] = [each.rstrip(".") for each in values if each != "."]
         elif word == "options":
-            for name, _, value in (option.partition(":") for option in values):
-                if name in ("ndots", "timeout", "attempts") and value.isdecimal():
-                    found[name] = min(max(int(value), name != "ndots"), 30)
-    found["servers"] = found["servers"][:MOST_SERVERS] or ["127.0.0.1"]
+            found |= _options(values)
+    found |= _options(options.split())
+    of_env = [each for each in servers.split() if _is_address(each)]
+    found["servers"] = (of_env or found["servers"])[:MOST_SERVERS] or ["127.0.0.1"]
+    return found
+
+
+def _options(words: list[str]) -> dict[str, int]:
+    """Those that mean something here, within their bounds."""
+    found = {}
+    for name, _, value in (word.partition(":") for word in words):
+        bounds = _OPTIONS.get(name)
+        if bounds and value.isdecimal():
+            found[bounds[0]] = min(max(int(value), bounds[1]), bounds[2])
     return found
 
 

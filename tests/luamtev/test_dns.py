@@ -325,6 +325,24 @@ def test_a_name_server_of_its_own(lua: Any, server: Server, files: Callable[...,
         assert look_up(lua, "one.test", nameserver=f'"[::1]:{six.port}"')[-1] == "1"
 
 
+def test_the_environment_says_whom_to_ask(
+    lua: Any, server: Server, files: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files("nameserver 127.0.0.9\noptions timeout:7 attempts:1 port:9\n")
+    assert our_dns.settings() | {"servers": ["127.0.0.9"], "timeout": 7, "attempts": 1, "port": 9} == our_dns.settings()
+    monkeypatch.setenv("NAMESERVERS", "nonsense 127.0.0.1 ::1")
+    monkeypatch.setenv("RES_OPTIONS", f"retrans:3 retry:4 ndots:2 port:{server.port} udpbuf:4096 x:1 timeout:y")
+    found = our_dns.settings()
+    assert (found["servers"], found["timeout"], found["attempts"], found["ndots"]) == (["127.0.0.1", "::1"], 3, 4, 2)
+    assert look_up(lua, "one.test") == ["a=192.0.2.1 ttl=300", "1"]
+    monkeypatch.setenv("NSCACHEIP", "127.0.0.8")
+    assert our_dns.settings()["servers"] == ["127.0.0.8"]
+    assert look_up(lua, "one.test", nameserver='"127.0.0.1"') == ["a=192.0.2.1 ttl=300", "1"]
+    monkeypatch.setenv("RES_OPTIONS", "port:0 attempts:0 timeout:99 ndots:99")
+    found = our_dns.settings()
+    assert (found["port"], found["attempts"], found["timeout"], found["ndots"]) == (1, 1, 30, 30)
+
+
 def test_bad_arguments_raise(lua: Any, server: Server) -> None:
     printed = lua(
         """
@@ -334,6 +352,7 @@ def test_bad_arguments_raise(lua: Any, server: Server) -> None:
           try(dns.lookup, dns, "one.test", "NONESUCH")
           try(dns.lookup, dns, "one.test", "A", "XX")
           try(dns.lookup, dns)
+          print(select("#", dns:lookup(nil)), (dns:lookup(nil, "A")))
           try(dns.lookup, dns, "one.test", {})
           try(mtev.dns, "name.test")
           try(mtev.dns, "127.0.0.1:99999")
@@ -349,6 +368,7 @@ def test_bad_arguments_raise(lua: Any, server: Server) -> None:
         "dns: bad rr type",
         "dns: bad rr type",
         "bad argument #1 to 'lookup' (string expected, got nil)",
+        "1\tnil",
         "bad argument #2 to 'lookup' (string expected, got table)",
         "bad argument #1 to 'dns' (address of a name server expected, got 'name.test')",
         "bad argument #1 to 'dns' (address of a name server expected, got '127.0.0.1:99999')",

@@ -17,7 +17,6 @@ local upper, gsub, select = string.upper, string.gsub, select
 local monotonic, min, huge = kernel.monotonic, math.min, math.huge
 
 local LARGEST = 65535 -- bytes of a message
-local PORT = 53 -- of a name server given without one
 
 -- What one server says ----------------------------------------------------------------------------------------------------
 
@@ -83,9 +82,10 @@ local function candidates(name, how)
 end
 
 local function servers_of(dns, how)
-  if dns.server then return { dns.server } end
   local servers = {}
-  for i, address in ipairs(how.servers) do servers[i] = { address = address, port = how.port } end
+  for i, server in ipairs(dns.server and { dns.server } or how.servers) do
+    servers[i] = { address = server.address or server, port = server.port or how.port }
+  end
   return servers
 end
 
@@ -105,8 +105,10 @@ end
 
 local methods = {}
 
--- lookup(name[, type="A"[, class="IN"]]): a table for each record; nothing when there is none.
-function methods:lookup(name, rtype, rclass)
+-- lookup(name[, type="A"[, class="IN"]]): a table for each record; nothing when there is none, nil for nil.
+function methods:lookup(...)
+  local name, rtype, rclass = ...
+  if name == nil and select("#", ...) > 0 then return nil end
   name = check_bytes(name, "lookup")
   rtype = rtype == nil and "A" or upper(check_bytes(rtype, "lookup", 2))
   rclass = rclass == nil and "IN" or upper(check_bytes(rclass, "lookup", 3))
@@ -127,9 +129,9 @@ local function is_valid_ip(...)
   return true, sockaddr.family_number[family]
 end
 
--- "ADDRESS", "ADDRESS:PORT" or "[ADDRESS]:PORT"
+-- "ADDRESS", whose port the options say, "ADDRESS:PORT" or "[ADDRESS]:PORT"
 local function parse_server(text)
-  if mtev.inet_pton(text) then return { address = text, port = PORT } end
+  if mtev.inet_pton(text) then return { address = text } end
   local address, port = text:match("^%[(.*)%]:(%d+)$")
   if not address then address, port = text:match("^([^:]*):(%d+)$") end
   port = tonumber(port)
