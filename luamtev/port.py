@@ -47,12 +47,11 @@ class Port(Protocol):
         """Work under way, by the tickets that coroutines wait on; whoever begins some enters it here."""
 
     @property
-    def closers(self) -> list[Callable[[], object]]:
-        """Called when the state closes, last first."""
-
-    @property
     def observer(self) -> int:
         """The address of the coroutine that tells the stacks of the others."""
+
+    def on_close(self, function: Callable[[], object]) -> None:
+        """Have *function* called when the state closes, before those that were given earlier."""
 
     def can_enter(self) -> bool:
         """Whether Lua may be entered here and now.  From any thread."""

@@ -53,7 +53,7 @@ class State:
         self.thread = eventer.current()
         self.options = options
         self.tickets: dict[int, Pending] = {}
-        self.closers: list[Callable[[], object]] = []
+        self._on_close: list[Callable[[], object]] = []
         self.kin: Kin | None = None
         self.busy = False
         self.observer = 0
@@ -116,6 +116,10 @@ class State:
         self._schedule(result)
         return ()
 
+    def on_close(self, function: Callable[[], object]) -> None:
+        """Part of :class:`luamtev.port.Port`."""
+        self._on_close.append(function)
+
     def can_enter(self) -> bool:
         """Whether Lua may be entered here and now.  From any thread."""
         return not self.busy and self._border is not None and self._border.is_on_hub()
@@ -169,8 +173,8 @@ class State:
         self._timer = self._watcher = self._recovery = None
         while self.tickets:
             self.tickets.popitem()[1].cancel()
-        while self.closers:
-            self.closers.pop()()
+        while self._on_close:
+            self._on_close.pop()()
         self._entries.clear()
         border.close()
 

@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-_at_start: list[Callable[[], object]] = []
-_at_reload: dict[str, list[Callable[[Any], object]]] = {}
-_at_stop: list[Callable[[], object]] = []
-_at_exit: list[Callable[[], object]] = []
+_on_start: list[Callable[[], object]] = []
+_on_reload: dict[str, list[Callable[[Any], object]]] = {}
+_on_stop: list[Callable[[], object]] = []
+_on_exit: list[Callable[[], object]] = []
 _terminate: Callable[[int], object] = os._exit
 _stopping = False
 
@@ -30,45 +30,45 @@ def on_start(function: Callable[[], object]) -> None:
     """Have *function* called on the main thread once the loops run and the modules have begun, first registered first.
 
     What it raises ends the start.  Registering again changes nothing."""
-    if function not in _at_start:
-        _at_start.append(function)
+    if function not in _on_start:
+        _on_start.append(function)
 
 
 def on_reload(top: str, function: Callable[[Any], object]) -> None:
     """Have *function* called with the configuration, on the main thread, when that was read again and has changed in
     ``/ROOT/top``; it takes what stands there."""
-    _at_reload.setdefault(top, []).append(function)
+    _on_reload.setdefault(top, []).append(function)
 
 
 def on_stop(function: Callable[[], object]) -> None:
     """Have *function* called on the main thread when the process is told to end, last registered first.
 
     The loops still turn then, and it may wait.  Registering again changes nothing."""
-    if function not in _at_stop:
-        _at_stop.append(function)
+    if function not in _on_stop:
+        _on_stop.append(function)
 
 
 def on_exit(function: Callable[[], object]) -> None:
     """Have *function* called right before the process ends, from any thread, whatever state the loops are in.
 
     It must not wait.  Registering again changes nothing."""
-    if function not in _at_exit:
-        _at_exit.append(function)
+    if function not in _on_exit:
+        _on_exit.append(function)
 
 
 def start() -> None:
     """The loops run."""
     global _stopping
     _stopping = False
-    for function in list(_at_start):
+    for function in list(_on_start):
         function()
 
 
 def reload(configuration: Any, top: str) -> bool:
     """*configuration* was read again, and has changed in ``/ROOT/top``; whether somebody took that."""
-    for function in _at_reload.get(top, []):
+    for function in _on_reload.get(top, []):
         function(configuration)
-    return top in _at_reload
+    return top in _on_reload
 
 
 def is_stopping() -> bool:
@@ -80,13 +80,13 @@ def stop() -> None:
     """The process is to end; forgets what was registered for starts, reloads and stops."""
     global _stopping
     _stopping = True
-    _at_start.clear()
-    _at_reload.clear()
-    while _at_stop:
-        _at_stop.pop()()
+    _on_start.clear()
+    _on_reload.clear()
+    while _on_stop:
+        _on_stop.pop()()
 
 
 def exit_now() -> None:
     """The process ends."""
-    for function in list(_at_exit):
+    for function in list(_on_exit):
         function()

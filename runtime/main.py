@@ -179,9 +179,9 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None, watche
         from runtime import zipkin  # few programs are traced
 
         zipkin.configure(configuration)
-        zipkin.settle()
+        zipkin.renew()
     loaded = modules.load(configuration)
-    logs.settle(configuration)
+    logs.resolve_types(configuration)
     services.open_listeners(configuration)
     if user is not None or group is not None:
         late.import_all()  # what comes later may not find its files any more

@@ -74,7 +74,7 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
             hook.register(known_as, call)
         except ValueError:
             return  # by another thread's state
-        state.closers.append(lambda: hook.unregister(known_as))
+        state.on_close(lambda: hook.unregister(known_as))
         if kin is not None:
             kin.spread()
 

@@ -142,7 +142,7 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
         while running:
             running.pop().close()
 
-    state.closers.append(close)
+    state.on_close(close)
 
     def process_spawn(path: bytes, argv: bytes, env: bytes, directory: bytes | None) -> tuple[Any, ...]:
         try:

@@ -77,7 +77,7 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
             known = _staying.get(state, 0)
             _staying[state] = known + 1
         if not known:
-            state.closers.append(forget)
+            state.on_close(forget)
 
     def stopping_leave() -> None:
         with _changed:

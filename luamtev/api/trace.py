@@ -27,7 +27,7 @@ class Hearing:
         self._ends: dict[int, Callable[[], None]] = {}
         self._lost: dict[int, int] = {}
         self._telling = self._woken = False
-        state.closers.append(self._close)
+        state.on_close(self._close)
 
     def begin(self, number: int, name: str) -> None:
         """Have the function that Lua keeps under *number* called when point *name* is passed.

@@ -253,7 +253,7 @@ function kernel.poll() end
 -- whether some have; and what is to be done at the end of every visit of the event loop.
 function kernel.serve(_now, _stop) end
 function kernel.is_serving() return false end
-function kernel.settle() end
+function kernel.end_visit() end
 
 kernel.delay = delay
 
@@ -275,7 +275,7 @@ function kernel.pump()
     run_turn(stop)
     now = monotonic()
   until now >= stop
-  kernel.settle()
+  kernel.end_visit()
   count_visit()
   if is_collection_due() then collector.collect() end
   return delay()
@@ -290,7 +290,7 @@ function kernel.wake(ticket, ...)
     look(monotonic())
     run(task, ...)
     if gave_way_count > 0 then catch_up() end
-    kernel.settle()
+    kernel.end_visit()
     count_visit()
   end
   return delay()
@@ -301,7 +301,7 @@ function kernel.start(f, ...)
   slice_end = false
   look(monotonic())
   kernel.spawn(f, ...)
-  kernel.settle()
+  kernel.end_visit()
   count_visit()
   return delay()
 end
@@ -317,7 +317,7 @@ function kernel.answer(f, ...)
   if not ok then error(traceback(co, describe(result)), 0) end
   if raw_status(co) ~= "dead" then error("attempt to yield outside a coroutine of one's own", 0) end
   if gave_way_count > 0 then catch_up() end
-  kernel.settle()
+  kernel.end_visit()
   count_visit()
   return delay(), result
 end

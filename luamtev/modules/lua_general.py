@@ -64,7 +64,7 @@ class LuaGeneral:
         """Part of :class:`replacing.Owner`."""
         state = State(self.options)
         state.kin = self
-        state.thread.at_stop(state.close)
+        state.thread.on_stop(state.close)
         return state
 
     def _replacing(self) -> runtime.Reloadable:

@@ -183,9 +183,9 @@ class LuaWeb:
         """Part of :class:`replacing.Owner`."""
         web = Web([each.module for each in self.mounts], [each.name for each in self.mounts])
         state = State(replace(self.options, name="lua_web"), library=web)
-        state.thread.at_stop(state.close)
+        state.thread.on_stop(state.close)
         self._webs[state] = web
-        state.closers.append(lambda: self._webs.pop(state, None))
+        state.on_close(lambda: self._webs.pop(state, None))
         return state
 
     def use(self, state: State) -> None:

@@ -70,7 +70,7 @@ class Engine:
         self._finishing = False
         self._ticking = False
         state.thread.others.append(self.rows)
-        state.closers.append(lambda: state.thread.others.remove(self.rows))
+        state.on_close(lambda: state.thread.others.remove(self.rows))
 
     # As a guest
 

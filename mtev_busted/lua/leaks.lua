@@ -43,7 +43,7 @@ function M.check(test)
   local things = made
   made = {}
   if #things == 0 then return end
-  tasks.settle()
+  tasks.give_way()
   for _, thing in ipairs(things) do
     if thing.is_left() then
       local where = thing.file and (" (%s:%d)"):format(thing.file, thing.line) or ""

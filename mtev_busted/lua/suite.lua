@@ -100,7 +100,7 @@ end
 
 local function finish(plan, run)
   local root = context.root()
-  tasks.settle()
+  tasks.give_way()
   if root.worker then root.worker:close() end
   root.endtime = time()
   root.duration = root.endtime - root.starttime

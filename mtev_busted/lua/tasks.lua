@@ -265,6 +265,6 @@ function M.install(on_late)
 end
 
 -- Lets coroutines that are ready have their turn.
-function M.settle() sleep(0) end
+function M.give_way() sleep(0) end
 
 return M

@@ -231,7 +231,7 @@ class Conf:
             if not self.set_string(path, value):
                 return False
             self._overrides.append((path, value))
-            self.settle()
+            self.mark_written()
         return True
 
     def hold_against(self, check: "Callable[[Conf], object]") -> None:
@@ -288,7 +288,7 @@ class Conf:
         """Whether there are changes that :meth:`save` would write."""
         return bool(self._dirty or self._dirty_stores)
 
-    def settle(self) -> None:
+    def mark_written(self) -> None:
         """Have the changes made so far count as written: they are of this process only."""
         with self.lock:
             self._dirty.clear()

@@ -45,7 +45,7 @@ class _Declaration:
 def configure(c: Conf, *, later: bool = False) -> None:
     """Set up the log streams that *c* declares.
 
-    *later* lets types be unknown that modules will bring: :func:`settle` goes on with them once those are loaded.
+    *later* lets types be unknown that modules will bring: :func:`resolve_types` goes on with them when those are there.
 
     A stream takes its attributes from the nearest ancestor that has them, and as outlets every ``<outlet>`` that is a
     direct child of it or of an ancestor up to ``<logs>``.  What a declaration does not say stays as it was: a built-in
@@ -182,14 +182,14 @@ def _read(c: Conf, section: Section) -> _Declaration:
     )
 
 
-def settle(c: Conf) -> None:
+def resolve_types(c: Conf) -> None:
     """Have the streams whose types were waited for write.  Raises :exc:`runtime.conf.ConfError` as :func:`configure`.
 
     Manual: Adding custom logging types."""
     for section in c.get_sections(_LOGS):
         if not c.env_off(section):
             try:
-                log.stream_find(_name(c, section)).settle_type()
+                log.stream_find(_name(c, section)).resolve_type()
             except log.LogError as mistake:
                 raise c.error(str(mistake), section) from None
 

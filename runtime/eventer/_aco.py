@@ -109,7 +109,7 @@ def _start(
 ) -> Aco:
     if not thread.has_acos:
         thread.has_acos = True
-        thread.at_stop(lambda: _end_all(thread))
+        thread.on_stop(lambda: _end_all(thread))
     aco = Aco(function, args, thread, context)
     thread.acos.add(aco)
     if now:

@@ -84,7 +84,7 @@ class LoopThread:
         self.others: list[Callable[[int], list[Row]]] = []
         """Those who wait on this loop for more than events show, by a function: the rows of what they wait for, either
         descriptors (a mask of ACTIVITY) or timers (TIMER), with the keys that those of events have."""
-        self._at_stop: list[Callable[[], object]] = []
+        self._on_stop: list[Callable[[], object]] = []
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._done: Any = None
@@ -191,12 +191,12 @@ class LoopThread:
         """Whether the caller is on this thread's hub, as callbacks are, and in no aco or other greenlet."""
         return gevent.getcurrent() is self.hub
 
-    def at_stop(self, function: Callable[[], object]) -> None:
+    def on_stop(self, function: Callable[[], object]) -> None:
         """Have *function* called on this thread when it stops, last registered first."""
-        self._at_stop.append(function)
+        self._on_stop.append(function)
 
     def stop(self) -> None:
-        """Ask the thread to finish: what was posted before still runs, then :meth:`at_stop`, then the loop ends."""
+        """Ask the thread to finish: what was posted before still runs, then :meth:`on_stop`, then the loop ends."""
         self.post(self._finish)
 
     def join(self, timeout: float | None = None) -> bool:
@@ -290,8 +290,8 @@ class LoopThread:
         while self._inbox:
             function, args = self._inbox.popleft()
             self.guarded(function, *args)
-        while self._at_stop:
-            self.guarded(self._at_stop.pop())
+        while self._on_stop:
+            self.guarded(self._on_stop.pop())
         if _debug.enabled:
             _debug.log(f"{self.name} stops and lets go of {len(self.events)} events\n")
         for place in list(self.events):

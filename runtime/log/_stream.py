@@ -191,7 +191,7 @@ class LogStream:
     ) -> None:
         """Write through type *name*, with *path* or descriptor *fd*, and *config*, from now on; None: only to outlets.
 
-        *later*: a type that nobody registered yet is waited for, see :meth:`settle_type`.
+        *later*: a type that nobody registered yet is waited for, see :meth:`resolve_type`.
         Raises :exc:`LogError`, and changes nothing, for an unknown type, what cannot be opened or a bad value."""
         fresh = None
         if name is not None:
@@ -203,7 +203,7 @@ class LogStream:
             self._changed()
         close_before()
 
-    def settle_type(self) -> None:
+    def resolve_type(self) -> None:
         """Go on with the type that was waited for, and write what was logged meanwhile.
 
         Raises :exc:`LogError` as :meth:`set_type` does.  Manual: Adding custom logging types."""

@@ -97,7 +97,7 @@ class Connection:
         held = _open.get(owner)
         if held is None:
             held = _open.setdefault(owner, set())
-            owner.at_stop(lambda: _close_all(owner))
+            owner.on_stop(lambda: _close_all(owner))
         held.add(self)
         try:
             eventer.add(event)

@@ -107,7 +107,7 @@ class Listener:
         self._service = self.check()
         self.event = eventer.alloc_fd(_acceptor(self.type), self, self.sock.fileno(), READ | EXCEPTION)
         self.event.owner = owner or self._home()
-        self.event.owner.at_stop(self.close)
+        self.event.owner.on_stop(self.close)
         if self.accept_thread:
             threading.Thread(target=self._accept_blocking, name=f"accept/{self.port}", daemon=True).start()
         else:

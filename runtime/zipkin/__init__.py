@@ -25,7 +25,7 @@ from ._client import (
     started,
 )
 from ._headers import outgoing, str_to_id, use_trace_context
-from ._server import Chances, begin, chances, configure, end, is_on, settle, span_of
+from ._server import Chances, begin, chances, configure, end, is_on, renew, span_of
 from ._span import (
     BOOL,
     BYTES,
@@ -92,8 +92,8 @@ __all__ = [
     "is_on",
     "now",
     "outgoing",
+    "renew",
     "set_sampling",
-    "settle",
     "span_new",
     "span_of",
     "started",

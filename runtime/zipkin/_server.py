@@ -1,7 +1,7 @@
 """Spans of the HTTP server: one a request, from its head to the end of its response.
 
 While nothing is traced nobody looks at requests: the hooks are registered once spans can come of it, see
-:func:`settle`.  Manual: Zipkin."""
+:func:`renew`.  Manual: Zipkin."""
 
 import socket
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def _probability(c: conf.Conf, section: conf.Section, name: str, text: str) -> f
     return value
 
 
-def settle() -> None:
+def renew() -> None:
     """Look at requests from now on, or do not: whether spans can come of it has changed."""
     global _on
     possible = sampling.new > 0 or sampling.parented > 0 or sampling.debug > 0
@@ -254,9 +254,9 @@ def _primary() -> str:
 
 def _reconfigure(c: conf.Conf) -> None:
     configure(c)
-    settle()
+    renew()
 
 
-sampling.on_change(settle)
-PUBLISH.changed = PUBLISH_SPAN.changed = settle
+sampling.on_change(renew)
+PUBLISH.changed = PUBLISH_SPAN.changed = renew
 lifecycle.on_reload("zipkin", _reconfigure)

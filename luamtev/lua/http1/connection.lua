@@ -444,7 +444,7 @@ local function take_body(conn)
 end
 
 -- What to do once what was said has left: go on, leave or end.
-local function settle(conn)
+local function go_on(conn)
   if conn.gone or conn.unsent or conn.active or conn.stage == "linger" then return end
   if conn.closing then return finish(conn) end
   if conn.leaving then return hand_over(conn, conn.leaving) end
@@ -625,7 +625,7 @@ function kernel.serve(now, stop)
     for i = 1, visitor_count do
       local conn = visitors[i]
       visitors[i] = false
-      settle(conn)
+      go_on(conn)
       if not conn.gone then
         if conn.secure then watch(conn) end
         if conn.news and not conn.unsent and (not conn.active or conn.over) then enqueue(conn) end

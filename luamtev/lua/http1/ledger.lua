@@ -115,7 +115,7 @@ local function flush()
     write_entries(gathered)
   end
 end
-kernel.settle = flush
+kernel.end_visit = flush
 
 -- What the log shows of a request line: *route* answers it, its query string begins behind *mark* bytes of *target*.
 local function shown(verb, route, target, mark, minor)

@@ -77,7 +77,7 @@ function os.exit(code)
   local status = numeral(code)
   if not status then error("bad argument #1 to 'exit' (exit status expected, got " .. type(code) .. ")", 2) end
   C.luamtev_fflush(nil)
-  home.kernel.settle()
+  home.kernel.end_visit()
   exit(status)
 end
 

@@ -43,7 +43,7 @@ def gather(owner: Owner | None, new: list[Entry]) -> None:
     entries = _entries.get(owner)
     if entries is None:
         entries = _entries[owner] = []
-        owner.at_stop(lambda: _settle_gathered(_entries.pop(owner)))
+        owner.on_stop(lambda: _settle_gathered(_entries.pop(owner)))
     if not entries:
         owner.soon(_settle_gathered, entries)
     entries += new

@@ -16,5 +16,5 @@ class Owner(Protocol):
     def post(self, function: Callable[..., object], *args: Any) -> bool:
         """Have ``function(*args)`` run on it, from any thread; False when it has stopped."""
 
-    def at_stop(self, function: Callable[[], object]) -> None:
+    def on_stop(self, function: Callable[[], object]) -> None:
         """Have *function* called when it stops."""

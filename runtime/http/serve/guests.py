@@ -44,7 +44,7 @@ def receive(guest: Guest, instead_of: Guest | None = None) -> None:
     owner = eventer.current()
     if _guests.get(owner) is instead_of:
         _guests[owner] = guest
-        owner.at_stop(lambda: _guests.pop(owner, None))
+        owner.on_stop(lambda: _guests.pop(owner, None))
 
 
 def let_go(response: Response) -> None:

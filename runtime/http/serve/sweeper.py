@@ -31,7 +31,7 @@ class Sweeper:
         self.clock = clock
         self.finishing = _finishing
         self._armed = False
-        owner.at_stop(lambda: _sweepers.pop(owner, None))
+        owner.on_stop(lambda: _sweepers.pop(owner, None))
 
     def add(self, session: "Session") -> None:
         """Look after *session*."""

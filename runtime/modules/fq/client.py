@@ -134,7 +134,7 @@ class Client:
             _errors.log(f"{self.name}: the process ends with {len(self.backlog)} messages that were not sent\n")
 
     def _start(self) -> None:
-        self.thread.at_stop(self._stop)
+        self.thread.on_stop(self._stop)
         self._connect()
 
     def _stop(self) -> None:

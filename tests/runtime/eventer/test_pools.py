@@ -98,8 +98,8 @@ def test_stopping_runs_what_was_posted_before_and_refuses_the_rest(loops: Pool) 
     first.post(gate.wait, 10)
     for number in range(100):
         first.post(ran.append, number)
-    first.at_stop(lambda: ran.append(-1))
-    first.at_stop(lambda: ran.append(-2))
+    first.on_stop(lambda: ran.append(-1))
+    first.on_stop(lambda: ran.append(-2))
     gate.set()
     eventer.stop()
     assert ran == [*range(100), -2, -1]
@@ -167,7 +167,7 @@ from runtime import eventer, log, net
 eventer.pool_create("default", 2)
 eventer.start()
 thread = eventer.pool().threads[0]
-thread.at_stop(lambda: os.write(1, b"stopped\\n"))
+thread.on_stop(lambda: os.write(1, b"stopped\\n"))
 turned, worked = threading.Event(), threading.Event()
 eventer.add(eventer.alloc_recurrent(lambda *_: turned.set() or eventer.RECURRENT, None))
 eventer.name_callback("echo", lambda *_: 0)

@@ -219,7 +219,7 @@ def test_settings_hold_until_the_last_loop_has_ended(tmp_path: Path) -> None:
     pool = eventer.pool()
     assert pool is not None
     seen: list[float | None] = []
-    pool.threads[0].at_stop(lambda: seen.append(eventer.settings().loop_threshold))
+    pool.threads[0].on_stop(lambda: seen.append(eventer.settings().loop_threshold))
     pool.threads[0].post(lambda: seen.append(eventer.settings().loop_threshold))
     eventer.stop()
     assert seen == [600.0, 600.0]

@@ -70,11 +70,11 @@ def test_a_type_may_be_registered_after_it_is_configured_and_no_line_is_lost() -
     assert stream.type == "tape"
     stream.log(b"early\n")
     log.register_type("tape", Tape)
-    logs.settle(text)
+    logs.resolve_types(text)
     stream.log(b"late\n")
     assert DID == [b"[error/taped] early\n", b"[error/taped] late\n"]
     assert (stream.path, stream.write_errors) == ("p", 0)
-    logs.settle(text)  # nothing is left to do
+    logs.resolve_types(text)  # nothing is left to do
     assert len(DID) == 2
 
 
@@ -85,7 +85,7 @@ def test_more_than_is_kept_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     for line in (b"1", b"2", b"3"):
         log.stream_find("taped").log(line)
     log.register_type("tape", Tape)
-    logs.settle(text)
+    logs.resolve_types(text)
     assert DID == [b"1", b"2"]
     assert log.stream_find("taped").write_errors == 1
 
@@ -94,17 +94,17 @@ def test_a_type_nobody_brings_and_one_that_does_not_open_are_named_with_their_pl
     text = configured('\n<log name="taped" type="tape" path="jammed"/>')
     logs.configure(text, later=True)
     with pytest.raises(conf.ConfError, match=r"^a.conf:2: log 'taped': unknown type 'tape'"):
-        logs.settle(text)
+        logs.resolve_types(text)
     log.register_type("tape", Tape)
     with pytest.raises(conf.ConfError, match=r"^a.conf:2: log 'taped': the tape is jammed"):
-        logs.settle(text)
+        logs.resolve_types(text)
 
 
 def test_one_declared_off_by_the_environment_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TAPE", raising=False)
     text = configured('<log name="taped" type="tape" require_env="TAPE"/>')
     logs.configure(text, later=True)
-    logs.settle(text)
+    logs.resolve_types(text)
     assert not log.stream_exists("taped")
 
 
