@@ -14,9 +14,6 @@ class UsageError(Exception):
     """The command line cannot be used; the message says what of it."""
 
 
-_OTHERWISE = ("check", "print-conf", "status", "stop", "completion", "editor", "man", "version", "help")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command line *argv* (the process's own by default); returns the exit status, if the process lives on."""
     try:

@@ -16,7 +16,6 @@ MOST_SEQ = 2**63 - 1
 
 REQUIRED = ("name", "key", "seq", "port")
 """Attributes that a cluster cannot be without."""
-ATTRIBUTES = (*REQUIRED, "period", "timeout", "maturity", "check_address")
 NODE_ATTRIBUTES = ("id", "cn", "address", "port")
 
 

@@ -77,11 +77,6 @@ def default_service_name(service_name: str) -> None:
     _default_endpoint = _default_endpoint._replace(service_name=service_name)
 
 
-def current_default_endpoint() -> Endpoint:
-    """That of new spans."""
-    return _default_endpoint
-
-
 class Span:
     """One piece of work.  Made by :func:`span_new` and :meth:`child`.
 
