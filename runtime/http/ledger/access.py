@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from runtime.http.message.known import Known
 from runtime.http.message.status import log_date
 from runtime.http.message.target import path_of, query_of
 from runtime.http.message.target import shown as target_shown
@@ -10,9 +11,8 @@ from .entry import Entry
 
 _ESCAPES = str.maketrans({chr(code): f"\\x{code:02x}" for code in (*range(32), 34, 92, *range(127, 256))})
 
-_MOST_KNOWN = 1024
 
-_known: dict[tuple[bytes, bytes, bytes], str] = {}  # what requests were, as the log shows it
+_known: Known[tuple[bytes, bytes, bytes], str] = Known()  # what requests were, as the log shows it
 
 
 def lines(entries: Iterable[Entry]) -> list[str]:
@@ -48,10 +48,7 @@ def pairs(entry: Entry) -> dict[str, int | float | str]:
 def shown(method: bytes, uri: bytes, protocol: bytes) -> str:
     """A request as the log shows it."""
     what = f"{escaped(method)} {escaped(target_shown(uri))} {protocol.decode()}"
-    if len(uri) < 256:
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        _known[method, uri, protocol] = what
+    _known.keep((method, uri, protocol), what, len(uri))
     return what
 
 

@@ -2,22 +2,19 @@
 
 import re
 
+from .known import Known
+
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _OURS = {b"connection", b"transfer-encoding"}
 
-MOST_LINES, LONGEST_LINE = 1024, 255  # of those that are remembered: values that differ every time would fill it
 
-
-class _Lines(dict[tuple[bytes | str, bytes | str], tuple[bytes, bytes]]):
+class _Lines(Known[tuple[bytes | str, bytes | str], tuple[bytes, bytes]]):
     """The name in lower case and the line, by name and value as handlers give them; made when first asked for."""
 
     def __missing__(self, asked: tuple[bytes | str, bytes | str]) -> tuple[bytes, bytes]:
         found = _line(*asked)
-        if len(found[1]) <= LONGEST_LINE:
-            if len(self) >= MOST_LINES:
-                self.clear()
-            self[asked] = found
+        self.keep(asked, found, len(found[1]))
         return found
 
 

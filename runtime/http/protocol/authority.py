@@ -2,10 +2,10 @@
 
 import re
 
-from .known import Known
+from runtime.http.message.known import Known
 
 _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
-_good = Known()
+_good: Known[bytes, None] = Known()
 
 
 def is_authority(text: bytes) -> bool:
@@ -13,5 +13,5 @@ def is_authority(text: bytes) -> bool:
     if text not in _good:
         if _AUTHORITY.fullmatch(text) is None:
             return False
-        _good.keep(text)
+        _good.keep(text, None, len(text))
     return True

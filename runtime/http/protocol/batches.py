@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runtime import log
+from runtime.http.message.known import Known
 from runtime.http.message.peer import Peer
 from runtime.http.message.response import Response
 from runtime.http.message.status import date_line
@@ -110,7 +111,7 @@ class Batches:
         self._batcher = batcher
         self._peer = peer
         self._generation = -1
-        self._known: dict[Head, Offer | None] = {}
+        self._known: Known[Head, Offer | None] = Known(MOST_KNOWN)
 
     def serve(self, events: Iterable[Any], budget: float) -> tuple[int, list[Answered]]:
         """Serve the requests that *events* begin with, as far as they are of the usual kind and take *budget* seconds.
@@ -119,7 +120,7 @@ class Batches:
         generation = self._batcher.generation()
         if generation != self._generation:  # what is remembered may not hold any more
             self._generation = generation
-            self._known = {}
+            self._known.clear()
         batch: list[Exchange] = []
         for event in events:
             exchange = self._take(event) if event.__class__ is RequestReceived and event.end_stream else None
@@ -188,10 +189,7 @@ class Batches:
                 offer = self._batcher.offer(self._peer, method, uri)
             except Exception:
                 return None  # whoever serves it alone says why
-        if len(uri) < 512:
-            if len(self._known) >= MOST_KNOWN:
-                self._known = {}
-            self._known[key] = offer
+        self._known.keep(key, offer, len(uri))
         return offer
 
 

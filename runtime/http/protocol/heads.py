@@ -6,6 +6,7 @@ belongs to a connection and that a length is a number; what it lets pass and a r
 
 import re
 
+from runtime.http.message.known import Known
 from runtime.http.message.peer import Peer
 from runtime.http.message.request import Request
 
@@ -14,9 +15,8 @@ from .nghttp2 import Fields, Secret
 
 _PATH = re.compile(rb"/[!-\"$-~]*")
 _UNWANTED = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}  # RFC 9113 8.2.2
-_MOST_KNOWN = 1024
 
-_pairs: dict[bytes, tuple[tuple[bytes, bytes], ...]] = {}
+_pairs: Known[bytes, tuple[tuple[bytes, bytes], ...]] = Known()
 
 
 def request_of(peer: Peer, head: tuple[tuple[bytes, bytes], ...]) -> Request | None:
@@ -59,10 +59,7 @@ def pairs_of(line: bytes) -> tuple[tuple[bytes, bytes], ...]:
     pairs = _pairs.get(line)
     if pairs is None:
         pairs = tuple(_parse(line))
-        if len(line) < 256:
-            if len(_pairs) >= _MOST_KNOWN:
-                _pairs.clear()
-            _pairs[line] = pairs
+        _pairs.keep(line, pairs, len(line))
     return pairs
 
 

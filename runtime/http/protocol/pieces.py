@@ -6,12 +6,12 @@ blanks of a request line, its protocol, and the size of a chunk before its conte
 
 import re
 
-from .known import Known
+from runtime.http.message.known import Known
 
 _REQUEST_LINE = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/[0-9]\.[0-9]")
 _OTHER_PROTOCOL = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ [A-Z]+/[0-9](\.[0-9])?")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+(?=[;\r])")
-_known_lines = Known()  # request lines that were found right
+_known_lines: Known[bytes, None] = Known()  # request lines that were found right
 _MOST_LINE = 4096  # bytes of a line of chunks that are kept; longer ones are the parser's to refuse
 
 
@@ -104,4 +104,4 @@ class Pieces:
         elif not line.endswith((b"/1.1", b"/1.0")):
             self.refusal = 505
         else:
-            _known_lines.keep(line)
+            _known_lines.keep(line, None, len(line))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from runtime.conf import Conf, Section
+from runtime.http.message.known import Known
 
 _FIELDS = ("url", "cn", "user", "auth")
 _LISTENER = "listener_"
-_CACHE = 4096
 
 
 class Subject(NamedTuple):
@@ -52,7 +52,7 @@ class Acls:
 
     def __init__(self, acls: list[_Acl]) -> None:
         self._acls = acls
-        self.answers: dict[Hashable, Subject | None] = {}
+        self.answers: Known[Hashable, Subject | None] = Known(4096)
         first = acls[0] if acls else None
         self._constant: bool | None = None
         if first is None:
@@ -70,12 +70,6 @@ class Acls:
     def allows(self, subject: Subject, listener: Mapping[str, str]) -> bool:
         """Whether *subject* may, on a listener with this configuration.  Manual: REST."""
         return self.explain(subject, listener)[0] if self._constant is None else self._constant
-
-    def remember(self, question: Hashable, denied: Subject | None) -> None:
-        """Keep the answer to *question*, whatever that is: what was denied, or None.  See :attr:`answers`."""
-        if len(self.answers) >= _CACHE:
-            self.answers.clear()
-        self.answers[question] = denied
 
     @property
     def exist(self) -> bool:

@@ -44,7 +44,6 @@ router = Router()
 
 _acls = _acl.Acls([])
 _warned = False  # that there are none
-_LONG = 512  # bytes of a target whose answer is not remembered
 
 
 def configure(c: "conf.Conf | None") -> None:
@@ -118,8 +117,8 @@ def allows(peer: Peer, target: bytes, user: bytes | None = None, auth: bytes | N
         denied = acls.answers[question]
     except KeyError:
         denied = _denied_to(acls, peer, target, user, auth)
-        if peer.listener and len(target) < _LONG:  # without a number there is nothing to tell configurations by
-            acls.remember(question, denied)
+        if peer.listener:  # without a number there is nothing to tell configurations by
+            acls.answers.keep(question, denied, len(target))
     if denied is not None:
         _tell_denied(acls, denied, peer)
     return denied is None

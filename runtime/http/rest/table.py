@@ -9,13 +9,14 @@ from threading import Lock
 from typing import Any
 
 from runtime import stats
+from runtime.http.message.known import Known
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
 
 Handler = Callable[[Request, Response], object]
 Auth = Callable[[Request], bool]
 
-_CACHE = 4096
+_MOST_KNOWN = 4096
 
 
 class Mountpoint:
@@ -96,7 +97,7 @@ class Router:
 
     def __init__(self) -> None:
         self._bases: dict[bytes, tuple[Mountpoint, ...]] = {}
-        self._known: dict[tuple[bytes, bytes], Found] = {}
+        self._known: Known[tuple[bytes, bytes], Found] = Known(_MOST_KNOWN)
         self._lock = Lock()
 
     @property
@@ -108,14 +109,14 @@ class Router:
         """Append *route* to those of its base."""
         with self._lock:
             self._bases = {**self._bases, route.base: (*self._bases.get(route.base, ()), route)}
-            self._known = {}
+            self._known = Known(_MOST_KNOWN)
 
     def remove(self, route: Mountpoint) -> bool:
         """Take *route* out; False when it is not in."""
         with self._lock:
             routes = self._bases.get(route.base, ())
             self._bases = {**self._bases, route.base: tuple(each for each in routes if each is not route)}
-            self._known = {}
+            self._known = Known(_MOST_KNOWN)
         return route in routes
 
     def find(self, method: bytes, path: bytes) -> Found:
@@ -127,10 +128,7 @@ class Router:
             found = self._search(method, path)
             if method == b"HEAD" and found[0] is None:
                 found = self._search(b"GET", path)
-            if len(path) < 512:
-                if len(known) >= _CACHE:
-                    known.clear()
-                known[key] = found
+            known.keep(key, found, len(path))
         return found
 
     def _search(self, method: bytes, path: bytes) -> Found:
