@@ -3,6 +3,7 @@
 Manual: sslconfig.
 """
 
+import re
 import ssl
 import threading
 import warnings
@@ -19,7 +20,8 @@ _VERSIONS = {
     "tlsv1.3": ssl.TLSVersion.TLSv1_3,
 }
 _REFUSALS = {"!tlsv1": "tlsv1.1", "!tlsv1.1": "tlsv1.2", "!tlsv1.2": "tlsv1.3"}  # and the least that this leaves
-_NOTHING = {"", "all", "!sslv2", "!sslv3"}  # never spoken, or no restriction
+_NOTHING = {"", "all", "!all", "!sslv2", "!sslv3"}  # never spoken, or no restriction
+_BOUND = re.compile(r"([<>]?=)\s*(.+)")
 _KEPT = 64  # contexts
 
 READ, WRITE = 1, 2
@@ -58,15 +60,23 @@ def apply_layer(context: ssl.SSLContext, layer: str) -> None:
     """Restrict *context* to the layer ``name:option,option``.
 
     Below TLS 1.2 is spoken only what is named without a colon and ``all`` behind it: ``tlsv1:all`` is the old way to
-    say any version.  Raises :exc:`ValueError` for an unknown name or option."""
+    say any version.  An option ``=VERSION``, ``>=VERSION`` or ``<=VERSION`` takes the place of what was said before it.
+    Raises :exc:`ValueError` for an unknown name or option, and where no version is left."""
     name, _, options = (part.strip().lower() for part in layer.partition(":"))
-    least = ssl.TLSVersion.TLSv1_2
+    least, most = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
     if name in _VERSIONS and not (name == "tlsv1" and options):
         least = _VERSIONS[name]
     elif name not in ("", "all", "tlsv1"):
         raise ValueError(f"layer '{layer}': expected tlsv1, tlsv1.1, tlsv1.2 or tlsv1.3, then :options")
     for option in (each.strip() for each in options.split(",")):
-        if option in _REFUSALS:
+        bound = _BOUND.fullmatch(option)
+        if bound and bound[2] in _VERSIONS:
+            version = _VERSIONS[bound[2]]
+            most = version if bound[1] != ">=" else most
+            least = version if bound[1] != "<=" else min(least, version)
+        elif option == "!tlsv1.3":
+            most = min(most, ssl.TLSVersion.TLSv1_2)
+        elif option in _REFUSALS:
             least = max(least, _VERSIONS[_REFUSALS[option]])
         elif option in _VERSIONS:
             least = min(least, _VERSIONS[option])
@@ -74,9 +84,13 @@ def apply_layer(context: ssl.SSLContext, layer: str) -> None:
             context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
         elif option not in _NOTHING:
             raise ValueError(f"layer '{layer}': there is no option '{option}'")
+    if least > most:
+        raise ValueError(f"layer '{layer}': it leaves no version to speak")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # who names an old version knows
         context.minimum_version = least
+        if most < ssl.TLSVersion.TLSv1_3:
+            context.maximum_version = most
 
 
 class Contexts:

@@ -118,7 +118,7 @@ def make_context(server_side: bool, settings: Settings) -> ssl.SSLContext:
             context.set_ciphers(settings.ciphers)
         except ssl.SSLError:
             raise ValueError(f"ciphers '{settings.ciphers}': none of them is known") from None
-    if settings.alpn:
+    if settings.alpn and settings.alpn != "none":
         context.set_alpn_protocols([each.strip() for each in settings.alpn.split(",")])
     if server_side:
         context.sni_callback = _remember_name

@@ -358,7 +358,17 @@ close(
             open=True,
         ),
         "sslconfig": names(
-            "layer", "certificate_file", "key_file", "ca_chain", "crl", "ciphers", "npn", "optional_no_ca"
+            "layer",
+            "layer_openssl_10",
+            "layer_openssl_11",
+            "certificate_file",
+            "key_file",
+            "ca_chain",
+            "crl",
+            "ciphers",
+            "npn",
+            "alpn",
+            "optional_no_ca",
         ),
     },
 )

@@ -26,6 +26,9 @@ HANDSHAKE_TIMEOUT = 30.0  # seconds
 _WHERE = re.compile(r"^\[SSL: \w+\] | \(_ssl\.c:\d+\)$")  # what Python adds to the library's reason
 
 
+_OFFERED: Final = {"h2", "http/1.1", "http/1.0", "none"}
+"""What ``alpn`` and ``npn`` may list; HTTP/1 is always spoken."""
+
 FILES: Final = ("certificate_file", "key_file", "ca_chain", "crl")
 """The keys of an sslconfig that name files."""
 
@@ -132,9 +135,9 @@ def context(config: Mapping[str, str]) -> ssl.SSLContext:
     made = _context(ssl.PROTOCOL_TLS_SERVER, config)
     if config.get("ca_chain"):
         made.verify_mode = ssl.CERT_OPTIONAL
-    offer = config.get("npn", "h2")
-    if offer not in ("h2", "none"):
-        raise NetError(f"sslconfig npn: expected h2 or none, not '{offer}'")
+    key, offer = _offer(config)
+    if not offer <= _OFFERED:
+        raise NetError(f"sslconfig {key}: expected h2 or none, not '{config[key]}'")
     made.set_alpn_protocols([each.decode() for each in spoken(config)])
     made.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # a client that ends its sending without a farewell gets its answer
     return made
@@ -142,7 +145,13 @@ def context(config: Mapping[str, str]) -> ssl.SSLContext:
 
 def spoken(config: Mapping[str, str]) -> tuple[bytes, ...]:
     """The protocols for ALPN, best first.  curl offers ``http/1.0`` when it is to speak that."""
-    return ((b"h2",) if config.get("npn", "h2") == "h2" else ()) + (b"http/1.1", b"http/1.0")
+    return ((b"h2",) if "h2" in _offer(config)[1] else ()) + (b"http/1.1", b"http/1.0")
+
+
+def _offer(config: Mapping[str, str]) -> tuple[str, set[str]]:
+    """The key that says what ALPN offers, and the protocols in it."""
+    key = "alpn" if "alpn" in config else "npn"
+    return key, {each.strip() for each in config.get(key, "h2").split(",")}
 
 
 def client_context(config: Mapping[str, str]) -> ssl.SSLContext:
@@ -164,7 +173,7 @@ def _context(protocol: int, config: Mapping[str, str]) -> ssl.SSLContext:
     """What both sides of TLS take from an sslconfig."""
     made = ssl.SSLContext(protocol)
     try:
-        apply_layer(made, config.get("layer", "all"))
+        apply_layer(made, config.get("layer_openssl_11", config.get("layer", "all")))
     except ValueError as mistake:
         raise NetError(f"sslconfig {mistake}") from None
     certificate = config.get("certificate_file")

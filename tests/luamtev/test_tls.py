@@ -128,6 +128,13 @@ def test_a_wrong_name_fails(client: Any, authority: Authority, server_files: Iss
     assert text == f"-1\t{reason}\n{reason}\n"
 
 
+@pytest.mark.parametrize("name", ["www.example.com.", "WWW.example.com", "www.example.com.:443"])
+def test_a_full_name_is_the_same_name(client: Any, authority: Authority, server_files: Issued, name: str) -> None:
+    with s_server(server_files) as port:
+        upgrade = f'print(socket:ssl_upgrade_socket(nil, nil, CA, nil, "{name}"))'
+        assert client(port, upgrade, CA=authority.issued.certificate) == "0\n"
+
+
 def test_a_name_is_not_looked_at_unless_it_is_given(client: Any, authority: Authority, server_files: Issued) -> None:
     with s_server(server_files) as port:
         text = client(port, "print(socket:ssl_upgrade_socket({ ca_chain = CA }))", CA=authority.issued.certificate)

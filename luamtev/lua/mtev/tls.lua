@@ -43,9 +43,10 @@ local function text(value, position)
   error("bad argument #" .. position .. " to 'ssl_upgrade_socket' (string expected, got " .. type(value) .. ")", 4)
 end
 
--- The host in a name that may have a port behind it.
+-- The host in a name that may have a port behind it, or the dot of a full name: RFC 6066 sends neither.
 local function host_of(name)
-  return match(name, "^%[(.*)%]:?%d*$") or match(name, "^([^:]*):%d+$") or name
+  local host = match(name, "^%[(.*)%]:?%d*$") or match(name, "^([^:]*):%d+$") or name
+  return match(host, "^(.+)%.$") or host
 end
 
 -- certificate, key, CA, ciphers, name, layer, timeout; or a table, name, layer, timeout.  Gives the timeout first.
@@ -57,7 +58,7 @@ local function arguments(first, ...)
   local name, layer, timeout = ...
   return timeout or first.timeout, text(first.certificate_file or first.certificate or first.cert, 1),
     text(first.key_file or first.key, 1), text(first.ca_chain or first.ca_file, 1), text(first.ciphers, 1),
-    host_of(text(name or first.snihost, 2)), text(layer or first.layer, 3), text(first.crl, 1), text(first.alpn or first.npn, 1)
+    host_of(text(name or first.snihost, 2)), text(layer or first.layer_openssl_11 or first.layer, 3), text(first.crl, 1), text(first.alpn or first.npn, 1)
 end
 
 local function upgrade(event, timeout, ...)

@@ -22,6 +22,7 @@ COMPLETE = """\
         <config><whatever>is wanted</whatever></config>
         <sslconfig>
           <certificate_file/><key_file/><ca_chain/><crl/><ciphers/><npn/><optional_no_ca/><layer/>
+          <alpn/><layer_openssl_10/><layer_openssl_11/>
         </sslconfig>
       </listener>
     </web>

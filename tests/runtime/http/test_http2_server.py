@@ -90,11 +90,17 @@ def test_curl_agrees_on_http_2_over_tls_unless_it_is_turned_off(tmp_path: Path) 
     port = tls_server(tmp_path, "<npn>none</npn>")
     assert curl("--http2", f"https://127.0.0.1:{port}/hello") == "Hello by HTTP/1.1"
     assert curl("--http1.1", f"https://127.0.0.1:{tls_server(tmp_path)}/hello") == "Hello by HTTP/1.1"
+    port = tls_server(tmp_path, "<npn>none</npn><alpn>h2, http/1.1</alpn>")
+    assert curl(f"https://127.0.0.1:{port}/hello") == "Hello by HTTP/2.0"
+    port = tls_server(tmp_path, "<alpn>http/1.1</alpn>")
+    assert curl(f"https://127.0.0.1:{port}/hello") == "Hello by HTTP/1.1"
 
 
 def test_an_npn_that_cannot_be_is_named(tmp_path: Path) -> None:
     with pytest.raises(conf.ConfError, match="sslconfig npn: expected h2 or none, not 'spdy'"):
         tls_server(tmp_path, "<npn>spdy</npn>")
+    with pytest.raises(conf.ConfError, match="sslconfig alpn: expected h2 or none, not 'h2,spdy'"):
+        tls_server(tmp_path, "<alpn>h2,spdy</alpn>")
 
 
 @needs_curl
