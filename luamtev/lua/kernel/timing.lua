@@ -3,7 +3,7 @@
 local border, settings, deadlines = ...
 
 local ffi = require("ffi")
-local setmetatable, tonumber = setmetatable, tonumber
+local setmetatable, tonumber, getinfo = setmetatable, tonumber, debug.getinfo
 
 ffi.cdef [[
 typedef struct { long sec, nsec; } luamtev_timespec;
@@ -65,10 +65,12 @@ function timing.ages(task)
   return now - deadlines.born(task), spent[task.co] or 0
 end
 
--- Where a coroutine is in its user's code, as file:line; nil where it is in none.
-function timing.place(co)
-  for level = 0, 40 do
-    local info = debug.getinfo(co, level, "Sl")
+-- Where a coroutine, by default the running one, is in its user's code, as file:line; nil where it is in none, or has
+-- gone further into ours than *depth* calls.
+function timing.place(co, depth)
+  for level = 0, depth or 40 do
+    local info
+    if co then info = getinfo(co, level, "Sl") else info = getinfo(level + 2, "Sl") end
     if not info then return nil end
     if info.what ~= "C" and info.source:sub(1, 9) ~= "@luamtev/" then return info.short_src .. ":" .. info.currentline end
   end

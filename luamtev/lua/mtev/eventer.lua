@@ -38,7 +38,7 @@ local MOST = 131072 -- bytes asked for at once
 local buffer = ffi.new("char[?]", MOST) -- shared: nobody suspends while it holds something
 
 -- Objects by descriptor, for those who look at the system.
-local open_descriptors, getinfo = setmetatable({}, { __mode = "v" }), debug.getinfo
+local open_descriptors = setmetatable({}, { __mode = "v" })
 
 -- POSIX ---------------------------------------------------------------------------------------------------------------
 
@@ -429,12 +429,7 @@ local function place()
   if now - second > 1 then second, places = now, 0 end
   places = places + 1
   if places > PLACES and places % EACH ~= 0 then return "" end
-  for level = 3, 12 do
-    local info = getinfo(level, "Sl")
-    if not info then return "" end
-    if info.what ~= "C" and sub(info.source, 1, 9) ~= "@luamtev/" then return info.short_src .. ":" .. info.currentline end
-  end
-  return ""
+  return kernel.place(nil, 12) or ""
 end
 
 -- The same for a descriptor that is non-blocking and closed on exec already.

@@ -2,40 +2,19 @@
 
 local home = ...
 
-local ffi = require("ffi")
 local border, checked = home.border, home.checked
 local check_bytes, numeral = home.need("arguments").check_bytes, home.need("arguments").numeral
-local tostring, error, max = tostring, error, math.max
+local tostring, error = tostring, error
 
 local LIMIT = 1048576 -- bytes a call may give
 local STREAM_BYTES = 49152 -- memory for a stream that has not ended, roughly
-local QUIET_BYTES = 64 * 1024 * 1024 -- so much more memory behind handles is no reason to collect garbage
 local open, inflate, close = checked(border.gunzip_open), checked(border.gunzip_inflate), border.gunzip_close
 
-ffi.cdef [[ typedef struct { double handle, bytes; } luamtev_gunzip_guard; ]]
-
-local held, collect_at = 0, QUIET_BYTES
-
-local Guard = ffi.metatype("luamtev_gunzip_guard", {
-  __gc = function(guard)
-    held = held - guard.bytes
-    close(guard.handle)
-  end,
-})
-
--- The collector does not see how much hangs on a handle.
-local function guarded(handle)
-  held = held + STREAM_BYTES
-  if held > collect_at then
-    collectgarbage()
-    collect_at = held + max(QUIET_BYTES, held / 2)
-  end
-  return Guard(handle, STREAM_BYTES)
-end
+local guarded, lighten = home.need("mtev/guards")(close)
 
 -- A function that inflates, and one that tells whether the stream has come to its end.
 local function new_inflater()
-  local guard = guarded(open())
+  local guard = guarded(open(), STREAM_BYTES)
 
   local function inflate_more(data, limit)
     data = check_bytes(data, "gunzip")
@@ -44,10 +23,7 @@ local function new_inflater()
       error("bad argument #2 to 'gunzip' (number of bytes expected, got " .. tostring(limit) .. ")", 2)
     end
     local text, failure, has_ended = inflate(guard.handle, data, most < 2 ^ 53 and most or 2 ^ 53)
-    if has_ended then
-      held = held - guard.bytes
-      guard.bytes = 0
-    end
+    if has_ended then lighten(guard) end
     if not text then error(failure, 2) end
     return text
   end

@@ -12,7 +12,7 @@ local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
 local ffi = require("ffi")
 local cast, text_of, type, tostring, error = ffi.cast, ffi.string, type, tostring, error
-local getmetatable, select, min, max = getmetatable, select, math.min, math.max
+local getmetatable, select, min = getmetatable, select, math.min
 
 local parse, evaluate = checked(border.xml_parse), checked(border.xml_xpath)
 local fetch_children, fetch_following = checked(border.xml_children), checked(border.xml_following)
@@ -24,28 +24,7 @@ local ABSENT = "\1" -- stands in a column for what is not there
 local FIRST, MOST = 32, 1024 -- values of a column fetched at once: the first time, and at most
 local TREE_BYTES = 20 -- memory for a byte of XML, roughly
 local NODE_BYTES = 100 -- memory for a node in a batch, roughly
-local QUIET_BYTES = 64 * 1024 * 1024 -- so much more memory behind handles is no reason to collect garbage
-
-ffi.cdef [[ typedef struct { double handle, bytes; } luamtev_xml_guard; ]]
-
-local held, collect_at = 0, QUIET_BYTES
-
-local Guard = ffi.metatype("luamtev_xml_guard", {
-  __gc = function(guard)
-    held = held - guard.bytes
-    release(guard.handle)
-  end,
-})
-
--- The collector does not see how much hangs on a handle.
-local function guarded(handle, bytes)
-  held = held + bytes
-  if held > collect_at then
-    collectgarbage()
-    collect_at = held + max(QUIET_BYTES, held / 2)
-  end
-  return Guard(handle, bytes)
-end
+local guarded = home.need("mtev/guards")(release)
 
 -- *is_run*: whether the nodes are neighbours, so that one's next is the next of them.
 local function new_batch(tree, handle, count, is_run)
