@@ -42,7 +42,8 @@ class Client:
         return happened, out
 
     def send(self, opcode: int, data: bytes) -> bytes:
-        """The bytes of a frame.  Raises :exc:`ValueError` for what cannot be sent."""
+        """The bytes of a frame.  A farewell's data is as RFC 6455, 5.5.1 has it, a code of two bytes and a reason, or a
+        reason alone.  Raises :exc:`ValueError` for what cannot be sent."""
         from wsproto import events
         from wsproto.utilities import LocalProtocolError
 
@@ -56,7 +57,12 @@ class Client:
                 raise ValueError("a control frame carries at most 125 bytes")
             event = events.Ping(payload=data) if opcode == PING else events.Pong(payload=data)
         elif opcode == CLOSE:
-            event = events.CloseConnection(code=1000, reason=data.decode()[:123] or None)
+            code = int.from_bytes(data[:2])
+            if 1000 <= code <= 4999:  # no text begins with such a byte
+                data = data[2:]
+            else:
+                code = 1000
+            event = events.CloseConnection(code=code, reason=data.decode()[:123] or None)
         else:
             raise ValueError(f"no opcode to send: {opcode}")
         try:

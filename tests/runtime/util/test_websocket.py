@@ -11,9 +11,10 @@ import pytest
 from certificates import Authority
 from launching import free_port
 from websocketpeer import converse, echo, serving
-from wsproto import events
+from wsproto import ConnectionType, WSConnection, events
 
 from runtime.util.websocket import BINARY, CLOSE, PING, TEXT, WebsocketClient
+from runtime.util.websocket_protocol import greet
 
 
 class Seen:
@@ -114,6 +115,24 @@ def test_what_cannot_be_sent_raises_and_the_connection_stays() -> None:
         assert client.join(20)
     assert seen.events == []
     assert client.is_closed
+
+
+@pytest.mark.parametrize(
+    ("payload", "code", "reason"),
+    [
+        (b"", 1000, ""),
+        (b"enough", 1000, "enough"),
+        (b"\x0f\xa1\xc3\xa9 over", 4001, "é over"),
+        (b"\x03\xe9", 1001, ""),
+    ],
+)
+def test_a_farewell_may_have_a_code(payload: bytes, code: int, reason: str) -> None:
+    client, hello = greet("a", "/", [])
+    peer = WSConnection(ConnectionType.SERVER)
+    peer.receive_data(hello)
+    client.receive(peer.send(events.AcceptConnection()))
+    peer.receive_data(client.send(CLOSE, payload))
+    assert list(peer.events())[-1] == events.CloseConnection(code, reason)
 
 
 def test_a_callback_that_says_no_closes() -> None:
