@@ -62,6 +62,7 @@ class Http2:
         self._ours: set[int] = set()  # streams that we reset, until the library says so too
         self._forgiven: dict[int, None] = {}  # the latest streams reset from here
         self._busy = self._finishing = False
+        self._last = 0  # the highest stream that is served once this is to finish
         self._events: deque[Any] = deque()
         self._reset_count = 0
         self._frames = Frames(2 * limits.max_header + frames.MAX_FRAME)
@@ -83,7 +84,11 @@ class Http2:
     @property
     def room(self) -> int:
         """How many more requests there may be at a time."""
-        return 0 if self._finishing else MAX_STREAMS - len(self.streams) - len(self._unwanted)
+        return MAX_STREAMS - len(self.streams) - len(self._unwanted)
+
+    def takes(self, number: int) -> bool:
+        """Whether a request on stream *number* is served: what had come before a goodbye is.  RFC 9113 6.8."""
+        return self.room > 0 and not (self._finishing and number > self._last)
 
     starved = False
     """Streams whose handlers wait for their client are ended one by one."""
@@ -168,7 +173,7 @@ class Http2:
     def finish(self) -> None:
         """Be done with what was begun, and take no more."""
         if not self._finishing:
-            self._finishing = True
+            self._finishing, self._last = True, self._frames.highest
             self._say_goodbye(frames.NO_ERROR)
         if not self._busy:
             self._close_if_done()
@@ -331,7 +336,7 @@ class Http2:
 
     def _serve_batch(self) -> bool:
         """Serve the requests that are next and of the usual kind, together; False when the first of them is not."""
-        if self._batches is None or self.backlog > HIGH_WATER:
+        if self._batches is None or self._finishing or self.backlog > HIGH_WATER:
             return False
         done, answered = self._batches.serve(itertools.islice(self._events, self.room), self._budget)
         if not self.closing:
@@ -372,7 +377,7 @@ class Http2:
         self.lost(number)
 
     def _goodbye(self, _event: Any) -> None:
-        self._finishing = True
+        self._finishing, self._last = True, self._frames.highest
 
     def _ended(self, event: Any) -> None:
         """The library has ended the connection, and told the client why."""

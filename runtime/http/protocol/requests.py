@@ -47,7 +47,7 @@ class Requests:
         """A head has come; returns whether a handler has run."""
         http, number = self._http, event.stream_id
         request = request_of(http.peer, event.headers)
-        if request is None or not http.room:
+        if request is None or not http.takes(number):
             http.refuse_stream(number, frames.PROTOCOL_ERROR if request is None else frames.REFUSED_STREAM)
             return False
         if traced.REQUEST_START.heard[0]:

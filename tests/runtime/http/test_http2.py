@@ -564,6 +564,20 @@ def test_the_close_option_is_a_goodbye_with_the_answer() -> None:
     assert client.http.closing
 
 
+@pytest.mark.parametrize("budget", [0.0, 1.0])
+def test_what_had_come_before_the_goodbye_is_answered(budget: float) -> None:
+    def closes(request: Request, response: Response) -> None:
+        response.option(CLOSE)
+        hello(request, response)
+
+    http = Http2(closes, terms=Terms(budget=budget))
+    http.feed(PREFACE + SETTINGS + b"".join(frame(1, GET, number, ENDS) for number in (1, 3, 5)))
+    while http.unfinished:
+        http.advance()
+    assert b"".join(http.output).count(b"hello /") == 3
+    assert http.closing
+
+
 def test_a_client_that_says_goodbye_still_gets_its_answers() -> None:
     served: list[Any] = []
     http = Http2(lambda *each: served.append(each))
