@@ -26,9 +26,12 @@ contracts: $(READY)
 # What can be tested within one process is measured meanwhile, and has a floor; the rest is programs of their own.
 MEASURED := $(addprefix tests/runtime/,conf eventer http log util)
 
+# Two processes take a file each; what a file shares among its tests is made once.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile -m "not soak"
+
 pytest: $(READY)
-	$(BIN)/pytest -m "not soak" $(MEASURED) --cov
-	$(BIN)/pytest -m "not soak" $(MEASURED:%=--ignore=%)
+	$(PYTEST) $(MEASURED) --cov
+	$(PYTEST) $(MEASURED:%=--ignore=%)
 
 specs: $(READY)
 	$(BIN)/mtev-busted spec/
