@@ -37,7 +37,7 @@ class _Session:
 
     def prompt(self) -> str:
         """What stands before a line, or before one more of a chunk."""
-        if "unfinished" in self.console.facts:
+        if self.console.forget_lines is not None:
             return ">> "
         return f"lua_general({self.state.thread.index}/{id(self.state):#x})# "
 
@@ -67,15 +67,12 @@ class _Session:
             over("done")
 
     def _over(self, what: str) -> None:
-        if what == "more":
-            self.console.facts["unfinished"] = True
-        else:
-            self.console.facts.pop("unfinished", None)
+        self.console.forget_lines = self.drop if what == "more" else None
 
     def drop(self) -> None:
         """Forget what is typed and runs."""
         repl.sessions.pop(self.number, None)
-        self.console.facts.pop("unfinished", None)
+        self.console.forget_lines = None
         state, number = self.state, self.number
         state.thread.post(asking.when_free(state, lambda: repl.type_no_more(state, number)))
 

@@ -52,6 +52,7 @@ class Console:
         self.idle: Callable[[], object] = lambda: None
         self.clogged: Callable[[], bool] = lambda: False
         self.on_interrupt: Callable[[], object] | None = None
+        self.forget_lines: Callable[[], object] | None = None  # set while lines that were entered want more of them
         self._work: deque[str | list[str]] = deque()
         self._awaited = 0  # which answer is awaited; 0: none
         self._last = 0
@@ -131,10 +132,11 @@ class Console:
         return lambda *answer: self.home.post(come, *answer)
 
     def interrupt(self) -> bool:
-        """Give up the command that is under way and all that wait; whether there were any."""
-        had = self.waiting
+        """Give up the command that is under way, all that wait, and lines that want more; whether there were any."""
+        had = self.waiting or self.forget_lines is not None
         self._work.clear()
-        undo, self.on_interrupt = self.on_interrupt, None
+        undo, self.on_interrupt = self.on_interrupt or self.forget_lines, None
+        self.forget_lines = None
         self._awaited = 0
         if undo is not None:
             self._guarded(undo)

@@ -48,6 +48,7 @@ class Editor:
         self._killed = ""
         self._waiting = ""  # an escape sequence that is not whole yet
         self._literal = False
+        self._returned = False  # the key before was the CR of a line's end
         self._tabs = 0
         self._searched: str | None = None
         self._keys: dict[str, Callable[[], object]] = {
@@ -97,7 +98,12 @@ class Editor:
     def feed(self, text: str) -> tuple[str, str]:
         """Take keys up to the first that ends the line; returns why it ended, and the keys behind.
 
-        Why: "" not yet, "line", "interrupt" (^C), "end" (^D on an empty line)."""
+        Why: "" not yet, "line", "feed" (the second half of a newline that is CR LF, which ends a line of its own),
+        "interrupt" (^C), "end" (^D on an empty line)."""
+        if self._returned and text:
+            self._returned = False
+            if text[0] == "\n":
+                return "feed", text[1:]
         text, self._waiting = self._waiting + text, ""
         at, end = 0, len(text)
         while at < end:
@@ -127,6 +133,7 @@ class Editor:
             at += 1
             if key in "\r\n":
                 self.show("\r\n")
+                self._returned = key == "\r"
                 return "line", text[at:]
             if key == "\x03":
                 return "interrupt", text[at:]

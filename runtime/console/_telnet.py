@@ -112,7 +112,7 @@ class Telnet:
             self._state = _CR
         elif byte == 10:
             if not after_cr:
-                keys += b"\r\r"  # as the terminal's line discipline would have it: CR LF, each of which ends a line
+                keys += b"\r\n"  # as the terminal's line discipline would have it: CR LF, each of which ends a line
         elif byte or not after_cr:
             keys.append(byte)
 

@@ -55,10 +55,6 @@ class Terminal:
     def receive(self, data: bytes) -> None:
         """Take keys."""
         text = self.editor.decode(data)
-        if self.console.waiting and "\x03" in text:
-            self._typed = ""
-            text = text.rpartition("\x03")[2]
-            self._interrupt()
         self._typed = (self._typed + text)[: max(TYPE_AHEAD, len(text))]
         self._feed()
 
@@ -67,8 +63,19 @@ class Terminal:
             return
         self._feeding = True
         try:
-            while self._typed and not self.console.waiting and self.console.is_open:
+            while self._typed and self.console.is_open:
+                if self.console.waiting:
+                    if "\x03" not in self._typed:
+                        break
+                    self._typed = self._typed.rpartition("\x03")[2]
+                    self._interrupt()
+                    continue
                 why, self._typed = self.editor.feed(self._typed)
+                if why == "feed":
+                    if self.console.forget_lines is not None:  # an empty line would end what has several
+                        continue
+                    self._show("\r\n")
+                    why = "line"
                 if why == "line":
                     self._at_prompt = False
                     line = self.editor.take()
@@ -86,8 +93,7 @@ class Terminal:
             self._feeding = False
 
     def _interrupt(self) -> None:
-        drop = self.console.facts.pop("unfinished", None) is not None  # lines of Lua that want more
-        if self.console.interrupt() or self.editor.line or drop:
+        if self.console.interrupt() or self.editor.line:
             self._show("^C\r\n")
             self.editor.take()
             self._at_prompt = False

@@ -68,6 +68,10 @@ def test_values_of_expressions_are_shown_calls_that_suspend_are_waited_for_lines
     client.until(b">> ")
     client.send(b"\x03")
     assert client.until(prompt) == b"^C\r\n" + prompt
+    for newline in (b"\n", b"\r\n"):  # as of a file that is piped in
+        client.send(newline.join([b"for i = 1, 2 do", b"print(i, 'piped')", b"end", b"7 * 7", b""]))
+        answer = client.until(b"49\n" + prompt + b"\r\n" + prompt)
+        assert b"1\tpiped\n2\tpiped\n" in answer
     client.send(b"mtev.sleep(1000)\r\x03")
     assert client.until(prompt).endswith(b"^C\r\n" + prompt)
     assert typed(client, "?", prompt) == "\t\n\texit\n"

@@ -183,5 +183,5 @@ def test_telnet_bytes_mean_the_same_however_they_are_torn(at: int) -> None:
     data = b"a\xff\xfa\x1f\x00\x64\x00\x28\xff\xf0b\xff\xff\r\nc\r\0d\n"
     whole = Telnet(lambda _: None)
     torn = Telnet(lambda _: None)
-    assert torn.receive(data[:at]) + torn.receive(data[at:]) == whole.receive(data) == b"ab\xff\rc\rd\r\r"
+    assert torn.receive(data[:at]) + torn.receive(data[at:]) == whole.receive(data) == b"ab\xff\rc\rd\r\n"
     assert torn.size == (100, 40)
