@@ -5,6 +5,7 @@ import random
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,11 +31,13 @@ def free_ports(count: int, kind: int = socket.SOCK_STREAM) -> list[int]:
         return list(found)
 
 
-def launch(directory: Path, configuration: str, mode: str = "ab") -> "subprocess.Popen[bytes]":
+def launch(
+    directory: Path, configuration: str, mode: str = "ab", options: Sequence[str] = ()
+) -> "subprocess.Popen[bytes]":
     """The program with ``main.lua``, in *directory*; what it writes goes to ``errors``, opened in *mode*."""
     with (directory / "errors").open(mode) as errors:
         return subprocess.Popen(
-            [sys.executable, "-m", "luamtev", "-c", configuration, "main.lua"],
+            [sys.executable, "-m", "luamtev", *options, "-c", configuration, "main.lua"],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=errors,

@@ -62,6 +62,7 @@ class Web:
     process: "subprocess.Popen[bytes] | None" = None
     engine: str = "lua"
     listener: str = ""
+    settled: bool = False
 
     def start(
         self,
@@ -71,9 +72,12 @@ class Web:
         eventer: str = "",
         acl: str = ACL,
         listeners: str = "",
+        settled: bool = False,
         **modules: str,
     ) -> "Web":
-        """Write *source* as module ``web``, mounted at ``/`` for GET and POST, and run the program until it serves."""
+        """Write *source* as module ``web``, mounted at ``/`` for GET and POST, and run the program until it serves.
+
+        *settled* is for those who look at its memory: it imports nothing any more."""
         web = web or "<mount_get>web:GET:/</mount_get><mount_post>web:POST:/</mount_post>"
         for name, text in {"web": source, "main": "function main() end", **modules}.items():
             text = "module(..., package.seeall)\n" + textwrap.dedent(text)
@@ -91,8 +95,14 @@ class Web:
                 listeners=listeners,
             )
         )
-        self.process = launch(self.directory, "web.conf", "wb")
+        self.settled = settled
+        options = ("-u", str(os.getuid())) if settled else ()  # who might become another imports all it needs before
+        self.process = launch(self.directory, "web.conf", "wb", options)
         self.await_port(self.port)
+        if settled:  # it listens before
+            with socket.create_connection(("127.0.0.1", self.port), 60) as nonsense:
+                nonsense.sendall(b"?\r\n\r\n")
+                assert nonsense.recv(1000)
         return self
 
     def await_port(self, port: int) -> None:
@@ -126,7 +136,7 @@ class Web:
 
     def resident(self) -> int:
         """Bytes of memory."""
-        assert self.process is not None
+        assert self.process is not None and self.settled
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def descriptors(self) -> int:

@@ -84,6 +84,7 @@ class SpanBatches:
         self._waiting: deque[Span] = deque()
         self._lock = Lock()
         self._posting = False
+        self._over = False  # nothing is posted any more
         self._attempts = 0  # of the batch that is next
         self._not_before = 0.0
         self._backoff = Backoff(FIRST_PAUSE, LAST_PAUSE)
@@ -121,7 +122,7 @@ class SpanBatches:
         return hooks.CONTINUE
 
     def drain(self) -> None:
-        """The process ends: post what waits, for a while."""
+        """The process ends: post what waits, for a while, and nothing from then on."""
         zipkin.PUBLISH_SPAN.unregister(self.name)
         ending = time.monotonic() + PATIENCE
         while self._waiting and time.monotonic() < ending:
@@ -129,11 +130,14 @@ class SpanBatches:
                 time.sleep(0.01)
             elif not self._post_all(1, min(self.timeout, PATIENCE)):
                 break
+        self._over = True
         if self._waiting:
             self._errors.log(f"{self.name}: the process ends with {len(self._waiting)} spans undelivered\n")
         self._session.close()
 
     def _tick(self, _event: eventer.Event, _mask: int, _closure: object, _now: float) -> None:
+        if self._over:
+            return
         if self._waiting:
             self._begin(1)
         eventer.add_in(self._tick, None, self.period)
@@ -148,7 +152,7 @@ class SpanBatches:
 
     def _begin(self, least: int = 0) -> None:
         """Post on the job queue, batches of *least* spans or full ones; not during a pause."""
-        if time.monotonic() < self._not_before or not self._claim():
+        if self._over or time.monotonic() < self._not_before or not self._claim():
             return
         try:
             queue = eventer.jobq_create(self.name, 1)

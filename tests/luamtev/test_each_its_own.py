@@ -156,6 +156,7 @@ def served(web: Web, kind: str) -> list[Client]:
     tls_port = free_port()
     web.start(
         SERVICE % web.port,
+        settled=True,
         web="<mount_get>web:GET:/act/</mount_get>",
         listeners=f"""
         <listener type="http_rest_api" address="127.0.0.1" port="{tls_port}" ssl="on">

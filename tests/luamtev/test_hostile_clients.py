@@ -54,7 +54,7 @@ def test_ten_thousand_idle_connections_hold_up_nobody(web: Web) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 500), hard))
     idle: list[socket.socket] = []
     try:
-        web.start(HELLO)
+        web.start(HELLO, settled=True)
         assert web.text("/") == "xxxxx"
         memory, descriptors = web.resident(), web.descriptors()
         for number in range(count):
@@ -77,7 +77,7 @@ def test_ten_thousand_idle_connections_hold_up_nobody(web: Web) -> None:
 
 
 def test_clients_that_mean_harm_get_what_they_deserve(web: Web) -> None:
-    web.start(HELLO)
+    web.start(HELLO, settled=True)
     (web.directory / "files").mkdir()
     (web.directory / "secret").write_text("secret")
     assert web.text("/") == "xxxxx"
@@ -113,7 +113,7 @@ def test_clients_that_mean_harm_get_what_they_deserve(web: Web) -> None:
 
 
 def test_clients_that_stall_or_vanish_hold_up_nobody(web: Web) -> None:
-    web.start(HELLO)
+    web.start(HELLO, settled=True)
     assert web.text("/") == "xxxxx"
     memory, descriptors = web.resident(), web.descriptors()
     endless = b"GET /?size=100000 HTTP/1.1\r\nHost: a\r\n\r\n" * 2000

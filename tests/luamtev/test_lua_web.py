@@ -652,7 +652,8 @@ def test_memory_stays_flat_over_many_requests(web: Web) -> None:
           http:write(("x"):rep(1000))
           http:flush_end()
         end
-        """
+        """,
+        settled=True,
     )
 
     def ask(times: int) -> None:

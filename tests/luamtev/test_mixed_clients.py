@@ -57,6 +57,7 @@ def serving(web: Web) -> int:
     tls_port = free_port()
     web.start(
         SERVICE,
+        settled=True,
         web=MOUNTS,
         listeners=f"""
           <listener type="http_rest_api" address="127.0.0.1" port="{tls_port}" ssl="on">

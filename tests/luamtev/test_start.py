@@ -46,4 +46,5 @@ def test_what_is_said_without_the_stack_does_not_import_it(tmp_path: Path) -> No
     for argument in ("--version", "--help"):
         found = imported(tmp_path, argument)
         assert "luamtev.cli" in found
-        assert not {each for each in found if each.partition(".")[0] in {"runtime", "gevent", "lupa", "lxml"}}
+        assert not {each for each in found if each.partition(".")[0] in {"gevent", "lupa", "lxml"}}
+        assert {each for each in found if each.startswith("runtime.")} == {"runtime.signals"}

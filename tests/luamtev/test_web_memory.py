@@ -6,8 +6,8 @@ import pytest
 from waiting import until
 from webprogram import Web
 
-CLIENTS, SIZE = 32, 5 << 20
-SPARE = 80 << 20  # bytes that may not be back yet, or that the program has imported since: half of what was sent
+CLIENTS, SIZE = 20, 5 << 20
+SPARE = 50 << 20  # bytes that may not be back yet: half of what was sent
 
 LENGTH = """
 function handler(rest)
@@ -20,7 +20,7 @@ end
 
 @pytest.mark.parametrize("encoding", ["", "Content-Encoding: identity\r\n"], ids=["in the engine", "in Python"])
 def test_bodies_of_past_requests_are_back_soon(web: Web, encoding: str) -> None:
-    web.start(LENGTH)
+    web.start(LENGTH, settled=True)
     web.text("/", "POST", b"x")
     before = web.resident()
     clients = [socket.create_connection(("127.0.0.1", web.port), 30) for _ in range(CLIENTS)]
@@ -55,7 +55,7 @@ end
 @pytest.mark.parametrize("path", ["/", "/watched"])
 @pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
 def test_an_answer_in_pieces_leaves_nothing_behind(web: Web, path: str) -> None:
-    web.start(FLUSHED)
+    web.start(FLUSHED, settled=True)
     ask = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * 100
     sizes = []
     with socket.create_connection(("127.0.0.1", web.port), 30) as client:

@@ -119,7 +119,7 @@ def fill(client: Any, most: int) -> int:
 
 
 def test_messages_that_wait_for_a_slow_callback_are_bounded_and_go_with_the_connection(web: Web) -> None:
-    web.start(SLOW, web=WS)
+    web.start(SLOW, web=WS, settled=True)
     before = web.resident()
     with Socket(web.port, "/chat/") as client:
         assert client.next() == "open"

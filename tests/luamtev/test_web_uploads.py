@@ -163,9 +163,9 @@ def post(web: Web, path: str, body: bytes, **headers: str) -> Reply:
 both = pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
 
 
-def started(web: Web, listener: str = "") -> Web:
+def started(web: Web, listener: str = "", settled: bool = False) -> Web:
     web.listener = listener
-    return web.start(HANDLER, web=MOUNTS)
+    return web.start(HANDLER, web=MOUNTS, settled=settled)
 
 
 @both
@@ -209,7 +209,7 @@ BIG = 100 << 20
 
 @both
 def test_what_nobody_reads_is_left_to_the_client(web: Web) -> None:
-    started(web, f"<max_upload>{BIG}</max_upload>")
+    started(web, f"<max_upload>{BIG}</max_upload>", settled=True)
     web.text("/")
     before = web.resident()
     with connected(web, head("/wait", f"Content-Length: {BIG}")) as client:
