@@ -204,8 +204,9 @@ def run(plan: Plan) -> int:
     """Run *plan*, in this process or in those it asks for; the exit status."""
     if plan.workers is None or plan.list:
         return _run_here(plan)
-    from luamtev import program as _loaded_before_the_forks  # noqa: F401
     from mtev_busted.parallel import Parallel
+
+    _load_stack()
 
     def ordered(seed: int) -> list[str]:
         paths = sorted(plan.files) if plan.sort_files else list(plan.files)
@@ -214,8 +215,26 @@ def run(plan: Plan) -> int:
     return Parallel(plan, plan.workers, _run_here, ordered).run()
 
 
+def _load_stack() -> None:
+    """Load what every process of a run needs, once for all."""
+    from luamtev import program as _program  # noqa: F401
+    from luamtev.modules import lua_general as _module  # noqa: F401
+    from luamtev.state import prepare
+    from runtime import trace
+
+    prepare()
+    trace.expose()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line *argv* (that of the process by default); returns the exit status if the process lives on."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:
+        return EXIT_FAILURE
+
+
+def _main(argv: list[str] | None) -> int:
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         if options.get("help"):
@@ -241,7 +260,9 @@ def main(argv: list[str] | None = None) -> int:
         from mtev_busted.watch import watch
 
         return watch(plan, lambda: resolve(options), run)
-    return run(plan)
+    status = run(plan)
+    sys.stderr.flush()
+    os._exit(status)  # there is nothing left that an interpreter would have to tidy up
 
 
 def _change_directory(directory: str) -> None:

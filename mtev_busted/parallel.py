@@ -4,92 +4,41 @@ The process that forks everybody stays what it is, a mere multiplexer: workers r
 specs print into a pipe each; the reporter, another child, gets them in the order of the files and makes the output.  A
 worker that dies costs its file's remaining tests, which is one error.  Knows events by their first letter only.
 
-An event is a line behind a mark, which no spec can guess and print.  After a ``!`` it is for this process: "." (a file
-is done), Z (all are), P (a problem), C (coverage), L (what runs now has that many seconds; 0: what runs has no limit).
+An event for this process is "." (a file is done), Z (all are), P (a problem), C (coverage), L (what runs now has that
+many seconds; 0: what runs has no limit).
 """
 
 import contextlib
+import gc
 import os
 import selectors
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import IO, NoReturn
+from dataclasses import replace
+from math import inf
 
+from mtev_busted import jobs
+from mtev_busted.jobs import Job
 from mtev_busted.plan import Plan
-
-GRACE = 2.0
-"""Seconds a test may be silent beyond twice its limit before its worker counts as hung."""
+from mtev_busted.worker import CHUNK, EXIT_FAILURE, GRACE, Runner, Worker, fork, how_it_ended
 
 GATHER = 0.002
 """Seconds in which what workers write is left to come together: a test writes at once, for its process may die."""
 
-SERIAL = b"#serial"
-EXIT_FAILURE = 2
+AT_MOST = 64
+"""Reads of what is left in a pipe of a worker that has ended; who writes more than that is a program it left behind."""
 
-Runner = Callable[[Plan], int]
+PATIENCE = 10.0
+"""Seconds that workers have to end what runs when the run is interrupted."""
 
-
-@dataclass
-class Job:
-    """A file in a run."""
-
-    run: int
-    seed: int
-    path: str
-    serial: bool
-    events: list[bytes] = field(default_factory=list)
-    done: bool = False
-
-
-@dataclass(eq=False)
-class Worker:
-    """A child that runs files, one at a time."""
-
-    pid: int
-    commands: IO[bytes]
-    out: int
-    err: int
-    job: Job | None = None
-    rest: bytes = b""
-    heard: float = 0.0
-    limit: float = 0.0
-    began: float = 0.0
-    verdict: str = ""
-    open_ends: int = 2
+WHOLE = "whole"
+INTERRUPTED = "interrupted, and the process that ran this file was killed"
+DEAF = "the process that ran this file closed its standard output, by which it tells what happens, and was killed"
 
 
 def _field(text: bytes) -> bytes:
     return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\x1f", b"\\s").replace(b"\0", b"\\z")
-
-
-def _beginning(mark: bytes, data: bytes) -> int:
-    """How much of *mark* is at the end of *data*, which may go on."""
-    return next((n for n in range(min(len(mark) - 1, len(data)), 0, -1) if data.endswith(mark[:n])), 0)
-
-
-def _is_serial(path: str) -> bool:
-    try:
-        return SERIAL in Path(path).read_bytes()
-    except OSError:
-        return False
-
-
-def seeds(plan: Plan) -> Iterator[int]:
-    """The seed of each run."""
-    seed = plan.seed
-    for _ in range(plan.runs):
-        yield seed
-        if not plan.seed_given:
-            seed = seed * 48271 % 2147483647 + 1
-
-
-def _jobs(plan: Plan, files: Callable[[int], Sequence[str]]) -> list[Job]:
-    serial = {path: _is_serial(path) for path in plan.files}
-    return [Job(run, seed, path, serial[path]) for run, seed in enumerate(seeds(plan), 1) for path in files(seed)]
 
 
 class Parallel:
@@ -97,92 +46,135 @@ class Parallel:
 
     def __init__(self, plan: Plan, count: int, runner: Runner, files: Callable[[int], Sequence[str]]) -> None:
         self.mark = f"\x01{os.urandom(4).hex()}\x02".encode()
-        self.done = self.mark + b"!"
         self.plan = replace(plan, mark=self.mark.decode())
         self.runner = runner
-        self.jobs = _jobs(plan, files)
-        self.waiting = [each for each in self.jobs if not each.serial]
-        self.alone = [each for each in self.jobs if each.serial]
+        self.jobs = jobs.jobs(plan, files)
         self.count = max(1, min(count, len(plan.files)))
+        self.waiting = jobs.handed_out([each for each in self.jobs if not each.serial], self.count)
+        self.alone = [each for each in self.jobs if each.serial]
         self.workers: list[Worker] = []
         self.selector = selectors.DefaultSelector()
+        self.mine: set[int] = set()  # descriptors that no child may keep
         self.reported = 0  # jobs that were reported whole
         self.run_open = 0  # the run whose beginning was reported
         self.stopped = False
+        self.interrupted = 0  # by which signal
+        self.busy = False  # whether there is more to do at once
 
     # Children ---------------------------------------------------------------------------------------------------------
 
-    def _fork(self, plan: Plan, out: int | None, err: int | None, unwanted: Sequence[int]) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid == 0:
-            self._child(plan, out, err, unwanted)
-        return pid
+    def _pipe(self, read_is_mine: bool) -> tuple[int, int]:
+        ends = os.pipe()
+        self.mine.add(ends[0 if read_is_mine else 1])
+        return ends
 
-    def _child(self, plan: Plan, out: int | None, err: int | None, unwanted: Sequence[int]) -> NoReturn:
-        status = EXIT_FAILURE
-        try:
-            for each in unwanted:
-                with contextlib.suppress(OSError):
-                    os.close(each)
-            if out is not None and err is not None:
-                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-                os.dup2(out, 1)
-                os.dup2(err, 2)
-                os.close(out)
-                os.close(err)
-            status = self.runner(plan)
-        finally:
-            os._exit(status)
+    def _close(self, descriptor: int) -> None:
+        self.mine.discard(descriptor)
+        os.close(descriptor)
 
-    def _start_reporter(self) -> None:
-        read, write = os.pipe()
-        plan = replace(self.plan, role="reporter", commands=read)
-        self.reporter = self._fork(plan, None, None, [write])
+    def _start_reporter(self, read: int) -> None:
+        self.reporter = fork(self.runner, replace(self.plan, role="reporter", commands=read), self.mine)
         os.close(read)
-        self.report = os.fdopen(write, "wb", buffering=65536)
 
-    def _start_worker(self) -> Worker:
-        command_read, command_write = os.pipe()
-        out_read, out_write = os.pipe()
-        err_read, err_write = os.pipe()
-        plan = replace(self.plan, role="worker", commands=command_read, progress=False)
-        others = [fd for each in self.workers for fd in (each.commands.fileno(), each.out, each.err)]
-        unwanted = [command_write, out_read, err_read, self.report.fileno(), *others]
+    def _start_worker(self) -> None:
+        commands, told = self._pipe(read_is_mine=False)
+        out, out_end = self._pipe(read_is_mine=True)
+        err, err_end = self._pipe(read_is_mine=True)
+        plan = replace(self.plan, role="worker", commands=commands, progress=False)
         self.report.flush()
-        pid = self._fork(plan, out_write, err_write, unwanted)
-        for each in (command_read, out_write, err_write):
+        pid = fork(self.runner, plan, self.mine, (out_end, err_end))
+        for each in (commands, out_end, err_end):
             os.close(each)
-        worker = Worker(pid, os.fdopen(command_write, "wb", buffering=0), out_read, err_read, heard=time.monotonic())
-        self.selector.register(out_read, selectors.EVENT_READ, (worker, self._read_out))
-        self.selector.register(err_read, selectors.EVENT_READ, (worker, self._read_err))
+        worker = Worker(pid, os.fdopen(told, "wb", buffering=0), out, err, open={out, err})
+        for each in (out, err):
+            os.set_blocking(each, False)
+            self.selector.register(each, selectors.EVENT_READ, worker)
         self.workers.append(worker)
-        return worker
 
     # Work -------------------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Run every job; the exit status is the reporter's."""
-        self._start_reporter()
-        try:
-            self._assign()
-            while self.workers:
-                for key, _ in self.selector.select(self._until_next_limit()):
-                    worker, read = key.data
-                    read(worker)
-                time.sleep(GATHER)
-                self._kill_hung()
-                self._assign()
-            self._tell_all()
-        except KeyboardInterrupt:
-            self._end_all()
-        except BrokenPipeError:  # the reporter is gone
-            self._end_all()
-        with contextlib.suppress(BrokenPipeError):
-            self.report.close()
-        _, status = os.waitpid(self.reporter, 0)
+        """Run every job; the exit status is the reporter's.
+
+        INT and TERM end it: what ran until then is reported, then an INT goes on as KeyboardInterrupt."""
+        gc.freeze()  # what is there is the children's, too, as long as nobody touches it
+        read, write = self._pipe(read_is_mine=False)
+        self.report = os.fdopen(write, "wb", buffering=CHUNK)
+        with self._signals() as signals:
+            try:
+                try:
+                    self._assign()
+                    self._start_reporter(read)
+                    while self.workers:
+                        self._turn(signals)
+                except KeyboardInterrupt:
+                    self._kill_all()
+                self._tell_all()
+                self.report.close()
+            except BrokenPipeError:  # the reporter is gone
+                self._kill_all()
+                with contextlib.suppress(BrokenPipeError):
+                    self.report.close()
+            _, status = os.waitpid(self.reporter, 0)
+        if self.interrupted == signal.SIGINT:
+            raise KeyboardInterrupt
         return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else EXIT_FAILURE
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[int]:
+        """Has signals wake who selects: gives what is readable then."""
+        read, write = self._pipe(read_is_mine=True)
+        self.mine.add(write)
+        for end in (read, write):
+            os.set_blocking(end, False)
+        before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
+        wakeup_before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        self.selector.register(read, selectors.EVENT_READ)
+        try:
+            yield read
+        finally:
+            signal.set_wakeup_fd(wakeup_before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self.selector.close()
+            self._close(read)
+            self._close(write)
+
+    def _note(self, number: int, _frame: object) -> None:
+        if number == signal.SIGCHLD:
+            return
+        if not self.interrupted:
+            self.interrupted = number
+        elif self.workers:
+            raise KeyboardInterrupt
+        else:
+            os.kill(self.reporter, signal.SIGKILL)
+
+    def _turn(self, signals: int) -> None:
+        """Take what has come, once something has."""
+        ready = self.selector.select(self._until_next_limit())
+        now, self.busy = time.monotonic(), False
+        for key, _ in ready:
+            if key.fd == signals:
+                os.read(signals, CHUNK)
+                self._interrupt()
+                self._reap()
+            elif key.fd in key.data.open:
+                self._read(key.data, key.fd)
+        for worker in self.workers:
+            self._kill_hung(worker, now)
+        self._assign()
+        if not self.busy:
+            time.sleep(GATHER)
+
+    def _interrupt(self) -> None:
+        """Have the workers end if that was asked for: they end what runs, and do not begin anything."""
+        if not self.interrupted or self.stopped:
+            return
+        self.stopped = True
+        for worker in self.workers:
+            worker.end(signal.SIGTERM)
+            worker.last = time.monotonic() + PATIENCE, INTERRUPTED
 
     def _next_job(self) -> Job | None:
         if self.stopped:
@@ -198,70 +190,70 @@ class Parallel:
         while len(self.workers) < min(self.count, wanted + sum(1 for each in self.workers if each.job)):
             self._start_worker()
         for worker in self.workers:
-            if worker.job or worker.commands.closed:
+            if worker.commands.closed or worker.next:
                 continue
-            job = self._next_job()
-            if job is None:
-                if self.stopped or not (self.waiting or self.alone):
-                    worker.commands.close()
-                continue
-            worker.job, worker.began, worker.limit = job, time.monotonic(), 0.0
-            with contextlib.suppress(BrokenPipeError):
-                worker.commands.write(b"%d %d %s\n" % (job.run, job.seed, os.fsencode(job.path)))
+            if worker.job is None:
+                job = self._next_job()
+                if job:
+                    worker.tell(job)
+                elif self.stopped or not (self.waiting or self.alone):
+                    self._dismiss(worker)
+            elif len(self.waiting) > self.count and not self.plan.bail:
+                worker.tell(self.waiting.pop(0))  # while there is enough for all, nobody shall wait to be told
 
-    def _read_out(self, worker: Worker) -> None:
-        chunk = os.read(worker.out, 65536)
-        if not chunk:
-            self._add(worker, worker.rest)
-            self._closed(worker, worker.out)
-            return
-        worker.heard = time.monotonic()
-        data = worker.rest + chunk
-        whole = data.rfind(self.mark)
-        if whole < 0 or b"\n" in data[whole:]:
-            whole = len(data) - _beginning(self.mark, data)
-        worker.rest, data = data[whole:], data[:whole]
-        self._note_limit(worker, data)
-        if self.plan.bail and (self.mark + b"Xerror" in data or self.mark + b"Xfailure" in data):
-            self.stopped = True
-        while (at := data.find(self.done)) >= 0:
-            end = data.index(b"\n", at) + 1
-            self._add(worker, data[:at])
-            self._control(worker, data[at + len(self.done) : end - 1])
-            data = data[end:]
-        self._add(worker, data)
+    def _dismiss(self, worker: Worker) -> None:
+        """Tell it that there is nothing more to do."""
+        if not worker.commands.closed:
+            self.mine.discard(worker.commands.fileno())
+            worker.commands.close()
 
-    def _read_err(self, worker: Worker) -> None:
-        data = os.read(worker.err, 65536)
-        if data:
+    def _read(self, worker: Worker, descriptor: int) -> int:
+        """Take what came from a worker; how many bytes that was."""
+        try:
+            data = os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            return 0
+        if not data:
+            self._shut(worker, descriptor)
+        elif descriptor == worker.err:
             self._add(worker, self.mark + b"E" + _field(data) + b"\n")
         else:
-            self._closed(worker, worker.err)
+            for control, part in worker.heard_of(data, self.mark):
+                if control:
+                    self._control(worker, part)
+                else:
+                    self._add(worker, part)
+        self.busy |= len(data) in (0, CHUNK)
+        return len(data)
 
-    def _note_limit(self, worker: Worker, data: bytes) -> None:
-        start = data.rfind(self.done + b"L")
-        if start >= 0:
-            worker.limit = float(data[start + len(self.done) + 1 : data.index(b"\n", start)])
+    def _shut(self, worker: Worker, descriptor: int) -> None:
+        worker.open.discard(descriptor)
+        self.selector.unregister(descriptor)
+        self._close(descriptor)
+        if descriptor == worker.out and not worker.verdict:
+            worker.last = time.monotonic() + GRACE, DEAF
 
     def _control(self, worker: Worker, event: bytes) -> None:
         match event[:1]:
             case b".":
                 self._finish(worker)
+                self.busy = True
             case b"L":
-                pass
+                worker.limit = float(event[1:])
             case b"Z":
-                worker.verdict = "whole"
+                worker.verdict = WHOLE
             case b"P":
                 self.stopped = True
-                worker.job, worker.verdict = None, "whole"
+                worker.begin(None)
+                worker.verdict = WHOLE
                 self._send(event)
             case _:
                 self._send(event)
 
     def _add(self, worker: Worker, data: bytes) -> None:
         """Take what a worker wrote: whole events, and text between them."""
-        if not data:
-            return
+        if self.plan.bail and (self.mark + b"Xerror" in data or self.mark + b"Xfailure" in data):
+            self.stopped = True
         data = data.replace(b"\0", self.mark + b"0\n")  # the reporter reads lines, which cannot have one
         if worker.job is None:
             self._write(data)
@@ -273,51 +265,61 @@ class Parallel:
     def _finish(self, worker: Worker) -> None:
         if worker.job:
             worker.job.done = True
-            worker.job = None
+            worker.begin(worker.next)
+            worker.next = None
             self._tell_done()
 
-    def _closed(self, worker: Worker, fd: int) -> None:
-        self.selector.unregister(fd)
-        os.close(fd)
-        worker.open_ends -= 1
-        if worker.open_ends:
-            return
-        _, status = os.waitpid(worker.pid, 0)
-        worker.commands.close()
+    # Ends -------------------------------------------------------------------------------------------------------------
+
+    def _reap(self) -> None:
+        """Take leave of the workers that have ended.  Programs that they started may hold on to their pipes."""
+        for worker in list(self.workers):
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            if pid:
+                self._ended(worker, status)
+
+    def _ended(self, worker: Worker, status: int) -> None:
+        if worker.verdict != WHOLE:
+            worker.end(signal.SIGKILL)  # what it has started
+        for descriptor in (worker.out, worker.err):
+            for _ in range(AT_MOST):
+                if descriptor not in worker.open or not self._read(worker, descriptor):
+                    break
+            if descriptor in worker.open:
+                self._shut(worker, descriptor)
+        self._add(worker, worker.rest)
+        self._dismiss(worker)
         self.workers.remove(worker)
+        self.busy = True
+        message = worker.verdict or how_it_ended(status)
+        if worker.next:
+            self.waiting.insert(0, worker.next)
+            worker.next = None
         if worker.job:
-            message = worker.verdict or _how_it_ended(status)
-            fields = _field(os.fsencode(worker.job.path)) + b"\x1f" + _field(message.encode())
-            worker.job.events.append(self.mark + b"K" + fields + b"\n")
+            path = _field(os.fsencode(worker.job.path))
+            worker.job.events.append(self.mark + b"K" + path + b"\x1f" + _field(message.encode()) + b"\n")
             self._finish(worker)
-        elif worker.verdict != "whole" and not self.stopped:
-            self._send(b"P" + _field(_how_it_ended(status).encode()))
+        elif worker.verdict != WHOLE and not self.stopped:
+            self._send(b"P" + _field(message.encode()))
+
+    def _kill_all(self) -> None:
+        for worker in self.workers:
+            worker.end(signal.SIGKILL)
+            os.waitpid(worker.pid, 0)
+        self.workers.clear()
 
     # Limits -----------------------------------------------------------------------------------------------------------
 
-    def _deadline(self, worker: Worker) -> float:
-        ends = [float("inf")]
-        if worker.job and worker.limit:
-            ends.append(worker.heard + 2 * worker.limit + GRACE)
-        if worker.job and self.plan.file_timeout:
-            ends.append(worker.began + self.plan.file_timeout)
-        return min(ends)
-
     def _until_next_limit(self) -> float | None:
-        nearest = min(map(self._deadline, self.workers), default=float("inf"))
-        return None if nearest == float("inf") else max(0.0, nearest - time.monotonic())
+        nearest = min((each.deadline(self.plan.file_timeout)[0] for each in self.workers), default=inf)
+        return None if nearest == inf else max(0.0, nearest - time.monotonic())
 
-    def _kill_hung(self) -> None:
-        for worker in self.workers:
-            if not worker.verdict and time.monotonic() >= self._deadline(worker):
-                worker.verdict = "timeout: the file did not go on, its process was killed"
-                os.kill(worker.pid, signal.SIGKILL)
-
-    def _end_all(self) -> None:
-        for worker in self.workers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGKILL)
-            os.waitpid(worker.pid, 0)
+    def _kill_hung(self, worker: Worker, now: float) -> None:
+        """*now*: when it was last asked whether something has come from it."""
+        deadline, why = worker.deadline(self.plan.file_timeout)
+        if deadline <= now and not worker.verdict:
+            worker.verdict = why
+            worker.end(signal.SIGKILL)
 
     # Reporting --------------------------------------------------------------------------------------------------------
 
@@ -363,11 +365,8 @@ class Parallel:
             self._tell_job(job)
         if not self.run_open:
             self._open_run(1, self.plan.seed)
+        if self.interrupted:
+            missed = sum(1 for each in self.jobs if not each.done)
+            name = signal.Signals(self.interrupted).name
+            self._send(b"P" + f"interrupted ({name}): {missed} of {len(self.jobs)} files were not run".encode())
         self._close_run()
-
-
-def _how_it_ended(status: int) -> str:
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return f"the process that ran this file was ended by signal {number} ({signal.strsignal(number)})"
-    return f"the process that ran this file ended with status {os.waitstatus_to_exitcode(status)}"

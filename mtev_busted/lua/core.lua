@@ -73,8 +73,10 @@ local function refuse(descriptor)
   failure.raise("error", "'" .. descriptor .. "' not supported inside current context block")
 end
 
+local CALLER = 4 -- the level, for failure.location, of who calls what publisher_of makes
+
 local function new_element(descriptor, attributes, name, fn)
-  local file, line, source = failure.location()
+  local file, line, source = failure.location(0, CALLER)
   return { descriptor = descriptor, attributes = attributes, name = name, run = fn,
     trace = { short_src = file, currentline = line, source = source } }
 end

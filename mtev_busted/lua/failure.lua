@@ -13,10 +13,10 @@ Failure.__concat = function(a, b) return tostring(a) .. tostring(b) end
 -- True for the source of a file of this runner.
 function M.is_own(source) return source:sub(1, #own) == own end
 
--- The innermost call outside the runner: file, line; `skip` such calls are passed over.
-function M.location(skip)
-  skip = skip or 0
-  local level = 2
+-- The innermost call outside the runner: file, line; `skip` such calls are passed over.  Who knows that the first calls
+-- are the runner's own gives the *level* to begin at.
+function M.location(skip, level)
+  skip, level = skip or 0, level or 2
   while true do
     local info = debug.getinfo(level, "Sl")
     if not info then return nil end

@@ -65,7 +65,7 @@ local function run()
     return 0
   end
   base.start()
-  use("outputs/junit").start()
+  if plan.junit ~= "" or plan.output == "junit" then use("outputs/junit").start() end
   use("progress")
   if plan.list then use("outputs/list") else use("outputs").load(plan) end
 

@@ -3,6 +3,8 @@
 
 local _, plan = ...
 
+local buffer = require("string.buffer")
+
 local M = {}
 
 M.MARK = plan.mark
@@ -15,33 +17,61 @@ local function needs_escapes(text)
   return text:find("\n", 1, true) or text:find("\\", 1, true) or text:find("\31", 1, true) or text:find("\0", 1, true)
 end
 
--- An event of a kind (a letter) and a list of *n* fields, nil as nothing.
-function M.pack(kind, n, fields)
-  for i = 1, n do
-    local value = fields[i]
-    if value == nil then
-      fields[i] = ""
-    elseif type(value) == "string" then
-      if needs_escapes(value) then fields[i] = value:gsub("[\n\\\31%z]", escapes) end
-    else
-      fields[i] = tostring(value)
-    end
+local event = buffer.new()
+
+local function put(value)
+  if value == nil then return end
+  if type(value) ~= "string" then
+    value = tostring(value)
+  elseif needs_escapes(value) then
+    value = value:gsub("[\n\\\31%z]", escapes)
   end
-  return M.MARK .. kind .. table.concat(fields, "\31", 1, n) .. "\n"
+  event:put(value)
 end
 
--- The kind and the fields, as a list, of an event without its mark and newline.
-function M.unpack(line)
-  local fields, at = {}, 2
+-- An event of a kind (a letter) and fields, nil as nothing: as many as are named here, for tests by the thousand.
+function M.pack(kind, a, b, c, d, e, f)
+  event:reset():put(M.MARK, kind)
+  put(a)
+  event:put("\31")
+  put(b)
+  event:put("\31")
+  put(c)
+  event:put("\31")
+  put(d)
+  event:put("\31")
+  put(e)
+  event:put("\31")
+  put(f)
+  event:put("\n")
+  return event:get()
+end
+
+-- The same of a list of *n* fields.
+function M.pack_list(kind, n, fields)
+  event:reset():put(M.MARK, kind)
+  for i = 1, n do
+    if i > 1 then event:put("\31") end
+    put(fields[i])
+  end
+  event:put("\n")
+  return event:get()
+end
+
+-- The fields, as a list, of the event whose kind is at *at* in *data*, and whose last byte is at *last*.
+function M.unpack(data, at, last)
+  local fields, n = {}, 0
+  at = at + 1
   while true do
-    local stop = line:find("\31", at, true)
-    local text = line:sub(at, (stop or 0) - 1)
+    local stop = data:find("\31", at, true)
+    if not stop or stop > last then stop = last + 1 end
+    local text = data:sub(at, stop - 1)
     if text:find("\\", 1, true) then text = text:gsub("\\.", unescapes) end
-    fields[#fields + 1] = text
-    if not stop then break end
+    n = n + 1
+    fields[n] = text
+    if stop > last then return fields end
     at = stop + 1
   end
-  return line:sub(1, 1), fields
 end
 
 return M

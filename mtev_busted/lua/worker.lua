@@ -9,12 +9,12 @@ local function serve()
   local commands = assert(io.open("/dev/fd/" .. plan.commands, "r"))
   local out = io.stdout
   local function tell(kind, text)
-    out:write(wire.pack("!" .. kind, 1, { text }))
+    out:write(wire.pack_list("!" .. kind, 1, { text }))
     out:flush()
   end
   local function tell_coverage()
     if not plan.coverage then return end
-    use("coverage").each(function(path, text) out:write(wire.pack("!C", 2, { path, text })) end)
+    use("coverage").each(function(path, text) out:write(wire.pack_list("!C", 2, { path, text })) end)
   end
   if plan.coverage then use("coverage").start() end
   local session = suite.session(plan)

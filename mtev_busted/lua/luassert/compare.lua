@@ -2,8 +2,10 @@
 
 local M = {}
 
+local function plain_equal(a, b) return a == b end
+
 local function equal(a, b)
-  local ok, same = pcall(function() return a == b end) -- comparing cdata of two types may raise
+  local ok, same = pcall(plain_equal, a, b) -- comparing cdata of two types may raise
   return ok and same
 end
 M.equal = equal

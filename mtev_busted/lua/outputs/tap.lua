@@ -6,11 +6,12 @@ local busted = use("core")
 
 local write = base.write
 local number = 0
+local escapes = { ["#"] = "\\#", ["\n"] = " " }
 
 local function line(state, title, directive)
   number = number + 1
-  write(("%s %d - %s%s\n"):format(state, number, (title:gsub("[#\n]", { ["#"] = "\\#", ["\n"] = " " })),
-    directive or ""))
+  if title:find("#", 1, true) or title:find("\n", 1, true) then title = title:gsub("[#\n]", escapes) end
+  write(("%s %d - %s%s\n"):format(state, number, title, directive or ""))
 end
 
 local function comments(entry)

@@ -27,15 +27,15 @@ local function given(name) return name and "=" .. name end
 local function start_of(kind)
   return function(element, parent)
     local file, line = place(element)
-    out:write(wire.pack(kind, 6, { id_of(element), given(element.name), element.descriptor, file, line,
-      parent and parent.randomseed or nil }))
+    out:write(wire.pack(kind, id_of(element), given(element.name), element.descriptor, file, line,
+      parent and parent.randomseed or nil))
     out:flush() -- whatever happens now, the reporter knows where
   end
 end
 
 local function end_of(kind)
   return function(element, _, status)
-    out:write(wire.pack(kind, 4, { id_of(element), element.duration, kind == "t" and status or nil, element.try }))
+    out:write(wire.pack(kind, id_of(element), element.duration, kind == "t" and status or nil, element.try))
     if kind == "f" then ids = {} end
   end
 end
@@ -44,14 +44,14 @@ local function wrong(kind)
   return function(element, parent, message, info)
     local file, line = place(element)
     info = info or {}
-    out:write(wire.pack("X", 14, { kind, id_of(element), given(element.name), element.descriptor, file, line,
+    out:write(wire.pack_list("X", 14, { kind, id_of(element), given(element.name), element.descriptor, file, line,
       (parent or {}).randomseed, message and "=" .. tostring(message), info.traceback, info.file, info.line,
       info.late and "late" or nil, element.load_error and "load" or nil, info.try }))
   end
 end
 
 function busted.on_limit(seconds)
-  out:write(wire.pack("!L", 1, { seconds or 0 }))
+  out:write(wire.pack_list("!L", 1, { seconds or 0 }))
   out:flush() -- whoever waits for it may have to end this process
 end
 
