@@ -122,5 +122,7 @@ describe("the aggregator", function()
     assert.equal(21.5, all.gauges.temperature)
     assert.same({ count = sent, sum = sent * (sent - 1) / 2, least = 0, most = sent - 1 }, all.timers.latency)
     assert.equal(sent, all.bad)
+    send("depth:0|g\ndepth:-5|g\ndepth:+2|g") -- a client sends a negative gauge as two lines
+    assert.eventually(function() return totals().gauges.depth == -3 end, 30)
   end)
 end)

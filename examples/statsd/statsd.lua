@@ -1,4 +1,5 @@
 -- Takes metrics over UDP, as statsd does, on every loop: NAME:VALUE|c, |g or |ms, with |@RATE for counters that were sampled.
+-- A gauge with a sign, +5 or -5, is changed by that much.
 --
 -- Each loop thread has a socket of its own on the same port, and the system spreads clients over them.  A loop adds up what
 -- comes to it and publishes that a few times a second, for totals.lua to put together.
@@ -11,15 +12,17 @@ local sums = { counters = {}, gauges = {}, timers = {}, lines = 0, bad = 0 }
 local changed = false
 
 local function take(line)
-  local name, value, kind, rate = line:match("^([^:|]+):([+-]?[%d.eE+-]+)|(%a+)|?@?([%d.]*)$")
-  value, rate = tonumber(value), rate == "" and 1 or tonumber(rate)
+  local name, text, kind, rate = line:match("^([^:|]+):([+-]?[%d.eE+-]+)|(%a+)|?@?([%d.]*)$")
+  local value = tonumber(text)
+  rate = rate == "" and 1 or tonumber(rate)
   changed = true
   if not (name and value and rate and rate > 0) then
     sums.bad = sums.bad + 1
   elseif kind == "c" then
     sums.counters[name] = (sums.counters[name] or 0) + value / rate
   elseif kind == "g" then
-    sums.gauges[name] = { value = value, at = mtev.time() }
+    local known = text:find("^[+-]") and sums.gauges[name]
+    sums.gauges[name] = { value = known and known.value + value or value, at = mtev.time() }
   elseif kind == "ms" then
     local timer = sums.timers[name] or { count = 0, sum = 0, least = value, most = value }
     timer.count, timer.sum = timer.count + 1, timer.sum + value
