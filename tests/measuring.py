@@ -1,5 +1,10 @@
 """What a program's memory is, asked in Lua."""
 
+import os
+
+SETTLED = ("-u", str(os.getuid()))
+"""Options with which a program imports all it may need before it runs, as who might become another user does."""
+
 RESIDENT = """
     local function resident()
       collectgarbage() collectgarbage()

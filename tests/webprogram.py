@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from launching import launch
+from measuring import SETTLED
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
@@ -96,8 +97,7 @@ class Web:
             )
         )
         self.settled = settled
-        options = ("-u", str(os.getuid())) if settled else ()  # who might become another imports all it needs before
-        self.process = launch(self.directory, "web.conf", "wb", options)
+        self.process = launch(self.directory, "web.conf", "wb", SETTLED if settled else ())
         self.await_port(self.port)
         if settled:  # it listens before
             with socket.create_connection(("127.0.0.1", self.port), 60) as nonsense:

@@ -27,7 +27,7 @@ class Lua:
     directory: Path
     states: list[State] = dataclasses.field(default_factory=list)
     statuses: "Queue[int]" = dataclasses.field(default_factory=Queue)
-    timeout: float = 30.0
+    timeout: float = 120.0
 
     def __post_init__(self) -> None:
         self.printed_path = self.directory / "printed"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from measuring import RESIDENT
+from measuring import RESIDENT, SETTLED
 
 
 def test_a_full_pipe_is_an_error_and_not_a_wait(lua: Any, tmp_path: Path) -> None:
@@ -211,6 +211,7 @@ def test_a_million_names_are_listed_and_filtered_without_a_trace(luamtev: Callab
     for i in range(1000):
         (tmp_path / "many" / f"name-{i}").touch()
     done = luamtev(
+        *SETTLED,
         "main.lua",
         source=RESIDENT
         + """

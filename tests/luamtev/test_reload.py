@@ -112,9 +112,15 @@ class Server:
             return data.partition(b"\r\n\r\n")[2].decode()
 
     def line(self) -> bytes:
-        """What the module's own server says."""
-        with socket.create_connection(("127.0.0.1", self.own), PATIENCE) as connection:
-            return connection.makefile("rb").readline()
+        """What the module's own server says, once it listens."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self.own), PATIENCE) as connection:
+                    return connection.makefile("rb").readline()
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, self.errors()
+                time.sleep(0.02)
 
 
 def length(data: bytes) -> int:
@@ -180,14 +186,7 @@ def test_a_function_that_listens_begins_anew_with_its_file(server: Server) -> No
     assert server.line() == b"one\n"
     server.write("general.lua", source.replace('"one', '"two'))
     server.wait("main begins: two")
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            assert server.line() == b"two\n"
-            break
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline, server.errors()
-            time.sleep(0.02)
+    assert server.line() == b"two\n"
 
 
 def test_lua_asks_for_it_and_a_hook_may_refuse(server: Server) -> None:

@@ -251,14 +251,14 @@ def test_states_come_and_go_without_a_trace(lua: Any) -> None:
         for _ in range(count):
             State(Options()).close()
 
-    lua.on_thread(lambda: churn(20))
+    lua.on_thread(lambda: churn(10))
     gc.collect()
     before, threads, memory = descriptors(), threading.active_count(), resident()
-    lua.on_thread(lambda: churn(300))
+    lua.on_thread(lambda: churn(100))
     gc.collect()
     assert descriptors() == before
     assert threading.active_count() == threads
-    assert resident() - memory < 30 << 20, "300 leaked states would be several hundred megabytes"
+    assert resident() - memory < 30 << 20, "100 leaked states would be more than a hundred megabytes"
 
 
 def test_a_state_is_used_on_its_own_thread_only(lua: Any) -> None:
