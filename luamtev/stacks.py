@@ -21,7 +21,7 @@ from luamtev import bridge
 if TYPE_CHECKING:
     from luamtev.port import Port
 
-PATIENCE = 2.5
+TIMEOUT = 2.5
 """Seconds that the fork has for its report."""
 
 _END = b"\1\n"  # of the report of one state
@@ -32,7 +32,7 @@ def report(states: "Sequence[Port]") -> str:
     """The Lua stacks of *states*, busy or idle, as lines of text."""
     parts: list[str] = []
     left = list(states)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while left:
         told = _ask(left, deadline)
         parts += [_shown(state, text) for state, text in zip(left, told, strict=False)]

@@ -27,9 +27,9 @@ from typing import Final, NoReturn
 SIGNALS: Final = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 
 ALTSTACK: Final = 64 << 10  # bytes
-PATIENCE: Final = 60.0  # seconds that a program has to look at a process
-HALT_PATIENCE: Final = 10.0  # seconds that a process that crashes has to write its stacks and to halt
-KILL_PATIENCE: Final = 30.0  # seconds that one has to end by its signal, a core dump among them
+TIMEOUT: Final = 60.0  # seconds that a program has to look at a process
+HALT_TIMEOUT: Final = 10.0  # seconds that a process that crashes has to write its stacks and to halt
+KILL_TIMEOUT: Final = 30.0  # seconds that one has to end by its signal, a core dump among them
 LOOK: Final = 0.01  # seconds between looks
 
 _PR_SET_PTRACER = 0x59616D61
@@ -123,7 +123,7 @@ def diagnose(program: str) -> None:
     """Have *program* run on this process when it crashes, with the ids of the thread and the process.
 
     A process beside this one waits for that; it must be forked before there are threads.  When the program is done, or
-    :data:`PATIENCE` over, this process ends by its signal."""
+    :data:`TIMEOUT` over, this process ends by its signal."""
     reader, writer = os.pipe()
     here = os.getpid()
     looker = os.fork()
@@ -157,7 +157,7 @@ def _stand_by(pid: int, reader: int, program: str) -> NoReturn:
         text = os.read(reader, 1 << 16)
         if text:  # it crashes
             thread = None
-            for _ in _looks(HALT_PATIENCE):
+            for _ in _looks(HALT_TIMEOUT):
                 thread = halted_thread(pid)
                 text += _waiting(reader)  # behind that look: the last of it comes just before it halts
                 if thread is not None or _is_gone(pid):
@@ -167,7 +167,7 @@ def _stand_by(pid: int, reader: int, program: str) -> NoReturn:
                 freeze(pid)
                 _run([program, *arguments(pid, thread)])
                 let_end(pid, signal_of(text))
-            if not any(_is_gone(pid) for _ in _looks(KILL_PATIENCE)):
+            if not any(_is_gone(pid) for _ in _looks(KILL_TIMEOUT)):
                 os.kill(pid, signal.SIGKILL)
     finally:
         os._exit(0)
@@ -188,13 +188,13 @@ def _run(command: list[str]) -> None:
     import subprocess
 
     try:
-        subprocess.run(command, stdin=subprocess.DEVNULL, timeout=PATIENCE, check=False)
+        subprocess.run(command, stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=False)
     except (OSError, subprocess.SubprocessError) as failure:
         os.write(2, f"MTEV_DIAGNOSE_CRASH {command[0]}: {failure}\n".encode())
 
 
-def _looks(patience: float) -> Iterator[None]:
-    deadline = time.monotonic() + patience
+def _looks(timeout: float) -> Iterator[None]:
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         yield
         time.sleep(LOOK)

@@ -21,7 +21,7 @@ EXIT_LOCKED = -1
 """Told where the lock file cannot be had."""
 
 POLL = 0.1  # seconds between two tries for a lock
-TERMINATE_PATIENCE = 30.0
+TERMINATE_TIMEOUT = 30.0
 
 
 class LockOp(enum.Enum):
@@ -88,8 +88,8 @@ def status(configuration: Conf) -> tuple[int, int] | None:
         return None
 
 
-def terminate_running(configuration: Conf, patience: float = TERMINATE_PATIENCE) -> bool:
-    """Have the server that runs under *configuration* end; True when none runs any more after *patience* seconds.
+def terminate_running(configuration: Conf, timeout: float = TERMINATE_TIMEOUT) -> bool:
+    """Have the server that runs under *configuration* end; True when none runs any more after *timeout* seconds.
 
     Raises PermissionError when it belongs to somebody else.  Manual: ``mtev_main_terminate``."""
     found = status(configuration)
@@ -99,7 +99,7 @@ def terminate_running(configuration: Conf, patience: float = TERMINATE_PATIENCE)
         os.kill(found[0], signal.SIGTERM)
     except ProcessLookupError:
         pass
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while status(configuration) is not None:
         if time.monotonic() >= deadline:
             return False

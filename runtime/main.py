@@ -47,7 +47,7 @@ RELOADED = hooks.declare("conf_reloaded")
 """``(applied, report)`` on a loop thread after each HUP: whether the configuration could be read, and what became of
 each change, a line each, or why not."""
 
-PATIENCE = 1.0
+TIMEOUT = 1.0
 """Seconds for which the end of the process waits for whoever holds the configuration."""
 
 MAINTENANCE = 1.0
@@ -242,7 +242,7 @@ def _stop(status: int, report: Callable[[], None]) -> int:
     time."""
     stopped = threading.Event()
     timeout = eventer.settings().shutdown_timeout
-    patience = timeout * _SHARE
+    share = timeout * _SHARE
     pulse = eventer.Pulse()
 
     def put_off() -> None:
@@ -253,7 +253,7 @@ def _stop(status: int, report: Callable[[], None]) -> int:
             put_off()
             if signal.SIGUSR2 in signals.pending():
                 report()
-            stuck = pulse.silent(patience)
+            stuck = pulse.silent(share)
             if stuck:
                 names = ", ".join(each.name for each in stuck)
                 log.error.log(f"[TERMINATE] loop threads that do not turn: {names}; ending without them.\n")
@@ -367,7 +367,7 @@ def terminate(status: int) -> NoReturn:
     lifecycle.exit_now()
     configuration = conf.current_or_none()
     if configuration is not None and configuration.unwritten:
-        configuration.save_quietly(PATIENCE)
+        configuration.save_quietly(TIMEOUT)
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:  # as it is when the process was started without
@@ -378,7 +378,7 @@ def terminate(status: int) -> NoReturn:
     flushing = threading.Thread(target=ctypes.CDLL(None).fflush, args=(None,), daemon=True)
     try:
         flushing.start()
-        flushing.join(PATIENCE)
+        flushing.join(TIMEOUT)
     except RuntimeError:
         pass  # no more threads
     log.close_all()

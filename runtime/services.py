@@ -11,7 +11,7 @@ from runtime.conf import Conf, ConfError, parse_boolean
 
 _mounting: list[str] = []
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds that requests in flight have to end when the process is to end."""
 
 
@@ -89,8 +89,8 @@ def _listen(configuration: Conf) -> None:
 
     def finish() -> None:
         net.stop_accepting()
-        if not http.finish(PATIENCE):
-            log.facility("error/rest").log(f"requests still in flight after {PATIENCE:g} s are dropped\n")
+        if not http.finish(TIMEOUT):
+            log.facility("error/rest").log(f"requests still in flight after {TIMEOUT:g} s are dropped\n")
 
     lifecycle.on_start(accept)
     lifecycle.on_stop(finish)

@@ -21,7 +21,7 @@ RELOADING = hooks.declare("lua_reload")
 """``(module, why)`` on the thread of a state that is about to be replaced: the name of the module that has it, and the
 file that changed or ``mtev.runtime_reload``.  ABORT leaves the state as it is."""
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds that the functions of a defunct state have to return."""
 
 ON_REQUEST = "mtev.runtime_reload"
@@ -75,7 +75,7 @@ def load(state: "Port", modules: list[str], function: str, done: Callable[[str |
 
 def retire(state: "Port", done: Callable[[], object]) -> None:
     """Have *state* be defunct, and call the functions that wait for that; *done* is called once when they are done, or
-    after :data:`PATIENCE`, on the state's thread and outside Lua."""
+    after :data:`TIMEOUT`, on the state's thread and outside Lua."""
     ended = False
 
     def end() -> None:
@@ -85,7 +85,7 @@ def retire(state: "Port", done: Callable[[], object]) -> None:
             done()
 
     _lives[state].retired = lambda: state.thread.soon(end)
-    state.thread.after(PATIENCE, end)
+    state.thread.after(TIMEOUT, end)
     state.enter("retire")
 
 

@@ -12,7 +12,7 @@ from runtime import lifecycle, log
 if TYPE_CHECKING:
     from luamtev.port import Port
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds for which the process waits for coroutines that heard of its end."""
 
 _changed = threading.Condition()
@@ -55,7 +55,7 @@ def tell() -> None:
 def wait() -> None:
     """Return when all who ever waited have ended, or patience has."""
     with _changed:
-        if not _changed.wait_for(lambda: not _staying, PATIENCE):
+        if not _changed.wait_for(lambda: not _staying, TIMEOUT):
             count = sum(_staying.values())
             log.error.log(f"[TERMINATE] {count} coroutines that heard of it go on; ending without them\n")
 

@@ -58,7 +58,7 @@ class LuaGeneral:
         """Part of :class:`luamtev.port.Kin`."""
         for pool in eventer.pools():
             for thread in pool.threads:
-                thread.post(self._here)
+                thread.post(self._current)
 
     def make_state(self) -> State:
         """Part of :class:`replacing.Owner`."""
@@ -80,11 +80,11 @@ class LuaGeneral:
         leave(before, lambda: True, lambda: self._call(state))
 
     def _run(self) -> None:
-        state = self._here()
+        state = self._current()
         self._running.add(state.thread)
         self._call(state)
 
-    def _here(self) -> State:
+    def _current(self) -> State:
         """The state of this thread, made if there is none yet."""
         found = self.states.get(eventer.current())
         if found is not None:

@@ -118,7 +118,7 @@ class LuaWeb:
         for name in sorted(pools):
             pool = eventer.pool(name)
             for thread in pool.threads if pool is not None else ():
-                thread.post(self._here)
+                thread.post(self._current)
 
     def _mount(self, index: int, mount: Mount) -> None:
         """Have *mount* serve its base and what is below it; a base without a slash at its end is a path itself."""
@@ -129,7 +129,7 @@ class LuaWeb:
         auth = http.anybody if mount.public else None
         for base, expression in bases:
             if mount.method == WEBSOCKET:
-                sockets = LuaSockets(self._here, index)
+                sockets = LuaSockets(self._current, index)
                 http.websocket(base, expression, sockets, protocols=sockets.protocols, auth=auth)
             else:
                 route = http.mount(
@@ -149,7 +149,7 @@ class LuaWeb:
 
         def serve(_request: Request, response: Response) -> None:
             found = None if response.owner is None else states.get(response.owner)
-            (found or self._here()).serve(index, response)
+            (found or self._current()).serve(index, response)
             http.let_go(response)
 
         def serve_there(request: Request, response: Response) -> None:
@@ -159,15 +159,15 @@ class LuaWeb:
             there = here if here.pool is pool else eventer.choose_owner_pool(pool)
             if there is here:
                 serve(request, response)
-            elif not there.post(lambda: self._here().serve(index, response)):
+            elif not there.post(lambda: self._current().serve(index, response)):
                 response.error(503)
 
         return serve if mount.pool is None else serve_there
 
     def _serve_many(self, exchanges: "Sequence[Exchange]", budget: float) -> "list[Answer | None]":
-        return self._here().serve_many(exchanges, budget)
+        return self._current().serve_many(exchanges, budget)
 
-    def _here(self) -> Exchanges:
+    def _current(self) -> Exchanges:
         """The state of this thread."""
         found = self._states.get(eventer.current())
         if found is None:

@@ -295,25 +295,25 @@ class Conf:
             self._dirty_stores.clear()
             self._changed_at = None
 
-    def save(self, patience: float = -1) -> list[Path]:
+    def save(self, timeout: float = -1) -> list[Path]:
         """Write each file that something changed in, as a whole or not at all; returns those.
 
         Includes that are read-only, and a configuration that came from no file, are never written.
         Raises :exc:`ConfError`, once the others are written, naming the file that could not be written or that somebody
-        else changed since it was read, or when another thread saves for more than *patience* seconds (negative: for any
+        else changed since it was read, or when another thread saves for more than *timeout* seconds (negative: for any
         number).  What failed stays changed.  Nobody holds :attr:`lock` while the disk is waited for, so those who ask
         the configuration never wait for it.  Manual: ``mtev_conf_write_file``."""
-        if not self._saving.acquire(timeout=patience):
+        if not self._saving.acquire(timeout=timeout):
             raise ConfError("another thread is still writing it", self.name)
         try:
-            return self._save(patience)
+            return self._save(timeout)
         finally:
             self._saving.release()
 
-    def _save(self, patience: float) -> list[Path]:
+    def _save(self, timeout: float) -> list[Path]:
         written: list[Path] = []
         failures: list[ConfError] = []
-        if not self.lock.acquire(timeout=patience):
+        if not self.lock.acquire(timeout=timeout):
             raise ConfError("another thread is changing it", self.name)
         try:
             if self._dirty:  # what is left out of a file has to be in its store
@@ -365,10 +365,10 @@ class Conf:
             journal.log(self.tostring())
         self.save_quietly()
 
-    def save_quietly(self, patience: float = -1) -> bool:
+    def save_quietly(self, timeout: float = -1) -> bool:
         """:meth:`save`; a failure is told once in ``error/conf``, and False returned."""
         try:
-            self.save(patience)
+            self.save(timeout)
         except ConfError as failure:
             if str(failure) != self._refusal:
                 self._refusal = str(failure)

@@ -15,8 +15,8 @@ class Pulse:
         self._asked: dict[LoopThread, float] = {}
         self._threads = [thread for pool in pools() for thread in pool.threads if thread.started]
 
-    def silent(self, patience: float) -> list[LoopThread]:
-        """The threads that have been asked for *patience* seconds without an answer; asks all others anew.
+    def silent(self, timeout: float) -> list[LoopThread]:
+        """The threads that have been asked for *timeout* seconds without an answer; asks all others anew.
 
         A thread that stops answers no more, and is silent when it does not end within that time."""
         now = time.monotonic()
@@ -26,7 +26,7 @@ class Pulse:
             if since is None:
                 self._asked[thread] = now
                 thread.post(self._asked.pop, thread, None)
-            elif now - since >= patience and not thread.join(0):
+            elif now - since >= timeout and not thread.join(0):
                 found.append(thread)
         return found
 

@@ -33,7 +33,7 @@ _FLAGS = os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK
 MOST: int = 8 << 20
 """Bytes that wait for whoever reads a pipe, a terminal or a socket; lines beyond are lost, and counted."""
 
-CLOSE_PATIENCE = 1.0
+CLOSE_TIMEOUT = 1.0
 """Seconds for which closing waits on a reader that takes nothing."""
 
 _LOOK = 0.5  # seconds between looks at a descriptor that may be another by now
@@ -181,13 +181,13 @@ class File(LogType):
         end = None if timeout is None else monotonic() + timeout
         with self._lock:
             while self._pending:
-                patience = CLOSE_PATIENCE if end is None else min(CLOSE_PATIENCE, end - monotonic())
-                if patience <= 0 or not self._changed.wait(patience):
+                left = CLOSE_TIMEOUT if end is None else min(CLOSE_TIMEOUT, end - monotonic())
+                if left <= 0 or not self._changed.wait(left):
                     return False
         return True
 
     def close(self) -> None:
-        self.flush(CLOSE_PATIENCE)
+        self.flush(CLOSE_TIMEOUT)
         with self._lock:
             if self.path is None or self._closed:
                 return

@@ -42,7 +42,7 @@ _facilities: Final = {name: LogStream(name) for name in NAMES}
 _streams: dict[str, LogStream] = {}
 _point: Final = trace.point("log")
 
-FATAL_PATIENCE: Final = 10.0
+FATAL_TIMEOUT: Final = 10.0
 """Seconds for which the end of the process waits for what is queued, a full pipe nobody reads say."""
 
 
@@ -241,7 +241,7 @@ def fatal(stream: LogStream, message: bytes | str) -> NoReturn:
     """Log *message*, write everything that is queued, and abort the process.  Manual: Logging a programming error."""
     stream.log(message)
     for each in streams():
-        each.flush(FATAL_PATIENCE)
+        each.flush(FATAL_TIMEOUT)
     os.abort()
 
 
@@ -250,7 +250,7 @@ def close_all() -> None:
 
     What is logged later is lost, unless :func:`reopen_all` comes first."""
     for stream in streams():
-        stream.flush(FATAL_PATIENCE)
+        stream.flush(FATAL_TIMEOUT)
         if stream.ctx is not None:
             stream.ctx.close()
 
@@ -267,4 +267,4 @@ for _hook in HOOKS:
     _hook.changed = _look
 # A child starts with a graph that is not in the middle of a change, and with no lock held by a thread it does not have.
 os.register_at_fork(before=graph_lock.acquire, after_in_parent=graph_lock.release, after_in_child=_forked)
-atexit.register(lambda: [each.flush(FATAL_PATIENCE) for each in streams()])
+atexit.register(lambda: [each.flush(FATAL_TIMEOUT) for each in streams()])

@@ -23,7 +23,7 @@ from ._peers import Backoff, shown
 FIRST_PAUSE, LAST_PAUSE = 0.5, 8.0
 """Seconds between two attempts after a failure: the first pause doubles up to the last."""
 
-PATIENCE: Final = 2.0
+TIMEOUT: Final = 2.0
 """Seconds that spans have to go out when the process ends."""
 
 _DROPPED = ("backlog", "refused")
@@ -106,7 +106,7 @@ class SpanBatches:
         """Take spans that are published from now on; once the loops run."""
         zipkin.PUBLISH_SPAN.register(self.name, self.put)
         stats.source(self._readings)
-        lifecycle.on_stop(self.drain)
+        lifecycle.on_stop(self.stop)
         eventer.add_in(self._tick, None, self.period)
 
     def put(self, span: Span) -> int:
@@ -121,14 +121,14 @@ class SpanBatches:
             self._begin()
         return hooks.CONTINUE
 
-    def drain(self) -> None:
+    def stop(self) -> None:
         """The process ends: post what waits, for a while, and nothing from then on."""
         zipkin.PUBLISH_SPAN.unregister(self.name)
-        ending = time.monotonic() + PATIENCE
+        ending = time.monotonic() + TIMEOUT
         while self._waiting and time.monotonic() < ending:
             if not self._claim():
                 time.sleep(0.01)
-            elif not self._post_all(1, min(self.timeout, PATIENCE)):
+            elif not self._post_all(1, min(self.timeout, TIMEOUT)):
                 break
         self._over = True
         if self._waiting:

@@ -14,7 +14,7 @@ from .fq.client import Client, Settings
 
 NAME: Final = "zipkin_fq"
 
-PATIENCE: Final = 2.0
+TIMEOUT: Final = 2.0
 """Seconds that spans have to go out when the process ends."""
 
 LONGEST: Final = 127
@@ -49,7 +49,7 @@ class ZipkinFq:
         self.client.start()
         zipkin.PUBLISH_SPAN.register(NAME, self.put)
         stats.source(self._readings)
-        lifecycle.on_stop(self._drain)
+        lifecycle.on_stop(self._flush)
 
     def put(self, span: Span) -> int:
         """*span* was published; from any thread."""
@@ -60,9 +60,9 @@ class ZipkinFq:
             _debug.log(f"{span!r} goes to {self.client.name}\n")
         return hooks.CONTINUE
 
-    def _drain(self) -> None:
+    def _flush(self) -> None:
         zipkin.PUBLISH_SPAN.unregister(NAME)
-        self.client.drain(PATIENCE)
+        self.client.flush(TIMEOUT)
 
     def _readings(self) -> Any:
         yield stats.Reading("zipkin_fq.connects", (), self.client.connects)

@@ -31,9 +31,9 @@ _accepts: Final = trace.call("eventer-accept")
 
 BACKLOG = 1024
 ACCEPT_BATCH = 64  # connections a turn of the loop, so that a flood leaves room for others
-PATIENCE = 500  # milliseconds until a thread that accepts notices that it should not
+TIMEOUT = 500  # milliseconds until a thread that accepts notices that it should not
 LET_IN = 16 * BACKLOG  # connections at the end, so that it comes to one whoever knocks
-STOP_PATIENCE = 1.0  # seconds for a loop to let in who waits
+STOP_TIMEOUT = 1.0  # seconds for a loop to let in who waits
 PAUSE = 0.2  # seconds without accepting when descriptors or memory ran out
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -174,7 +174,7 @@ class Listener:
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
         while not self._closed:
-            if poller.poll(PATIENCE) and not self._closed and not self.accept():
+            if poller.poll(TIMEOUT) and not self._closed and not self.accept():
                 time.sleep(PAUSE)
 
     def accept(self, most: int = ACCEPT_BATCH) -> bool:
@@ -297,7 +297,7 @@ def stop_accepting() -> None:
     closing = listeners()
     for each in closing:
         each.close()
-    end = time.monotonic() + STOP_PATIENCE
+    end = time.monotonic() + STOP_TIMEOUT
     for each in closing:
         each.wait(end - time.monotonic())
 

@@ -2,7 +2,7 @@
 
 Names carry units, counters end in ``_total``, histograms have the same buckets whatever was counted, each family has a
 HELP and a TYPE.  What others know, :func:`family_source` brings in; loops and Lua states are asked on their own
-threads, and left out when they do not answer within PATIENCE.
+threads, and left out when they do not answer within TIMEOUT.
 """
 
 import os
@@ -22,7 +22,7 @@ from runtime.stats import Reading
 
 from ._page import lags
 
-PATIENCE = 1.0
+TIMEOUT = 1.0
 """Seconds within which a loop has to answer; its lag is at least that when it does not."""
 
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -87,7 +87,7 @@ def metrics(request: Request, response: Response) -> None:
 
 
 def _gather(done: Callable[[list[Family]], object]) -> None:
-    """Ask every source; *done* gets what has come when the last has answered, or PATIENCE is over."""
+    """Ask every source; *done* gets what has come when the last has answered, or TIMEOUT is over."""
     lock = threading.Lock()
     missing = len(_sources)
     found: list[Family] = []
@@ -114,7 +114,7 @@ def _gather(done: Callable[[list[Family]], object]) -> None:
     if not missing:
         end()
         return
-    eventer.add_in(_time_is_up, end, PATIENCE * 1.5)
+    eventer.add_in(_time_is_up, end, TIMEOUT * 1.5)
     for each in list(_sources):
         each(came)
 

@@ -24,7 +24,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-PATIENCE = 1.0
+TIMEOUT = 1.0
 """Seconds within which a loop has to answer."""
 
 FLAGS = {"enabled": log.ENABLED, "debug": log.DEBUG, "timestamps": log.TIMESTAMPS, "facility": log.FACILITY}
@@ -60,7 +60,7 @@ def loops(_request: Request, response: Response) -> None:
 
 
 def lags(done: Callable[[list[dict[str, Any]]], object]) -> None:
-    """Have *done* called with a row for each loop thread once all have answered, or after PATIENCE."""
+    """Have *done* called with a row for each loop thread once all have answered, or after TIMEOUT."""
     threads = [thread for pool in eventer.pools() for thread in pool.threads]
     asked = time.perf_counter()
 
@@ -72,7 +72,7 @@ def lags(done: Callable[[list[dict[str, Any]]], object]) -> None:
     def here(thread: eventer.LoopThread) -> None:
         gathering.put(thread.name, time.perf_counter() - asked)
 
-    eventer.add_in(_time_is_up, gathering.end, PATIENCE)
+    eventer.add_in(_time_is_up, gathering.end, TIMEOUT)
     for thread in threads:
         thread.post(here, thread)
 

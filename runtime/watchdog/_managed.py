@@ -136,13 +136,13 @@ class Keeper:
         if now >= self._next:
             self._start(now)
 
-    def stop(self, patience: float) -> None:
-        """End it and what it started in its process group: TERM, and KILL after *patience* seconds."""
+    def stop(self, timeout: float) -> None:
+        """End it and what it started in its process group: TERM, and KILL after *timeout* seconds."""
         if self.process is None:
             return
         signal_group(self.process.pid, signal.SIGTERM)
         try:
-            self.process.wait(patience)
+            self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             pass
         signal_group(self.process.pid, signal.SIGKILL)

@@ -26,11 +26,11 @@ EXIT_GAVE_UP = 255
 """Exit status of a monitor whose server failed too often."""
 
 LOOK = 0.1  # seconds between looks at the hearts
-STOP_PATIENCE = 20.0  # seconds that the server has to end after a signal
-MANAGED_PATIENCE = 2.0
-ABORT_PATIENCE = 5.0  # seconds for stacks to be written
-GLIDER_PATIENCE = 60.0
-REPORT_PATIENCE = 3.0  # seconds for the server to say what it is doing
+STOP_TIMEOUT = 20.0  # seconds that the server has to end after a signal
+MANAGED_TIMEOUT = 2.0
+ABORT_TIMEOUT = 5.0  # seconds for stacks to be written
+GLIDER_TIMEOUT = 60.0
+REPORT_TIMEOUT = 3.0  # seconds for the server to say what it is doing
 LONGEST_TRACE = 16 << 20  # bytes
 
 
@@ -158,7 +158,7 @@ class Monitor:
                 self._signalled(number)
             final = self._look(time.monotonic(), lifeline)
         for each in self._keepers:
-            each.stop(MANAGED_PATIENCE)
+            each.stop(MANAGED_TIMEOUT)
         return final
 
     def _look(self, now: float, lifeline: tuple[int, int]) -> int | None:
@@ -216,7 +216,7 @@ class Monitor:
     def _signalled(self, number: int) -> None:
         if number in signals.TERMINATING:
             if not self._stopping:
-                self._deadline = time.monotonic() + STOP_PATIENCE
+                self._deadline = time.monotonic() + STOP_TIMEOUT
             self._stopping = number
         if self._child:
             os.kill(self._child, number)
@@ -257,7 +257,7 @@ class Monitor:
     def _let_end(self, number: int) -> Step:
         """Let a server that halted end by the signal it halted in, or by force."""
         crash.let_end(self._child, number)
-        yield from self._until(lambda: False, ABORT_PATIENCE)
+        yield from self._until(lambda: False, ABORT_TIMEOUT)
         os.kill(self._child, signal.SIGKILL)
         yield from self._until(lambda: False, float("inf"))  # its end is the end of this
 
@@ -271,11 +271,11 @@ class Monitor:
         """Have the server say what it is doing, which it can if only its loops hang."""
         _hearts.want_report()
         os.kill(self._child, signal.SIGUSR2)
-        yield from self._until(_hearts.is_report_done, REPORT_PATIENCE)
+        yield from self._until(_hearts.is_report_done, REPORT_TIMEOUT)
 
     def _put_down(self) -> Step:
         os.kill(self._child, signal.SIGABRT)  # its handler writes the stacks of all threads, and halts
-        yield from self._until(lambda: crash.halted_thread(self._child) is not None, ABORT_PATIENCE)
+        yield from self._until(lambda: crash.halted_thread(self._child) is not None, ABORT_TIMEOUT)
         yield from self._let_end(signal.SIGABRT)
 
     def _burial(self, pid: int, code: int) -> Course:
@@ -320,9 +320,9 @@ class Monitor:
         """The exit status for the signal by which the monitor was told to end, if it was."""
         return signals.TERMINATING[signal.Signals(self._stopping)] if self._stopping else None
 
-    def _until(self, over: Callable[[], bool], patience: float) -> Step:
-        """Wait until *over*, for *patience* seconds at most."""
-        deadline = time.monotonic() + patience
+    def _until(self, over: Callable[[], bool], timeout: float) -> Step:
+        """Wait until *over*, for *timeout* seconds at most."""
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and not over():
             yield
 
@@ -349,7 +349,7 @@ class Monitor:
                 log.error.log(f"[WATCHDOG] glider {program}: {failure}\n")
                 return b""
             try:
-                yield from self._until(lambda: glider.poll() is not None or bool(self._stopping), GLIDER_PATIENCE)
+                yield from self._until(lambda: glider.poll() is not None or bool(self._stopping), GLIDER_TIMEOUT)
             finally:
                 if glider.poll() is None:
                     log.error.log(f"[WATCHDOG] glider {program} is still running and is ended.\n")

@@ -100,7 +100,7 @@ def test_who_failed_or_was_cancelled_keeps_nobody(
     """
     generated = luamtev("-T", "main.lua", source=source).stdout
     (tmp_path / "calm.conf").write_bytes(generated.replace(b"<tragedy_terminates>true", b"<tragedy_terminates>false"))
-    process = program(source, "-c", "calm.conf", before="from luamtev.api import stopping; stopping.PATIENCE = 1000")
+    process = program(source, "-c", "calm.conf", before="from luamtev.api import stopping; stopping.TIMEOUT = 1000")
     assert ended(process)[0] == 0
 
 
@@ -112,7 +112,7 @@ def test_patience_ends(program: Program) -> None:
       mtev.sleep(1000)
     end
     """
-    status, _, err = ended(program(source, before="from luamtev.api import stopping; stopping.PATIENCE = 0.1"))
+    status, _, err = ended(program(source, before="from luamtev.api import stopping; stopping.TIMEOUT = 0.1"))
     assert status == 0
     assert "1 coroutines that heard of it go on; ending without them" in err
 

@@ -132,7 +132,7 @@ def test_a_program_that_cannot_be_run_is_named_and_the_process_ends(tmp_path: Pa
 @linux
 def test_a_program_that_takes_too_long_is_ended(diagnoser: Path) -> None:
     diagnoser.write_text(DIAGNOSER.format(then="sleep 1000"))
-    prepare = "crash.PATIENCE = 0.2; crash.watch()"
+    prepare = "crash.TIMEOUT = 0.2; crash.watch()"
     with run("os.abort()", prepare, MTEV_DIAGNOSE_CRASH=str(diagnoser)) as process:
         _, err = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGABRT

@@ -9,7 +9,7 @@ local prepare, start, numbers, read_some = processes.prepare, processes.start, p
 local monotonic, concat, huge = kernel.monotonic, table.concat, math.huge
 local type, error, tostring = type, error, tostring
 
-local PATIENCE = 1 -- seconds from TERM to KILL, and from KILL to giving up
+local TIMEOUT = 1 -- seconds from TERM to KILL, and from KILL to giving up
 
 -- Reads *event* to its end, in a coroutine of its own; gathered.pending counts those that still read.
 local function gather(gathered, name, event)
@@ -38,9 +38,9 @@ end
 -- Ends the process and all it started.
 local function stop(process)
   process:pgkill(numbers.SIGTERM)
-  process:wait(PATIENCE)
+  process:wait(TIMEOUT)
   process:pgkill(numbers.SIGKILL)
-  process:wait(PATIENCE)
+  process:wait(TIMEOUT)
 end
 
 local function run(timeout, path, argv, env)
@@ -55,7 +55,7 @@ local function run(timeout, path, argv, env)
   local status = process:wait(timeout)
   if not status then
     stop(process)
-    deadline = monotonic() + PATIENCE
+    deadline = monotonic() + TIMEOUT
   end
   await_end(gathered, deadline) -- others may hold the pipes for longer
   stdout:close()

@@ -23,7 +23,7 @@ HANDLE_CONNECTION = hooks.declare("mtev_amqp_handle_connection_dyn")
 
 SHORT: Final = 255
 """Bytes of an exchange, a route and other names at most."""
-PATIENCE: Final = 2.0
+TIMEOUT: Final = 2.0
 """Seconds that messages have to go out when the process ends."""
 
 _KNOWN = (
@@ -87,7 +87,7 @@ def _connected(client: Client, up: bool) -> None:
 
 def _stop() -> None:
     """The process ends: what was published is sent first, to brokers that are there."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while any(each.up and each.backlog.bytes for each in _clients) and time.monotonic() < end:
         time.sleep(0.01)
     for each in _clients:

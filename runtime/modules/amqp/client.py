@@ -26,7 +26,7 @@ WINDOW: Final = 1000
 """Messages that may be sent and not confirmed."""
 HEARTBEAT: Final = 60
 """Seconds between heartbeats at most, so that a broker that is gone without a word is noticed."""
-PATIENCE: Final = 10.0
+TIMEOUT: Final = 10.0
 """Seconds that opening may take."""
 AHEAD: Final = 4
 """Batches of messages that may wait for the loop before no more are read."""
@@ -179,8 +179,8 @@ class Client:
                     frame_max=one.frame_size,
                     heartbeat=HEARTBEAT,
                     connection_attempts=1,
-                    socket_timeout=PATIENCE,
-                    stack_timeout=PATIENCE,
+                    socket_timeout=TIMEOUT,
+                    stack_timeout=TIMEOUT,
                 ),
                 on_open_callback=self._opened,
                 on_open_error_callback=ended,

@@ -21,7 +21,7 @@ from ._values import Attached, Values
 
 AGENT: Final = "http://localhost:8500"
 """The agent, unless configured."""
-PATIENCE: Final = 3.0
+TIMEOUT: Final = 3.0
 """Seconds for deregistering at the end."""
 
 HEALTH: Final = {"passing": 204, "warning": 429, "critical": 502}
@@ -64,7 +64,7 @@ class Consul:
         self.registrar.start()
         for each in self.services:
             register(each)
-        lifecycle.on_stop(lambda: self.registrar.stop(PATIENCE))
+        lifecycle.on_stop(lambda: self.registrar.stop(TIMEOUT))
 
     def _health(self, _request: Request, response: Response) -> None:
         """``GET /module/consul/health``: how the worst check is; without one, how the configuration says."""

@@ -66,14 +66,14 @@ class Registrar:
             check.state, check.note, check.due = state, note, 0.0
             self._changed.notify()
 
-    def stop(self, patience: float) -> None:
-        """Deregister everything; waits up to *patience* seconds."""
+    def stop(self, timeout: float) -> None:
+        """Deregister everything; waits up to *timeout* seconds."""
         with self._changed:
             self._stopping = True
             for each in self._services.values():
                 each.wanted, each.due = False, 0.0
             self._changed.notify()
-        self._thread.join(patience)
+        self._thread.join(timeout)
 
     def _run(self) -> None:
         while True:

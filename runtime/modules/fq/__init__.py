@@ -23,7 +23,7 @@ HANDLE_MESSAGE = hooks.declare("mtev_fq_handle_message_dyn")
 BACKLOG: Final = 16 << 20
 """Bytes that wait while a broker is away, unless configured."""
 
-PATIENCE: Final = 2.0
+TIMEOUT: Final = 2.0
 """Seconds that messages have to go out when the process ends."""
 
 _KNOWN = ("host", "port", "user", "pass", "exchange", "program", "backlog")
@@ -65,7 +65,7 @@ class Fq:
         ]
         for each in _clients:
             each.start()
-        lifecycle.on_stop(_drain)
+        lifecycle.on_stop(_flush)
 
 
 def clients() -> list[Client]:
@@ -89,11 +89,11 @@ def send_data(
     return sum(each.publish(exchange, route, payload, message_id) for each in wanted)
 
 
-def _drain() -> None:
+def _flush() -> None:
     """The process ends: what was published is sent first, to brokers that are there."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     for each in _clients:
-        each.drain(end - time.monotonic())
+        each.flush(end - time.monotonic())
 
 
 def _readings() -> Iterator[stats.Reading]:

@@ -23,7 +23,7 @@ HEARTBEAT: Final = 1.0
 """Seconds between heartbeats, both ways."""
 MISSED: Final = 3.6
 """Heartbeats that may be missing before the broker counts as gone."""
-PATIENCE: Final = 5.0
+TIMEOUT: Final = 5.0
 """Seconds that opening may take."""
 FIRST_TRY, LAST_TRY = 0.05, 2.0
 """Seconds before a broker that went is tried again: the first time, and at most."""
@@ -86,7 +86,7 @@ class Client:
         self._gone: deque[tuple[list[bytes], int]] = deque()  # what was written, and may not have arrived; with sizes
         self._gone_bytes = 0
         self._timers: list[Any] = []
-        self._patience: Any = None
+        self._time_limit: Any = None
         self._attempt = 0
         self._heard = self._asked = 0.0
         self.trouble = ""
@@ -125,9 +125,9 @@ class Client:
             self.thread.post(self._flush)
         return True
 
-    def drain(self, patience: float) -> None:
-        """Wait, elsewhere than on the loop, until everything is sent; *patience* in seconds, at most."""
-        end = time.monotonic() + patience
+    def flush(self, timeout: float) -> None:
+        """Wait, elsewhere than on the loop, until everything is sent; *timeout* in seconds, at most."""
+        end = time.monotonic() + timeout
         while self._command is not None and self.backlog.bytes and time.monotonic() < end:
             time.sleep(0.01)
         if len(self.backlog):
@@ -146,8 +146,8 @@ class Client:
         self._attempt += 1
         attempt = self._attempt
         host, port = self.settings.host, self.settings.port
-        self._patience = self.thread.after(PATIENCE, self._lost, f"not up after {PATIENCE:g} s")
-        self._timers.append(self._patience)
+        self._time_limit = self.thread.after(TIMEOUT, self._lost, f"not up after {TIMEOUT:g} s")
+        self._timers.append(self._time_limit)
         try:
             flags = socket.AI_NUMERICHOST
             self._open(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags)[0])
@@ -157,7 +157,7 @@ class Client:
             )
 
     def _resolved(self, outcome: eventer.Outcome, attempt: int) -> None:
-        if self._stopping or attempt != self._attempt or not self._patience.active:
+        if self._stopping or attempt != self._attempt or not self._time_limit.active:
             return
         try:
             found = outcome.result()[0]
@@ -238,7 +238,7 @@ class Client:
         self.connects += 1
         self._backoff.reset()
         self.trouble = ""
-        self._patience.stop()
+        self._time_limit.stop()
         log.notice.log(f"fq: connected with {self.name}\n")
         self._flush()
 
@@ -252,7 +252,7 @@ class Client:
         self._command.send(wire.HEARTBEAT)
         if self.up and now - self._asked >= STATUS_EVERY:
             self._ask()
-        self._timers = [self._patience, self.thread.after(HEARTBEAT, self._tick)]
+        self._timers = [self._time_limit, self.thread.after(HEARTBEAT, self._tick)]
 
     def _handle(self, messages: list[wire.Message]) -> None:
         self._heard = time.monotonic()

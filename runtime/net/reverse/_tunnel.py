@@ -21,7 +21,7 @@ BUFFER = 1 << 20
 """Bytes that a channel keeps for a local side that does not take them, and what one read brings."""
 ALL_BUFFERS = 16 << 20
 """Bytes that all channels keep together."""
-PATIENCE = 0.5
+TIMEOUT = 0.5
 """Seconds for which the carrier is not read at the most, when a channel keeps too much, or all together."""
 STUCK = 10.0
 """Seconds after which a reader that takes nothing is given up, when all channels together keep too much."""
@@ -184,7 +184,7 @@ class Tunnel:
         """Leave the carrier unread for a while: its readers have the time to take what is kept for them."""
         self._holding = True
         self._held = held = {each: each.taken for each in (*self.channels.values(), *self._lingering) if each.size}
-        eventer.add_in(self._time_is_up, held, PATIENCE)
+        eventer.add_in(self._time_is_up, held, TIMEOUT)
 
     def _release(self) -> None:
         self._holding = False
@@ -210,7 +210,7 @@ class Tunnel:
 
     def _is_shared(self, channel: Channel) -> bool:
         """Whether others than *channel* were in use a moment ago."""
-        since = time.monotonic() - PATIENCE - RECENT
+        since = time.monotonic() - TIMEOUT - RECENT
         return any(each.used > since for each in self.channels.values() if each is not channel)
 
     def close(self, why: str = "") -> None:

@@ -410,8 +410,8 @@ def test_nobody_who_asks_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.
     with configuration.lock:
         configuration.set_string("/app/a", "4")
     with pytest.raises(ConfError, match="another thread is still writing it"):
-        configuration.save(patience=0.01)
-    assert configuration.save_quietly(patience=0.01) is False
+        configuration.save(timeout=0.01)
+    assert configuration.save_quietly(timeout=0.01) is False
     go_on.set()
     saver.join(60)
     assert "<a>2</a>" in file.read_text()

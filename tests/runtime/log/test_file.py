@@ -155,7 +155,7 @@ def test_after_closing_lines_are_dropped_and_counted_until_reopened(
 
 
 def test_neither_logging_nor_closing_waits_for_a_reader(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_file, "CLOSE_PATIENCE", 0.01)
+    monkeypatch.setattr(_file, "CLOSE_TIMEOUT", 0.01)
     stream = log.new_stream("x", "file", fd=pipe[1])
     stream.log(b"")
     stream.log(b"x" * (1 << 20))

@@ -87,7 +87,7 @@ def test_batches_are_no_larger_than_allowed_and_full_ones_do_not_wait(loops: eve
     publish(3)
     assert max(counts(sink)) == 4
     assert batches.waiting == 3
-    batches.drain()
+    batches.stop()
     assert sum(counts(sink)) == 11
 
 
@@ -223,7 +223,7 @@ def test_otlp_goes_over_tls_to_who_is_known(loops: eventer.Pool, tmp_path: Path)
         publish()
         wait(lambda: strangers.failures > 0)
         assert not sink.posts
-        strangers.drain()
+        strangers.stop()
         known = started(sink.port, url=url, ca_chain=str(authority.issued.certificate)).batches
         publish()
         wait(lambda: known.sent == 1)

@@ -206,7 +206,7 @@ def test_crashes_are_left_alone_where_the_environment_says_so(monitors: Monitors
 
 
 def test_a_glider_that_never_ends_is_ended_and_the_server_started_again(monitors: Monitors) -> None:
-    first = "from runtime.watchdog import _monitor\n_monitor.GLIDER_PATIENCE = 0.3"
+    first = "from runtime.watchdog import _monitor\n_monitor.GLIDER_TIMEOUT = 0.3"
     monitor = monitors.start("ffi.C.abort()", f'glider="{monitors.glider("sleep 1000")}"', first=first)
     pid = started(monitor)
     line(monitor, r"glider .* is still running and is ended")
