@@ -4,13 +4,13 @@ import gc
 import os
 import stat
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
 
 import pytest
 from hypothesis import HealthCheck, settings
+from waiting import until
 
 from luamtev import state
 from runtime import eventer, log
@@ -45,13 +45,11 @@ def loops(request: pytest.FixtureRequest) -> Iterator[eventer.Pool]:
         return  # the test stopped them
     left = Left(pool.threads, fresh)
     try:
-        wait_until(left.nothing)
-        assert left.nothing(), left
+        until(left.nothing, lambda: left)
     finally:
         eventer.stop()
     if CLOSES_ALL & set(request.path.parts):
-        wait_until(lambda: count_descriptors() <= descriptors)
-        assert count_descriptors() <= descriptors
+        until(lambda: count_descriptors() <= descriptors, lambda: f"{count_descriptors()} descriptors of {descriptors}")
 
 
 class Left:
@@ -84,13 +82,6 @@ def on_loop(thread: eventer.LoopThread, ask: Callable[[eventer.LoopThread], int]
     answer: Queue[int] = Queue()
     assert thread.post(lambda: answer.put(ask(thread)))
     return answer.get(timeout=60)
-
-
-def wait_until(condition: Callable[[], bool], patience: float = 5.0) -> None:
-    """Wait for what other threads bring about; gives up silently."""
-    deadline = time.monotonic() + patience
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 def count_descriptors() -> int:

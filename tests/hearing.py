@@ -1,12 +1,11 @@
 """What a log stream is told: a memory log behind it, to look at and to wait for."""
 
 import re
-import time
 from collections.abc import Callable
 
-from runtime import log
+from waiting import until
 
-PATIENCE = 20.0
+from runtime import log
 
 
 def hear(name: str) -> Callable[[], list[str]]:
@@ -20,11 +19,8 @@ def hear(name: str) -> Callable[[], list[str]]:
 
 def wait_for(heard: Callable[[], list[str]], pattern: str) -> str:
     """The first line in which *pattern* is found; waits for it."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        lines = heard()
-        for line in lines:
-            if re.search(pattern, line):
-                return line
-        assert time.monotonic() < deadline, f"no line {pattern!r} in {lines}"
-        time.sleep(0.01)
+    wanted = re.compile(pattern)
+    (first, *_) = until(
+        lambda: [line for line in heard() if wanted.search(line)], lambda: f"no line {pattern!r} in {heard()}"
+    )
+    return first

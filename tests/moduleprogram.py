@@ -3,13 +3,13 @@ only Lua state."""
 
 import signal
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from launching import free_port, launch
+from waiting import until
 
 CONFIGURATION = """\
 <cli>
@@ -115,10 +115,7 @@ class Program:
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Wait for what the program brings about."""
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, self.errors()
-            time.sleep(0.05)
+        until(condition, self.errors)
 
     def errors(self) -> str:
         return (self.directory / "errors").read_text()

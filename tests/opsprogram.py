@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from launching import free_port, launch
+from waiting import listens, until
 
 CONFIGURATION = """\
 <cli>
@@ -127,16 +127,13 @@ class Ops:
 
     def start(self) -> "Ops":
         self.process = launch(self.directory, "ops.conf")
-        deadline = time.monotonic() + 30
         for port in (self.web, self.port, self.console):
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 5).close()
-                    break
-                except ConnectionError:
-                    assert self.process.poll() is None and time.monotonic() < deadline, self.errors()
-                    time.sleep(0.02)
+            until(lambda port=port: self.is_up(port), self.errors)
         return self
+
+    def is_up(self, port: int) -> bool:
+        assert self.process is not None and self.process.poll() is None, self.errors()
+        return listens(port)
 
     def errors(self) -> str:
         return (self.directory / "errors").read_text()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pika
 from launching import free_ports
+from waiting import until
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 PATIENCE = 180.0
@@ -51,15 +52,15 @@ class Rabbit:
             self.process = subprocess.Popen(
                 [str(SERVER)], env=self.environment, stdout=output, stderr=output, start_new_session=True
             )
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            assert self.process.poll() is None, (self.directory / "output").read_text()
-            try:
-                self._connect().close()
-                return
-            except (OSError, pika.exceptions.AMQPError):
-                assert time.monotonic() < deadline, (self.directory / "output").read_text()
-                time.sleep(0.2)
+        until(self._is_up, (self.directory / "output").read_text, PATIENCE)
+
+    def _is_up(self) -> bool:
+        assert self.process.poll() is None, (self.directory / "output").read_text()
+        try:
+            self._connect().close()
+        except (OSError, pika.exceptions.AMQPError):
+            return False
+        return True
 
     def control(self, *words: str) -> None:
         """What ``rabbitmqctl`` does."""

@@ -2,9 +2,6 @@
 
 import socket
 import struct
-import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -24,16 +21,6 @@ def close_all() -> None:
     """Close what was kept."""
     while kept_sockets:
         kept_sockets.pop().close()
-
-
-def eventually(holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30
-    while True:
-        found = holds()
-        if found:
-            return found
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.01)
 
 
 def ids() -> list[str]:

@@ -4,8 +4,6 @@ import contextlib
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -74,10 +72,3 @@ class Sink:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         self._thread.join()
-
-
-def wait(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -6,13 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import requests
 from launching import free_ports
+from waiting import until
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "examples" / "deploy"
@@ -70,19 +69,15 @@ def start(port: int, said: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.DEVNULL,
             stdout=out,
         )
-    wait_until(lambda: requests.get(f"http://127.0.0.1:{port}/health", timeout=20).status_code == 200)
+    until(lambda: is_served(f"http://127.0.0.1:{port}/health"))
     return process
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    for _ in range(600):
-        try:
-            if true():
-                return
-        except requests.ConnectionError:
-            pass
-        time.sleep(0.05)
-    pytest.fail("that did not come true")
+def is_served(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=20).status_code == 200
+    except requests.ConnectionError:
+        return False
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
@@ -111,7 +106,7 @@ def test_an_upgrade_loses_no_request(tmp_path: Path) -> None:
     balancer = subprocess.Popen(["haproxy", "-q", "-f", str(tmp_path / "haproxy.cfg")], stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{front}/hello"
     try:
-        wait_until(lambda: requests.get(url, timeout=20).status_code == 200)
+        until(lambda: is_served(url))
         command = [sys.executable, "-c", CLIENT, url]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None

@@ -4,17 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import pytest
+from waiting import until
 
 from runtime import trace
-
-PATIENCE = 20.0
 
 
 @contextmanager
@@ -31,13 +29,8 @@ def heard(*names: str) -> Iterator[list[tuple[Any, ...]]]:
 
 def wait_for(told: list[tuple[Any, ...]], wanted: Callable[[tuple[Any, ...]], bool]) -> tuple[Any, ...]:
     """The first that is *wanted*; waits for it."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        for each in list(told):
-            if wanted(each):
-                return each
-        assert time.monotonic() < deadline, told
-        time.sleep(0.01)
+    (first, *_) = until(lambda: [each for each in list(told) if wanted(each)], lambda: told)
+    return first
 
 
 def tracer() -> str:

@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import textwrap
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from launching import launch
 from measuring import SETTLED
+from waiting import listens, until
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
@@ -107,14 +107,12 @@ class Web:
 
     def await_port(self, port: int) -> None:
         """Wait until somebody listens on *port*."""
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                return socket.create_connection(("127.0.0.1", port), 5).close()
-            except ConnectionError:
-                assert self.process is None or self.process.poll() is None, self.errors()
-                assert time.monotonic() < deadline, self.errors()
-                time.sleep(0.02)
+
+        def is_up() -> bool:
+            assert self.process is None or self.process.poll() is None, self.errors()
+            return listens(port)
+
+        until(is_up, self.errors)
 
     def errors(self) -> str:
         """What it wrote to stderr, but for where it listens."""

@@ -8,11 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +19,7 @@ from uuid import UUID
 import pytest
 from launching import free_port, launch
 from lxml import etree
+from waiting import until
 
 from runtime.cluster import Heartbeat, encode
 
@@ -73,7 +73,7 @@ class Member:
 
     def start(self) -> "Member":
         self.process = launch(self.directory, "cluster.conf")
-        eventually(self.answers)
+        until(self.answers)
         return self
 
     def answers(self) -> bool:
@@ -122,14 +122,6 @@ class Member:
         assert self.process is not None
         self.process.kill()
         self.process.wait(20)
-
-
-def eventually(holds: Callable[[], object], within: float = 30.0) -> None:
-    """Wait until it holds: the limit is for a busy machine, and for faults."""
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.03)
 
 
 class Relay:
@@ -220,7 +212,7 @@ def three(tmp_path: Path, relay: Relay) -> Iterator[list[Member]]:
         for each in members:
             each.start()
         for each in members:
-            eventually(lambda each=each: all(each.view().values()))
+            until(lambda each=each: all(each.view().values()))
         yield members
     finally:
         for each in members:
@@ -241,37 +233,37 @@ EVERYBODY = alive("node-a", "node-b", "node-c")
 
 def test_members_crash_hang_restart_and_part(three: list[Member], relay: Relay) -> None:
     a, b, c = three
-    eventually(lambda: [each.oldest() for each in three] == [IDS[0]] * 3)
+    until(lambda: [each.oldest() for each in three] == [IDS[0]] * 3)
 
     contact = b.node("node-a")["last_contact"]
     a.kill()
-    eventually(lambda: views([b, c]) == [alive("node-b", "node-c")] * 2)
-    eventually(lambda: [b.oldest(), c.oldest()] == [IDS[1]] * 2)
+    until(lambda: views([b, c]) == [alive("node-b", "node-c")] * 2)
+    until(lambda: [b.oldest(), c.oldest()] == [IDS[1]] * 2)
     dead = b.node("node-a")
     assert dead["boot_time"] == 0 and dead["last_contact"] >= contact
 
     a.start()
-    eventually(lambda: views(three) == [EVERYBODY] * 3)
-    eventually(lambda: [each.oldest() for each in three] == [IDS[1]] * 3)  # a booted anew
+    until(lambda: views(three) == [EVERYBODY] * 3)
+    until(lambda: [each.oldest() for each in three] == [IDS[1]] * 3)  # a booted anew
 
     b.send(signal.SIGSTOP)
-    eventually(lambda: views([a, c]) == [alive("node-a", "node-c")] * 2)
-    eventually(lambda: [a.oldest(), c.oldest()] == [IDS[2]] * 2)
+    until(lambda: views([a, c]) == [alive("node-a", "node-c")] * 2)
+    until(lambda: [a.oldest(), c.oldest()] == [IDS[2]] * 2)
     b.send(signal.SIGCONT)
-    eventually(lambda: views(three) == [EVERYBODY] * 3)
-    eventually(lambda: [each.oldest() for each in three] == [IDS[1]] * 3)  # as old as it was
+    until(lambda: views(three) == [EVERYBODY] * 3)
+    until(lambda: [each.oldest() for each in three] == [IDS[1]] * 3)  # as old as it was
 
     relay.parted = {(0, 2), (1, 2), (2, 0), (2, 1)}
-    eventually(lambda: views(three) == [alive("node-a", "node-b")] * 2 + [alive("node-c")])
+    until(lambda: views(three) == [alive("node-a", "node-b")] * 2 + [alive("node-c")])
     relay.parted = {(2, 0)}  # now a does not hear c, though c hears everybody
-    eventually(lambda: views(three) == [alive("node-a", "node-b"), EVERYBODY, EVERYBODY])
+    until(lambda: views(three) == [alive("node-a", "node-b"), EVERYBODY, EVERYBODY])
     relay.parted = set()
-    eventually(lambda: views(three) == [EVERYBODY] * 3)
+    until(lambda: views(three) == [EVERYBODY] * 3)
 
     relay.drop_every = 2
     carried = relay.carried.total()
-    eventually(lambda: relay.carried.total() > carried + 200)
-    eventually(lambda: views(three) == [EVERYBODY] * 3)
+    until(lambda: relay.carried.total() > carried + 200)
+    until(lambda: views(three) == [EVERYBODY] * 3)
 
 
 def test_forged_replayed_cut_and_wrongly_keyed_datagrams_change_nothing(three: list[Member], relay: Relay) -> None:
@@ -296,7 +288,7 @@ def test_forged_replayed_cut_and_wrongly_keyed_datagrams_change_nothing(three: l
         relay.send(1, 0, datagram)
     relay.send(2, 0, encode(newer, KEY.encode()))  # from the address of another node
     wanted = {"replay": 1, "length": 2, "short": 1, "boot_time": 3, "own_id": 1, "unknown_node": 1, "address": 1}
-    eventually(lambda: sum(a.refused().values()) >= 12)
+    until(lambda: sum(a.refused().values()) >= 12)
     found = a.refused()
     assert {key: found.get(key) for key in wanted} == wanted
     assert found.get("decrypt", 0) + found.get("magic", 0) == 2
@@ -346,7 +338,7 @@ BETTER = {"13 bad: node address", "16 POST with x-mtev-conf-sync"}
 
 
 def test_configuration_over_rest_as_recorded(one: Member) -> None:
-    eventually(lambda: one.oldest() is not None)
+    until(lambda: one.oldest() is not None)
     one.ports |= dict.fromkeys((24097, 31695, 21944), 9)  # type: ignore[attr-defined]
     stages = json.loads((RECORDED / "rest.json").read_text())
     posted = [each for each in stages if isinstance(each[2], dict) and each[2]["request"]["method"] == "POST"]
@@ -391,7 +383,7 @@ def test_what_cannot_be_shown_is_a_404(one: Member) -> None:
 
 
 def test_both_documents_have_the_recorded_shape(one: Member) -> None:
-    eventually(lambda: one.oldest() is not None)
+    until(lambda: one.oldest() is not None)
     stages = json.loads((RECORDED / "rest.json").read_text())
     first = {each[2]["request"]["path"]: each[2] for each in reversed(stages) if each[0].startswith("1 ")}
     wanted = first["/cluster.json"]["body_json"]

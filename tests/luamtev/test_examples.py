@@ -7,12 +7,12 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
+from waiting import listens, until
 
 TOP = Path(__file__).parents[2]
 
@@ -55,12 +55,7 @@ def notes() -> Iterator[str]:
         lines = [program.stdout.readline() for _ in range(4)]
         assert f"serving notes on port {port}\n" in lines
         assert f"listening on 127.0.0.1:{port} (http_rest_api)\n" in lines
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port), 5).close()
-                break
-            except ConnectionError:
-                time.sleep(0.05)
+        until(lambda: listens(port))
         assert "<title>ops</title>" in requests.get(f"http://127.0.0.1:{ops}/ops/", timeout=20).text
         yield f"http://127.0.0.1:{port}"
         program.terminate()

@@ -5,7 +5,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from certificates import Authority
 from launching import free_port
+from waiting import until
 from webprogram import Web
 
 Program = Callable[..., "subprocess.Popen[str]"]
@@ -184,8 +184,7 @@ def test_who_waits_to_be_let_in_at_the_end_is_served(web: Web, engine: str, secu
             client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
             assert client.recv(4096).endswith(b"answered")
         busy.sendall(b"GET /busy HTTP/1.0\r\n\r\n")
-        while not (tmp_path / "begun").exists():
-            time.sleep(0.01)
+        until((tmp_path / "begun").exists)
         address = ("127.0.0.1", port if secure else web.port)
         eager = [others.submit(asked, socket.create_connection(address, 20)) for _ in range(20)]
         late = [socket.create_connection(address, 20) for _ in range(3)]

@@ -4,7 +4,6 @@ import http.client
 import http.cookiejar
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,6 +15,7 @@ from certificates import Authority
 from chromium import MISSING, chromium
 from launching import free_port
 from moduleprogram import Program
+from waiting import until
 
 KEY = "00" * 31 + "5a"
 PASSWORD = "pass word+1&ü%"
@@ -106,10 +106,7 @@ class Browser:
     def await_page(self) -> None:
         """The page is another than it was, and there whole."""
         script = "return document.documentElement.id !== 'before' && document.readyState === 'complete'"
-        deadline = time.monotonic() + 60
-        while not self.driver.execute_script(script):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: self.driver.execute_script(script))
 
     def log_out(self, host: str) -> None:
         script = "const done = arguments[0]; fetch('/logout', { method: 'POST' }).then(() => done())"

@@ -3,10 +3,9 @@
 import resource
 import socket
 import struct
-import time
-from collections.abc import Callable
 
 import pytest
+from waiting import until
 from webprogram import Web
 
 pytestmark = pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
@@ -39,13 +38,6 @@ def everything(sock: socket.socket) -> bytes:
     return data
 
 
-def await_that(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_ten_thousand_idle_connections_hold_up_nobody(web: Web) -> None:
     count = 10_000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -61,14 +53,14 @@ def test_ten_thousand_idle_connections_hold_up_nobody(web: Web) -> None:
             idle.append(connected(web, b"GET / HTTP/1.1\r\nHo" if number % 2 else b""))
             if number % 1000 == 999:
                 assert web.text("/") == "xxxxx"
-        await_that(lambda: web.descriptors() >= count)
+        until(lambda: web.descriptors() >= count)
         assert (web.resident() - memory) / count < 12_000
         for sock in idle[1 : count : count // 100 + 1]:
             sock.sendall(b"st: a\r\n\r\n" if sock in idle[1::2] else b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             assert sock.recv(1000).endswith(b"xxxxx")
         for sock in idle:
             sock.close()
-        await_that(lambda: web.descriptors() <= descriptors)
+        until(lambda: web.descriptors() <= descriptors)
         assert web.text("/") == "xxxxx"
     finally:
         for sock in idle:
@@ -108,7 +100,7 @@ def test_clients_that_mean_harm_get_what_they_deserve(web: Web) -> None:
     for path in (b"/../secret", b"/%2e%2e/secret", b"/..%2fsecret", b"/.%2e/secret", b"/x/..\\..\\secret"):
         with connected(web, b"HEAD " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") as sock:
             assert b"secret" not in everything(sock)
-    await_that(lambda: web.descriptors() <= descriptors)
+    until(lambda: web.descriptors() <= descriptors)
     assert web.resident() - memory < 16 << 20
 
 
@@ -137,6 +129,6 @@ def test_clients_that_stall_or_vanish_hold_up_nobody(web: Web) -> None:
     assert web.resident() - memory < 48 << 20
     for sock in stalled:
         sock.close()
-    await_that(lambda: web.descriptors() <= descriptors)
+    until(lambda: web.descriptors() <= descriptors)
     assert web.text("/") == "xxxxx"
     assert "failed" not in web.errors()

@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from launching import free_port
+from waiting import until
 
 PATIENCE = 60.0
 
@@ -83,10 +83,12 @@ class Server:
 
     def wait(self, text: str) -> str:
         """Until the log has *text*; the first line that has it."""
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.errors():
-            assert self.process.poll() is None and time.monotonic() < deadline, f"no '{text}' in {self.errors()}"
-            time.sleep(0.02)
+
+        def is_there() -> bool:
+            assert self.process.poll() is None, self.errors()
+            return text in self.errors()
+
+        until(is_there, lambda: f"no '{text}' in {self.errors()}")
         return next(line for line in self.errors().splitlines() if text in line)
 
     def change(self, *pairs: tuple[str, str]) -> None:

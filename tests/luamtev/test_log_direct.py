@@ -4,11 +4,11 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 PROGRAM = """
 function main()
@@ -98,9 +98,12 @@ def test_a_reader_that_is_stuck_holds_up_nobody(monitored: list[str], tmp_path: 
         os.close(writer)
         assert process.stderr is not None
         said = process.stderr.readline()
-        while not (tmp_path / "port").exists() or not (tmp_path / "port").read_text():
+
+        def is_bound() -> bool:
             assert process.poll() is None
-            time.sleep(0.05)
+            return (tmp_path / "port").exists() and (tmp_path / "port").read_text() != ""
+
+        until(is_bound)
         with socket.create_connection(("127.0.0.1", int((tmp_path / "port").read_text())), 60) as client:
             assert client.recv(100) == b"served\n"
         process.terminate()

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from waiting import until
 from webprogram import WS, Socket, Web
 
 pytestmark = pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
@@ -392,10 +393,7 @@ def test_a_client_that_goes_away_leaves_its_handler_to_end(web: Web) -> None:
         with socket.create_connection(("127.0.0.1", web.port)) as client:
             client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    deadline = time.monotonic() + 10
-    while web.text("/ended") != "5":
-        assert time.monotonic() < deadline, web.errors()
-        time.sleep(0.05)
+    until(lambda: web.text("/ended") == "5", web.errors)
 
 
 def test_handlers_call_other_services(web: Web) -> None:
@@ -607,10 +605,7 @@ def test_web_sockets_that_vanish_are_cleaned_up(web: Web) -> None:
     for each in clients:
         each.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         each.close()
-    deadline = time.monotonic() + 20
-    while web.text("/") != "50 50":
-        assert time.monotonic() < deadline, web.text("/")
-        time.sleep(0.02)
+    until(lambda: web.text("/") == "50 50", lambda: web.text("/"))
 
 
 def test_a_module_without_callbacks_closes_the_connection(web: Web) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from certificates import Authority
 from launching import free_port
+from waiting import until
 from webprogram import Web
 
 CLIENTS = Path(__file__).parents[1] / "mixedclients.py"
@@ -82,10 +83,7 @@ def ended(process: "subprocess.Popen[str]", seconds: float) -> Any:
 
 
 def descriptors_settle(web: Web, most: int) -> None:
-    deadline = time.monotonic() + 60
-    while web.descriptors() > most:
-        assert time.monotonic() < deadline, f"{web.descriptors()} descriptors, {most} before"
-        time.sleep(0.1)
+    until(lambda: web.descriptors() <= most, lambda: f"{web.descriptors()} descriptors, {most} before")
 
 
 def test_clients_of_all_kinds_get_their_answers(web: Web) -> None:

@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 from chromium import MISSING, chromium
 from opsprogram import Ops
+from waiting import until
 
 pytestmark = pytest.mark.skipif(MISSING, reason="no Chromium, and no Debian to get it from")
 PANELS = ["overview", "loops", "queues", "timers", "sockets", "logs", "lua", "profile", "routes", "memory"]
@@ -41,11 +41,8 @@ class Page:
         script = "return [...document.querySelectorAll(arguments[0])].map(each => each.textContent)"
         return list(self.js(script, f"[data-table={table}] tbody tr > :nth-child({at + 1})"))
 
-    def until(self, holds: Callable[[], Any], timeout: float = 40) -> None:
-        deadline = time.monotonic() + timeout
-        while not holds():
-            assert time.monotonic() < deadline, self.text("body")
-            time.sleep(0.1)
+    def until(self, holds: Callable[[], Any]) -> None:
+        until(holds, lambda: self.text("body"))
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 
 def children() -> dict[int, str]:
@@ -30,16 +30,6 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def until(condition: Callable[[], bool]) -> bool:
-    """Whether *condition* comes true in ten seconds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 @pytest.fixture(params=["pidfd", "thread"])
 def nothing_left(request: pytest.FixtureRequest, lua: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """With either way to learn of a child's end: afterwards there are no more children and descriptors than before."""
@@ -51,8 +41,8 @@ def nothing_left(request: pytest.FixtureRequest, lua: Any, monkeypatch: pytest.M
     open_before = descriptors()
     yield
     lua.close()
-    assert until(lambda: set(children()) <= before), children()
-    assert until(lambda: descriptors() <= open_before)
+    until(lambda: set(children()) <= before, children)
+    until(lambda: descriptors() <= open_before)
 
 
 def test_two_hundred_at_once_are_told_apart(lua: Any, nothing_left: None) -> None:
@@ -174,7 +164,7 @@ def test_what_nobody_refers_to_is_killed_and_reaped(lua: Any, nothing_left: None
         """
     )
     assert printed == "collected\n"
-    assert until(lambda: len(children()) == before), children()
+    until(lambda: len(children()) == before, children)
 
 
 def test_a_closed_state_ends_its_children(lua: Any, nothing_left: None) -> None:
@@ -193,7 +183,7 @@ def test_a_closed_state_ends_its_children(lua: Any, nothing_left: None) -> None:
     )
     assert len(children()) == before + 20
     lua.close()
-    assert until(lambda: len(children()) == before), children()
+    until(lambda: len(children()) == before, children)
 
 
 def test_a_cancelled_wait_is_forgotten(lua: Any, nothing_left: None) -> None:
@@ -282,4 +272,4 @@ def test_the_end_of_the_program_by_term_ends_the_children(tmp_path: Path) -> Non
         child = int(program.stdout.readline())
     program.send_signal(signal.SIGTERM)
     program.wait(10)
-    assert until(lambda: not Path(f"/proc/{child}").exists())
+    until(lambda: not Path(f"/proc/{child}").exists())

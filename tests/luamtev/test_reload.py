@@ -4,12 +4,12 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from launching import free_ports
+from waiting import until
 
 PATIENCE = 60.0
 
@@ -90,11 +90,12 @@ class Server:
 
     def wait(self, text: str, count: int = 1) -> None:
         """Until the log has *text* so many times."""
-        deadline = time.monotonic() + PATIENCE
-        while self.errors().count(text) < count:
+
+        def is_there() -> bool:
             assert self.process is not None and self.process.poll() is None, self.errors()
-            assert time.monotonic() < deadline, f"no '{text}' in {self.errors()}"
-            time.sleep(0.02)
+            return self.errors().count(text) >= count
+
+        until(is_there, lambda: f"no '{text}' in {self.errors()}")
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE)

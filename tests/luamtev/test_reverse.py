@@ -4,15 +4,15 @@ through one."""
 import json
 import re
 import socket
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from certificates import Authority
 from launching import free_port, launch
+from waiting import until
 
 CONFIGURATION = """\
 <cli>
@@ -95,7 +95,7 @@ class Program:
 
     def start(self) -> None:
         self.process = launch(self.directory, "app.conf")
-        eventually(self.is_up)
+        until(self.is_up)
 
     def is_up(self) -> bool:
         assert self.process.poll() is None, self.errors.read_text()
@@ -112,16 +112,6 @@ class Program:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(20)
-
-
-def eventually(holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 40
-    while True:
-        found = holds()
-        if found:
-            return found
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.03)
 
 
 @pytest.fixture
@@ -171,11 +161,11 @@ def said(document: Any, key: str) -> Any:
 def test_a_lua_client_reaches_a_lua_web_handler_behind_a_reverse_connection(
     tmp_path: Path, authority: Authority, front: Program, front_port: int
 ) -> None:
-    eventually(lambda: said(front.ask(ASKED), "answer") == "-1 Reverse connection unavailable")
+    until(lambda: said(front.ask(ASKED), "answer") == "-1 Reverse connection unavailable")
     program = behind(tmp_path, authority, front_port, "node")
     try:
-        eventually(lambda: list(front.ask("/reverse/show.json")) == ["mtev/node"])
-        eventually(lambda: said(front.ask(ASKED), "answer") == "200 hello from behind")
+        until(lambda: list(front.ask("/reverse/show.json")) == ["mtev/node"])
+        until(lambda: said(front.ask(ASKED), "answer") == "200 hello from behind")
         shown = front.ask("/reverse/show.json?id=mtev/node")["mtev/node"]
         assert shown["out_frames"] > 0 and shown["in_bytes"] > 0
         with socket.create_connection(("127.0.0.1", front.console), 20) as console:
@@ -187,14 +177,14 @@ def test_a_lua_client_reaches_a_lua_web_handler_behind_a_reverse_connection(
         assert said(details, "connected") is True and said(details, "remote_port") == front_port
 
         program.kill()
-        eventually(lambda: front.ask("/reverse/show.json") == {})
+        until(lambda: front.ask("/reverse/show.json") == {})
         program.start()
-        eventually(lambda: list(front.ask("/reverse/show.json")) == ["mtev/node"])
+        until(lambda: list(front.ask("/reverse/show.json")) == ["mtev/node"])
 
         front.kill()
-        eventually(lambda: said(program.ask("/module/lua/xcall.json"), "connected") is False)
+        until(lambda: said(program.ask("/module/lua/xcall.json"), "connected") is False)
         front.start()  # and it dials again by itself
-        eventually(lambda: list(front.ask("/reverse/show.json")) == ["mtev/node"])
+        until(lambda: list(front.ask("/reverse/show.json")) == ["mtev/node"])
     finally:
         program.kill()
 
@@ -204,7 +194,7 @@ def test_access_control_of_the_front_refuses(
 ) -> None:
     program = behind(tmp_path, authority, front_port, "unwanted")
     try:
-        eventually(lambda: "access control denies /reverse/mtev/unwanted" in front.errors.read_text())
+        until(lambda: "access control denies /reverse/mtev/unwanted" in front.errors.read_text())
         assert front.ask("/reverse/show.json") == {}
     finally:
         program.kill()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import launching
 import pytest
+from waiting import until
 
 Program = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -176,9 +177,13 @@ def serve(program: Program, directory: Path, port: int, *arguments: str, more: s
         *arguments, "-c", "app.conf", source="module(..., package.seeall) function main() end", **environment
     )
     url = f"http://127.0.0.1:{port}/spin/it"
-    while subprocess.run(["curl", "-sf", "-m", "5", "-o", "/dev/null", f"http://127.0.0.1:{port}/capa"]).returncode:
+
+    def is_up() -> bool:
         assert process.poll() is None, rest(process)
-        time.sleep(0.05)
+        asked = ["curl", "-sf", "-m", "5", "-o", "/dev/null", f"http://127.0.0.1:{port}/capa"]
+        return subprocess.run(asked, check=False).returncode == 0
+
+    until(is_up)
     client = subprocess.Popen(["curl", "-s", "-o", "/dev/null", url])
     try:
         said(process, "spinning")

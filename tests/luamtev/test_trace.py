@@ -3,11 +3,11 @@
 import http.client
 import re
 import subprocess
-import time
 from typing import Any
 
 import pytest
 from tracing import heard, tracer
+from waiting import until
 from webprogram import Web
 
 from runtime import trace
@@ -201,10 +201,7 @@ def test_handlers_are_traced_whoever_serves_them(web: Web) -> None:
         (session,) = {each[2] for each in lines if each[0] == "http-log"} or {""}
         return [each for each in lines if each[2] == session]
 
-    deadline = time.monotonic() + 20
-    while not any(each[0] == "http-close" for each in answered()):
-        assert time.monotonic() < deadline, told.read_text()
-        time.sleep(0.02)
+    until(lambda: any(each[0] == "http-close" for each in answered()), told.read_text)
     assert [each[0].removeprefix("http-") for each in answered()] in (
         ["accept", *EACH, "log", "close"],
         ["accept", *EACH, "close", "log"],  # the log is written at the end of the turn

@@ -1,11 +1,11 @@
 """Lua handlers that are asked much at once: turns, messages that wait, and what is left when the client goes."""
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from waiting import until
 from webprogram import WS, Socket, Web
 from wsproto import events as ws
 
@@ -52,13 +52,6 @@ def other_client(web: Web) -> Iterator[Callable[[], list[str]]]:
             return web.text("/").split()
 
         yield ask
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_client_that_pipelines_does_not_keep_others_waiting(web: Web) -> None:

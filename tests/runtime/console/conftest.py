@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from launching import free_ports
+from waiting import listens, until
 
 PROGRAM = Path(__file__).with_name("program.py")
 RECORDED = Path(__file__).parents[2] / "data" / "console"
@@ -33,17 +34,12 @@ class Program:
                 stdout=errors,
                 stderr=errors,
             )
-        deadline = time.monotonic() + 30
-        while "started" not in self.errors():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.errors()
-            time.sleep(0.02)
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.web), 5).close()
-                return
-            except ConnectionError:
-                assert time.monotonic() < deadline, self.errors()
-                time.sleep(0.02)
+        until(lambda: self.lives() and "started" in self.errors(), self.errors)
+        until(lambda: listens(self.web), self.errors)
+
+    def lives(self) -> bool:
+        assert self.process.poll() is None, self.errors()
+        return True
 
     def errors(self) -> str:
         return self.errors_path.read_text()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import until
 
 from runtime import eventer, log
 from runtime.eventer import EventerError, Job, JobQueue, _jobq
@@ -54,13 +55,6 @@ class Held:
 def no_queues_left() -> Iterator[None]:
     yield
     eventer.stop()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "never came true"
-        threading.Event().wait(0.001)
 
 
 def drained(queue: JobQueue) -> dict[str, int | float]:

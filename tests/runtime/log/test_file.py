@@ -7,12 +7,12 @@ import resource
 import signal
 import socket
 import threading
-import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from runtime import log
 from runtime.log import _file, _now
@@ -193,11 +193,14 @@ def test_what_nobody_reads_is_kept_so_far_then_lost_counted_and_told_once(
     os.close(pipe[1])
     thread.join()
     assert b"".join(chunks) == b"".join(lines[: 3000 - lost]) + b"after\n"
-    said = ""
-    while not said.endswith("\n"):  # by the thread that writes, once it has written
-        said += capfd.readouterr().err
-        time.sleep(0.01)
-    assert said == f"log 'x': descriptor {pipe[1]} is read again; {lost} lines were lost\n"
+    pieces: list[str] = []
+
+    def is_said() -> bool:  # by the thread that writes, once it has written
+        pieces.append(capfd.readouterr().err)
+        return "".join(pieces).endswith("\n")
+
+    until(is_said)
+    assert "".join(pieces) == f"log 'x': descriptor {pipe[1]} is read again; {lost} lines were lost\n"
 
 
 def test_a_named_pipe_without_a_reader_keeps_nobody_waiting(tmp_path: Path) -> None:

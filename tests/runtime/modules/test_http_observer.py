@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from closing import close_house
+from waiting import until
 
 from runtime import conf, eventer, net
 from runtime import http as server
@@ -73,12 +74,12 @@ def rows(port: int, query: str = "") -> list[dict[str, Any]]:
 
 def ended(port: int, count: int) -> list[dict[str, Any]]:
     """The rows, once *count* requests have ended."""
-    deadline = time.monotonic() + 20
-    while True:
-        found = [each for each in rows(port, "?re_uri=^/hello") if "response_complete_offset_ns" in each]
-        if len(found) >= count:
-            return found
-        assert time.monotonic() < deadline, found
+
+    def found() -> list[dict[str, Any]]:
+        return [each for each in rows(port, "?re_uri=^/hello") if "response_complete_offset_ns" in each]
+
+    until(lambda: len(found()) >= count, found)
+    return found()
 
 
 def test_a_request_is_seen_while_it_lives_and_afterwards(port: int) -> None:
@@ -110,14 +111,10 @@ def test_a_request_is_seen_while_it_lives_and_afterwards(port: int) -> None:
 
     with socket.create_connection(("127.0.0.1", port), 20) as client:
         client.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
-        deadline = time.monotonic() + 20
-        while not (living := rows(port, "?eq_uri=/hold")):
-            assert time.monotonic() < deadline
+        living = until(lambda: rows(port, "?eq_uri=/hold"))
         assert "status" not in living[0] and "response_start_offset_ns" not in living[0]
         held[0].resume(lambda: held[0].error(503))
-        while "status" not in (living := rows(port, "?eq_uri=/hold"))[0]:
-            assert time.monotonic() < deadline
-        assert living[0]["status"] == "503"
+        until(lambda: rows(port, "?eq_uri=/hold")[0].get("status") == "503")
 
 
 def test_filters_as_recorded(port: int) -> None:
@@ -147,10 +144,7 @@ def test_so_many_are_kept_and_so_long(port: int) -> None:
     made = started()
     for number in range(12):
         ask(port, f"/hello?i={number}")
-    deadline = time.monotonic() + 20
-    while [each.texts.get("querystring") for each in made._ended][-1:] != ["i=11"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: [each.texts.get("querystring") for each in made._ended][-1:] == ["i=11"])
     assert [each["querystring"] for each in rows(port, "?eq_uri=/hello")] == [f"i={number}" for number in range(7, 12)]
     for each in made._ended:
         if each.texts.get("querystring") != "i=11":
@@ -162,17 +156,16 @@ def test_a_request_whose_client_went_leaves_nothing(port: int) -> None:
     made = started()
     with socket.create_connection(("127.0.0.1", port), 20) as client:
         client.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
-        deadline = time.monotonic() + 20
-        while not held:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: held)
     response = held.pop()
     response.resume(response.flush_end)
     del response
-    while any(each.texts["uri"] == "/hold" for each in list(made._live.values())):
+
+    def is_gone() -> bool:
         gc.collect()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        return all(each.texts["uri"] != "/hold" for each in list(made._live.values()))
+
+    until(is_gone)
 
 
 @pytest.mark.parametrize(

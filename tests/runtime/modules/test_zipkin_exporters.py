@@ -15,7 +15,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from spansink import Sink, wait
+from spansink import Sink
+from waiting import until
 
 from runtime import eventer, lifecycle, zipkin
 from runtime.modules import _span_batches
@@ -68,7 +69,7 @@ def counts(sink: Sink) -> list[int]:
 def test_spans_are_posted_as_recorded(loops: eventer.Pool, sink: Sink) -> None:
     batches = jaeger(sink.port)
     publish(3)
-    wait(lambda: batches.sent == 3)
+    until(lambda: batches.sent == 3)
     post = sink.posts[0]
     assert post.path == "/api/v1/spans"
     assert {name: post.headers[name] for name in ("Host", "Accept", "Content-Type", "Content-Length")} == {
@@ -83,7 +84,7 @@ def test_spans_are_posted_as_recorded(loops: eventer.Pool, sink: Sink) -> None:
 def test_batches_are_no_larger_than_allowed_and_full_ones_do_not_wait(loops: eventer.Pool, sink: Sink) -> None:
     batches = jaeger(sink.port, max_batch="4", period="100000000")
     publish(8)
-    wait(lambda: batches.sent == 8)
+    until(lambda: batches.sent == 8)
     publish(3)
     assert max(counts(sink)) == 4
     assert batches.waiting == 3
@@ -96,18 +97,18 @@ def test_a_collector_that_is_away_gets_everything_later(loops: eventer.Pool) -> 
         port = first.port
     batches = jaeger(port, backlog="10", max_batch="4")
     publish(12)
-    wait(lambda: batches.failures > 1)
+    until(lambda: batches.failures > 1)
     assert (batches.waiting, batches.sent, batches.dropped["backlog"]) == (10, 0, 2)
     with Sink(port) as second:
-        wait(lambda: batches.sent == 10)
+        until(lambda: batches.sent == 10)
         assert sum(counts(second)) == 10 and max(counts(second)) <= 4
         publish()
-        wait(lambda: batches.sent == 11)
+        until(lambda: batches.sent == 11)
     with_it_gone = batches.failures
     publish()
-    wait(lambda: batches.failures > with_it_gone)
+    until(lambda: batches.failures > with_it_gone)
     with Sink(port):
-        wait(lambda: batches.sent == 12)
+        until(lambda: batches.sent == 12)
     assert batches.dropped == {"backlog": 2, "refused": 0}
 
 
@@ -116,11 +117,11 @@ def test_a_batch_that_is_refused_is_posted_so_often_again(loops: eventer.Pool, s
     sink.status = 500
     batches = jaeger(sink.port, retries=str(retries))
     publish()
-    wait(lambda: batches.dropped["refused"] == 1)
+    until(lambda: batches.dropped["refused"] == 1)
     assert counts(sink) == [1] * (retries + 1)
     sink.status = 202
     publish()
-    wait(lambda: batches.sent == 1)
+    until(lambda: batches.sent == 1)
     assert batches.failures == retries + 1
 
 
@@ -131,7 +132,7 @@ def test_nobody_waits_for_a_slow_collector(loops: eventer.Pool, sink: Sink) -> N
     publish(6)
     assert batches.waiting == 6
     sink.open.set()
-    wait(lambda: batches.sent == 6)
+    until(lambda: batches.sent == 6)
     assert batches.dropped["backlog"] == 2
 
 
@@ -146,7 +147,7 @@ def test_otlp_is_posted(loops: eventer.Pool, sink: Sink, protocol: str, compress
     )
     module.init()
     publish()
-    wait(lambda: module.batches.sent == 1)
+    until(lambda: module.batches.sent == 1)
     (post,) = sink.posts
     assert post.headers["Content-Type"] == {"protobuf": "application/x-protobuf", "json": "application/json"}[protocol]
     assert post.headers["authorization"] == "Bearer xyz"
@@ -173,11 +174,11 @@ def test_what_will_never_be_taken_is_not_posted_again(loops: eventer.Pool, sink:
     sink.status = status
     batches = started(sink.port, retries="2").batches
     publish()
-    wait(lambda: batches.dropped["refused"] == 1)
+    until(lambda: batches.dropped["refused"] == 1)
     assert len(sink.posts) == posts
     sink.status = 200
     publish()
-    wait(lambda: batches.sent == 1)
+    until(lambda: batches.sent == 1)
 
 
 def test_a_collector_is_left_alone_for_as_long_as_it_asks(loops: eventer.Pool, sink: Sink) -> None:
@@ -185,9 +186,9 @@ def test_a_collector_is_left_alone_for_as_long_as_it_asks(loops: eventer.Pool, s
     batches = started(sink.port).batches
     begun = time.monotonic()
     publish()
-    wait(lambda: batches.failures == 1)
+    until(lambda: batches.failures == 1)
     sink.status = 200
-    wait(lambda: batches.sent == 1)
+    until(lambda: batches.sent == 1)
     assert time.monotonic() - begun >= 2
 
 
@@ -202,13 +203,13 @@ def test_spans_that_a_collector_leaves_out_are_counted(loops: eventer.Pool, sink
         sink.answer = ({"Content-Type": "application/x-protobuf"}, answer.SerializeToString())
     batches = started(sink.port, protocol=form, period="100000", max_batch="5").batches
     publish(5)
-    wait(lambda: batches.sent == 3)
+    until(lambda: batches.sent == 3)
     assert batches.dropped["refused"] == 2
     for nonsense in (b"\xff", b"{}", b"[]", b"\x0a\x7f\x08", b'{"partialSuccess": {"rejectedSpans": "x"}}', b"ok"):
         sink.answer = (sink.answer[0], nonsense)
         before = batches.sent
         publish(5)
-        wait(lambda sent=before: batches.sent == sent + 5)  # type: ignore[misc]
+        until(lambda sent=before: batches.sent == sent + 5)  # type: ignore[misc]
 
 
 def test_otlp_goes_over_tls_to_who_is_known(loops: eventer.Pool, tmp_path: Path) -> None:
@@ -221,12 +222,12 @@ def test_otlp_goes_over_tls_to_who_is_known(loops: eventer.Pool, tmp_path: Path)
         url = f"https://localhost:{sink.port}/v1/traces"
         strangers = started(sink.port, url=url).batches
         publish()
-        wait(lambda: strangers.failures > 0)
+        until(lambda: strangers.failures > 0)
         assert not sink.posts
         strangers.stop()
         known = started(sink.port, url=url, ca_chain=str(authority.issued.certificate)).batches
         publish()
-        wait(lambda: known.sent == 1)
+        until(lambda: known.sent == 1)
 
 
 def test_several_exporters_get_every_span(loops: eventer.Pool, sink: Sink) -> None:
@@ -236,7 +237,7 @@ def test_several_exporters_get_every_span(loops: eventer.Pool, sink: Sink) -> No
         module.configure({"url": f"http://127.0.0.1:{other.port}/v1/traces", "period": "20"})
         module.init()
         publish(5)
-        wait(lambda: (batches.sent, module.batches.sent) == (5, 5))
+        until(lambda: (batches.sent, module.batches.sent) == (5, 5))
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ import os
 import socket
 import ssl
 import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import pytest
 from certificates import Authority
+from waiting import until
 
 from runtime import conf, eventer, log, net
 from runtime.eventer import READ, Event, Pool
@@ -269,18 +269,11 @@ def test_an_aco_may_serve_and_close_a_connection(loops: Pool, tmp_path: Path, se
             rows = [each for each in eventer.sockets() if each["callback"].startswith("aco")]
             assert [each["impl"] for each in rows] == [impl]
             client.close()
-        assert_soon(lambda: not any(net.connections(thread) for thread in loops.threads))
+        until(lambda: not any(net.connections(thread) for thread in loops.threads))
     with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as client:
-        assert_soon(lambda: any(net.connections(thread) for thread in loops.threads))
+        until(lambda: any(net.connections(thread) for thread in loops.threads))
         eventer.stop()
         assert client.recv(100) == b""
-
-
-def assert_soon(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def configuration(text: str) -> conf.Conf:

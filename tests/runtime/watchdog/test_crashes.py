@@ -6,11 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 from watched import line, started
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the glider of these tests looks into /proc")
@@ -168,17 +168,11 @@ def test_a_glider_that_takes_its_time_keeps_no_signal_waiting(monitors: Monitors
     monitor = monitors.start("ffi.C.abort()", f'glider="{monitors.glider("sleep 1000")}"')
     pid = started(monitor)
     line(monitor, rf"cli {pid} crashed in thread")
-    await_text(monitors.found, "printed")
+    until(lambda: monitors.found.exists() and "printed" in monitors.found.read_text())
     monitor.terminate()
     line(monitor, r"glider .* is still running and is ended")
     assert monitor.wait(30) == 128 + signal.SIGABRT
     assert not Path(f"/proc/{pid}").exists()
-
-
-def await_text(path: Path, text: str) -> None:
-    done: Callable[[], bool] = lambda: path.exists() and text in path.read_text()  # noqa: E731
-    while not done():
-        time.sleep(0.01)
 
 
 LOOK = """\

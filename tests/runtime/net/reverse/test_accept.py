@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority, Issued
-from reverse_wire import close_all, eventually, exactly, frame, ids, kept, known_to_dispatch
+from reverse_wire import close_all, exactly, frame, ids, kept, known_to_dispatch
+from waiting import until
 
 from runtime import eventer, net
 from runtime.net import Listener, reverse
@@ -47,7 +48,7 @@ def dialled(listener: Listener, handshake: bytes = b"") -> socket.socket:
 
 def up(listener: Listener, tunnel_id: str = "client1") -> socket.socket:
     sock = dialled(listener, b"REVERSE /" + tunnel_id.encode() + b" HTTP/1.1\r\n\r\n")
-    eventually(lambda: tunnel_id in ids())
+    until(lambda: tunnel_id in ids())
     return sock
 
 
@@ -59,7 +60,7 @@ def test_the_recorded_session_byte_by_byte(listener: Listener) -> None:
         if direction == ">":
             sock.sendall(bytes.fromhex(octets))
             if note == "handshake":
-                eventually(lambda: ids() == ["client1"])
+                until(lambda: ids() == ["client1"])
             if note == "data on the closed channel":
                 opened[0].close()
             if "second" in bytes.fromhex(octets).decode("latin-1"):
@@ -74,7 +75,7 @@ def test_the_recorded_session_byte_by_byte(listener: Listener) -> None:
                 opened[-1].sendall(wanted.rpartition(CONNECT)[2][6:])
             assert exactly(sock, len(wanted)) == wanted, note
     sock.close()
-    eventually(lambda: not ids())
+    until(lambda: not ids())
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_handshakes_as_recorded(listener: Listener, case: str) -> None:
     if ["<closed", "", ""] in rest:
         assert sock.recv(1) == b""
     else:
-        eventually(lambda: ids() == shown)
+        until(lambda: ids() == shown)
     assert ids() == shown
     sock.close()
 
@@ -138,7 +139,7 @@ def test_an_id_in_use_is_refused_and_free_again_afterwards(listener: Listener) -
     second = dialled(listener, b"REVERSE /client1 HTTP/1.1\r\n\r\n")
     assert second.recv(1) == b""
     first.close()
-    eventually(lambda: not ids())
+    until(lambda: not ids())
     up(listener).close()
 
 
@@ -185,7 +186,7 @@ def test_channels_end_each_in_its_way(listener: Listener) -> None:
     local, number = channel()
     sock.close()  # the carrier dies
     assert local.recv(1) == b""
-    eventually(lambda: not ids())
+    until(lambda: not ids())
     with pytest.raises(ConnectionError, match="Reverse connection unavailable"):
         reverse.connect("client1")
 
@@ -307,7 +308,7 @@ def test_ids_below_mtev_need_the_name_in_the_certificate(
     with context.wrap_socket(socket.create_connection(("127.0.0.1", tls.port), 20)) as sock:
         sock.sendall(f"REVERSE /{tunnel_id} HTTP/1.1\r\n\r\n".encode())
         if admitted:
-            eventually(lambda: ids() == [tunnel_id])
+            until(lambda: ids() == [tunnel_id])
             local = kept(reverse.connect(tunnel_id))
             assert frame(sock) == (1, CONNECT, True)
             local.close()
@@ -344,7 +345,7 @@ def test_an_acl_of_the_program_is_asked(listener: Listener) -> None:
 )
 def test_proxies_are_bound_for_who_asks(listener: Listener, asked: str, families: list[str]) -> None:
     sock = dialled(listener, f"REVERSE /bound\r\nX-Bind: {asked}\r\n\r\n".encode())
-    (tunnel,) = eventually(reverse.tunnels)
+    (tunnel,) = until(reverse.tunnels)
     assert sorted(tunnel.proxies) == families
     for number, proxy in enumerate(tunnel.proxies.values(), 1):
         address = "127.0.0.1" if proxy.address == "0.0.0.0" else "::1" if proxy.address == "::" else proxy.address
@@ -356,7 +357,7 @@ def test_proxies_are_bound_for_who_asks(listener: Listener, asked: str, families
         assert exactly(client, 21) == b"HTTP/1.0 200 OK\r\n\r\nhi" and client.recv(1) == b""
     ports = [proxy.port for proxy in tunnel.proxies.values()]
     sock.close()
-    eventually(lambda: not ids())
+    until(lambda: not ids())
     for port in ports:
         with pytest.raises(OSError, match=r"refused|cannot assign|unreachable"):
             socket.create_connection(("127.0.0.1", port), 5)

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from certificates import Authority
 from launching import free_port
-from reverse_wire import close_all, eventually, exactly, frame, ids, kept, known_to_dispatch
+from reverse_wire import close_all, exactly, frame, ids, kept, known_to_dispatch
 from tracing import heard, wait_for
+from waiting import until
 
 from runtime import eventer, log, net, trace
 from runtime.eventer import READ, WRITE
@@ -33,7 +34,7 @@ def all_closed(loops: eventer.Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator
     known_to_dispatch(monkeypatch)
     yield
     reverse.stop_all()
-    eventually(lambda: not ids())
+    until(lambda: not ids())
     net.stop_accepting()
     close_all()
 
@@ -204,7 +205,7 @@ def test_details_and_stop(authority: Authority) -> None:
     assert len(ids()) == 1 and ids()[0].startswith("client/")
     assert reverse.stop("127.0.0.1", dialled.port) and not reverse.stop("127.0.0.1", dialled.port)
     assert sock.recv(1) == b""
-    eventually(lambda: not ids())
+    until(lambda: not ids())
 
 
 def test_it_dials_again_at_the_recorded_pace(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +229,7 @@ def test_it_dials_again_at_the_recorded_pace(authority: Authority, monkeypatch: 
             sock.close()
         else:
             dialled.sock.accept()[0].close()
-    eventually(lambda: len(pauses) >= 8)
+    until(lambda: len(pauses) >= 8)
     assert pauses[:8] == RECORDED["initial 200, maximum 1000: we close before TLS"]
 
 
@@ -256,7 +257,7 @@ def joined(authority: Authority) -> tuple[Service, str]:
     listener.start()
     config = {"local_port": str(service.port), "cn": "server.test", "xbind": "127.0.0.1 0"}
     reverse.start("127.0.0.1", listener.port, sslconfig(authority), config)
-    eventually(lambda: reverse.find("mtev/nodex"))
+    until(lambda: reverse.find("mtev/nodex"))
     return service, "mtev/nodex"
 
 
@@ -321,7 +322,7 @@ def carried(authority: Authority, channels: int, size: int) -> None:
     listener = net.open_listener("control_dispatch", "127.0.0.1", 0, tls=Tls(sslconfig(authority, "server.test")))
     listener.start()
     reverse.start("127.0.0.1", listener.port, sslconfig(authority), {"local_port": str(source.port)})
-    tunnel = eventually(lambda: reverse.find("mtev/nodex"))
+    tunnel = until(lambda: reverse.find("mtev/nodex"))
     found = {kept(reverse.connect(tunnel.id)): 0 for _ in range(channels)}
     with selectors.DefaultSelector() as selector:
         for sock in found:
@@ -336,10 +337,10 @@ def carried(authority: Authority, channels: int, size: int) -> None:
                     selector.unregister(sock)
                     sock.close()
     assert set(found.values()) == {size} and tunnel.slow == 0
-    eventually(lambda: not tunnel.channels)
+    until(lambda: not tunnel.channels)
     reverse.stop("127.0.0.1", listener.port)
     listener.close()
-    eventually(lambda: not ids())
+    until(lambda: not ids())
     source.stop()
 
 
@@ -353,7 +354,7 @@ def test_channels_that_open_while_the_carrier_is_behind_wait_too(authority: Auth
     reverse.start("127.0.0.1", dialled.port, sslconfig(authority), {"endpoint": "e", "local_port": str(source.port)})
     sock = dialled.accept()
     introduced(sock)
-    tunnel = eventually(lambda: reverse.tunnels() and reverse.tunnels()[0])
+    tunnel = until(lambda: reverse.tunnels() and reverse.tunnels()[0])
 
     def all_wait(channels: int) -> bool:
         events = [eventer.find_fd(each.fd) for each in list(tunnel.channels.values())]
@@ -362,9 +363,9 @@ def test_channels_that_open_while_the_carrier_is_behind_wait_too(authority: Auth
     for opened in (4, 8):  # four that fill the carrier, which nobody reads, and four behind them
         for number in range(opened - 3, opened + 1):
             sock.sendall(command(number, CONNECT))
-        eventually(partial(all_wait, opened))
+        until(partial(all_wait, opened))
     reverse.stop("127.0.0.1", dialled.port)
-    eventually(lambda: not reverse.tunnels())
+    until(lambda: not reverse.tunnels())
     source.stop()
 
 
@@ -388,7 +389,7 @@ def test_a_facility_says_why_a_dialler_fails(authority: Authority) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(type(heard), "log", lambda _self, text, *rest: lines.append(text))
         reverse.start("127.0.0.1", port, sslconfig(authority), {"endpoint": "e"})
-        eventually(lambda: lines)
+        until(lambda: lines)
     assert f"127.0.0.1 port {port}" in lines[0] and "refused" in lines[0]
 
 
