@@ -4,11 +4,12 @@ Manual: libmtev Application Configuration.  A configuration is loaded once and m
 the stack finds it; tests and tools may hold as many others as they like.
 """
 
-from ._conf import Conf, Section, load, loads
+from ._conf import Conf, load, loads
 from ._errors import ConfError
 from ._fixup import VALUE_FIXUP, Value
 from ._load import Include
 from ._secrets import hide, masked
+from ._tree import Section
 from ._values import parse_boolean, parse_duration, parse_float, parse_integer
 
 __all__ = [

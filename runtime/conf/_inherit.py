@@ -12,11 +12,11 @@ from . import _xpath
 from ._fixup import fix_up
 
 if TYPE_CHECKING:
-    from ._conf import Conf
+    from ._tree import Tree
 
 
 def merged(
-    conf: "Conf", section: "etree._Element", name: str, namespace: str | None, *, own: bool = False
+    conf: "Tree", section: "etree._Element", name: str, namespace: str | None, *, own: bool = False
 ) -> dict[str, str]:
     """The keys in the *name* elements of *section* and of its ancestors, the nearest winning.
 
@@ -30,7 +30,7 @@ def merged(
 
 
 def elements(
-    conf: "Conf", section: "etree._Element", name: str, namespace: str | None, *, own: bool = False
+    conf: "Tree", section: "etree._Element", name: str, namespace: str | None, *, own: bool = False
 ) -> "dict[str, tuple[etree._Element, etree._Element]]":
     """The element that each of those keys comes from, and the *name* element that it stands in."""
     found: dict[str, tuple[etree._Element, etree._Element]] = {}
@@ -45,7 +45,7 @@ def elements(
 
 
 def _sources(
-    conf: "Conf", element: "etree._Element", name: str, trail: "list[etree._Element]"
+    conf: "Tree", element: "etree._Element", name: str, trail: "list[etree._Element]"
 ) -> "Iterator[etree._Element]":
     """What *element* consists of, in the order it is merged: the element it inherits from, then itself."""
     trail = [*trail, element]
@@ -63,7 +63,7 @@ def _sources(
     yield element
 
 
-def _keys(conf: "Conf", element: "etree._Element") -> "Iterator[etree._Element]":
+def _keys(conf: "Tree", element: "etree._Element") -> "Iterator[etree._Element]":
     for child in element.iterchildren("*"):
         if conf.is_include(child):
             yield from _keys(conf, child)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from lxml import etree
 
 if TYPE_CHECKING:
-    from ._conf import Conf, Section
+    from ._conf import Conf
+    from ._tree import Section
 
 MASK: Final = "(not shown)"
 

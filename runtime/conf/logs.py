@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from runtime import log
 
-from ._conf import Conf, Section
+from ._conf import Conf
 from ._errors import ConfError
+from ._tree import Section
 from ._values import parse_boolean
 
 _LOGS = "/*/logs//log|/*/include/logs//log"

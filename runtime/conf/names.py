@@ -13,8 +13,9 @@ from lxml import etree
 
 from runtime import log
 
-from ._conf import Conf, Section
+from ._conf import Conf
 from ._errors import ConfError
+from ._tree import Section
 
 COMMON = frozenset(("require_env", "id", "inherit", "backingstore"))
 """Attributes that any element may have."""
