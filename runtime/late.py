@@ -55,6 +55,13 @@ def listed(modules: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     return (name for each in modules.values() for name in each)
 
 
+def imported(name: str) -> Any:
+    """The module *name*, None if nobody imported it.
+
+    For who looks at what is made there and nowhere else: without the module there is none of it."""
+    return sys.modules.get(name)
+
+
 def import_all() -> None:
     """Import all that the modules imported so far import late, and what those do."""
     for _ in _import():

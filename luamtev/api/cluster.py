@@ -1,10 +1,10 @@
 """Clusters for Lua: found by name, then asked by it.  Manual: mtev.cluster."""
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from luamtev.bridge import LuaError
+from runtime import late
 
 if TYPE_CHECKING:
     from luamtev.port import Port
@@ -24,7 +24,7 @@ def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
 
 
 def _find(name: bytes) -> "Cluster | None":
-    clusters = sys.modules.get("runtime.cluster")  # there if the configuration has any
+    clusters = late.imported("runtime.cluster")
     found: Cluster | None = None if clusters is None else clusters.by_name(name.decode("utf-8", "replace"))
     return found
 

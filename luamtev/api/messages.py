@@ -1,10 +1,10 @@
 """Publishing from Lua to the brokers that modules are connected with."""
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from luamtev.bridge import LuaError
+from runtime import late
 
 if TYPE_CHECKING:
     from luamtev.port import Port
@@ -17,7 +17,7 @@ def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
 
 def _fq_send(exchange: bytes, route: bytes, payload: bytes, connection: float) -> int:
     """How many connections took a message."""
-    module = sys.modules.get("runtime.modules.fq")
+    module = late.imported("runtime.modules.fq")
     if module is None:
         raise LuaError("mtev.fq.send: the module fq is not loaded")
     try:
@@ -28,7 +28,7 @@ def _fq_send(exchange: bytes, route: bytes, payload: bytes, connection: float) -
 
 def _amqp_send(exchange: bytes, route: bytes, payload: bytes, connection: float, mandatory: bool) -> int:
     """The same."""
-    module = sys.modules.get("runtime.modules.amqp")
+    module = late.imported("runtime.modules.amqp")
     if module is None:
         raise LuaError("mtev.amqp.send: the module amqp is not loaded")
     try:

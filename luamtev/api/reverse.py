@@ -4,11 +4,11 @@ Manual: mtev.reverse_start, mtev.socket.
 """
 
 import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from luamtev.bridge import LuaError
+from runtime import late
 from runtime.log import facility
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
 
 def _connect(tunnel_id: bytes, descriptor: float) -> bool:
     """Make *descriptor* a stream through a reverse connection; False when there is none of that id."""
-    reverse = sys.modules.get("runtime.net.reverse")
+    reverse = late.imported("runtime.net.reverse")
     if reverse is None:
         return False
     try:
@@ -53,12 +53,12 @@ def _start(host: bytes, port: float, sslconfig: bytes, config: bytes) -> None:
 
 
 def _stop(host: bytes, port: float) -> bool:
-    reverse = sys.modules.get("runtime.net.reverse")
+    reverse = late.imported("runtime.net.reverse")
     return reverse is not None and bool(reverse.stop(host.decode("utf-8", "replace"), int(port)))
 
 
 def _details(host: bytes, port: float) -> dict[str, Any] | None:
-    reverse = sys.modules.get("runtime.net.reverse")
+    reverse = late.imported("runtime.net.reverse")
     if reverse is None:
         return None
     found: dict[str, Any] | None = reverse.details(host.decode("utf-8", "replace"), int(port))

@@ -1,9 +1,10 @@
 """The process, its threads and the system, as Lua sees them."""
 
 import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from runtime import late
 
 if TYPE_CHECKING:
     from luamtev.port import Port
@@ -16,7 +17,7 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     def thread_self() -> tuple[int, int, str]:
         return thread.tid, thread.index, thread.name
 
-    watchdog = sys.modules.get("runtime.watchdog")  # there if this process is watched
+    watchdog = late.imported("runtime.watchdog")
 
     return {
         "watchdog_heartbeat": lambda: None if watchdog is None else watchdog.child_heartbeat(),

@@ -123,7 +123,7 @@ def _features() -> dict[str, str]:
         "http_accept_encoding_lz4f": LZ4F_VERSION,
     }
     found |= {"python": platform.python_version(), "SSL": ssl.OPENSSL_VERSION}
-    for name in ("gevent", "lupa", "httptools", "h2", "wsproto"):
+    for name in ("gevent", "lupa", "httptools", "ngh2", "wsproto"):
         if name in sys.modules or name == "gevent":
             found[name] = importlib.metadata.version(name)
     return found

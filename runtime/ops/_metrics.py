@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime import eventer, http, stats
+from runtime import eventer, http, late, stats
 from runtime.http import GZIP, Request, Response
 from runtime.stats import Reading
 
@@ -236,7 +236,7 @@ def _process(answer: Answer) -> None:
         pass
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     families.append(Family("process_max_fds", "gauge", "Descriptors that may be open.", [((), soft)]))
-    watchdog = sys.modules.get("runtime.watchdog")
+    watchdog = late.imported("runtime.watchdog")
     starts = watchdog.number_of_starts() if watchdog is not None else 0
     families.append(Family("restarts", "counter", "Times that the watchdog started the server again.", [((), starts)]))
     in_flight = Family("http_requests_in_flight", "gauge", "Requests that are served now.")

@@ -1,9 +1,9 @@
 """``/reverse/show`` and ``/reverse/show.json``: the reverse connections that are up, and their channels."""
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from runtime import late
 from runtime.http import GZIP, Request, Response
 from runtime.net import Connection
 
@@ -46,7 +46,7 @@ def show(request: Request, response: Response) -> None:
 
 
 def _asked(request: Request) -> "list[Tunnel]":
-    reverse = sys.modules.get("runtime.net.reverse")  # there if anybody ever connected
+    reverse = late.imported("runtime.net.reverse")
     if reverse is None:
         return []
     wanted = request.querystring("id")

@@ -1,8 +1,8 @@
 """``show fq``: the connections to fq brokers.  Manual: Console, show; fq."""
 
-import sys
 from typing import TYPE_CHECKING
 
+from runtime import late
 from runtime.console._console import Console
 from runtime.console._grammar import Registry
 
@@ -32,7 +32,7 @@ def fq(console: Console, _words: list[str]) -> None:
 
 
 def _clients() -> "list[Client]":
-    room = sys.modules.get("runtime.modules.fq")
+    room = late.imported("runtime.modules.fq")
     return [] if room is None else list(room.clients())
 
 

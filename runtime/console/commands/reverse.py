@@ -1,9 +1,9 @@
 """``show reverse``: the reverse connections that are up.  Manual: Console, show; Reverse Connections."""
 
-import sys
 import time
 from typing import TYPE_CHECKING
 
+from runtime import late
 from runtime.console._console import Console
 from runtime.console._grammar import Registry
 
@@ -29,7 +29,7 @@ def _is_used() -> bool:
 
 
 def _tunnels() -> "list[Tunnel]":
-    room = sys.modules.get("runtime.net.reverse")
+    room = late.imported("runtime.net.reverse")
     return [] if room is None else list(room.tunnels())
 
 
