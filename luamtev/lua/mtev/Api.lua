@@ -4,6 +4,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local resolve = home.need("mtev/dns").resolve
 local HttpClient = mtev.HttpClient
 local HttpPool, need = home.need("mtev/HttpPool"), home.need -- the rest is loaded when it is wanted
@@ -54,15 +55,15 @@ local function new(name, host, port, headers, sslconfig)
   if host == nil then error("No host given", 3) end
   if port == nil then error("No port given", 3) end
   if type(host) ~= "string" then
-    error("bad argument #1 to '" .. name .. "' (host expected, got " .. type(host) .. ")", 3)
+    refuse(1, name, "host", type(host), 3)
   end
   local number = tonumber(port)
   if not number or number < 1 or number > 65535 then
-    error("bad argument #2 to '" .. name .. "' (port expected, got " .. tostring(port) .. ")", 3)
+    refuse(2, name, "port", tostring(port), 3)
   end
   for place, value in pairs({ [3] = headers, [4] = sslconfig }) do
     if type(value) ~= "table" then
-      error("bad argument #" .. place .. " to '" .. name .. "' (table expected, got " .. type(value) .. ")", 3)
+      refuse(place, name, "table", type(value), 3)
     end
   end
   local scheme = sslconfig and "https" or "http"
@@ -93,7 +94,7 @@ end
 -- Has kept connections of *pool*, an mtev.HttpPool, used, and those of this api kept there; nil: each request has its own.
 function Api:set_pool(pool)
   if pool ~= nil and getmetatable(pool) ~= HttpPool then
-    error("bad argument #1 to 'set_pool' (mtev.HttpPool expected, got " .. type(pool) .. ")", 2)
+    refuse(1, "set_pool", "mtev.HttpPool", type(pool), 2)
   end
   self.pool = pool
   return self
@@ -102,7 +103,7 @@ end
 -- How many redirects to follow, one after the other; 0, which is so unless set: none.
 function Api:set_redirects(most)
   if type(most) ~= "number" or most < 0 or most % 1 ~= 0 then
-    error("bad argument #1 to 'set_redirects' (whole number expected, got " .. tostring(most) .. ")", 2)
+    refuse(1, "set_redirects", "whole number", tostring(most), 2)
   end
   self.redirects = most
   return self
@@ -111,7 +112,7 @@ end
 -- Has requests go through the proxy at *url*, but for hosts of the list *exempt*; true: what the environment says; nil: none.
 function Api:set_proxy(url, exempt)
   if exempt ~= nil and type(exempt) ~= "string" then
-    error("bad argument #2 to 'set_proxy' (string expected, got " .. type(exempt) .. ")", 2)
+    refuse(2, "set_proxy", "string", type(exempt), 2)
   end
   local proxies = need("mtev/http_proxy")
   if url == true then
@@ -231,9 +232,9 @@ end
 -- Headers given here stand for those of the api.
 function Api:request(method, path, payload, headers)
   if type(method) ~= "string" then
-    error("bad argument #1 to 'request' (method expected, got " .. type(method) .. ")", 2)
+    refuse(1, "request", "method", type(method), 2)
   end
-  if type(path) ~= "string" then error("bad argument #2 to 'request' (path expected, got " .. type(path) .. ")", 2) end
+  if type(path) ~= "string" then refuse(2, "request", "path", type(path), 2) end
   local all = {}
   for name, value in pairs(headers or self.headers) do all[name] = value end
   if type(payload) == "table" then

@@ -6,6 +6,7 @@ local kernel, sockaddr, eventer = home.kernel, home.need("mtev/sockaddr"), home.
 local client_span, response = home.need("mtev/client_span"), home.need("mtev/http_response")
 local begin_client_span, end_client_span = client_span.begin, client_span.finish
 local monotonic, numeral = kernel.monotonic, home.need("arguments").numeral
+local refuse = home.need("arguments").refuse
 local type, tostring, tonumber, setmetatable = type, tostring, tonumber, setmetatable
 local pairs, ipairs, error, pcall = pairs, ipairs, error, pcall
 local concat, format, lower, find = table.concat, string.format, string.lower, string.find
@@ -20,10 +21,10 @@ HttpClient.__tostring = function() return "mtev.HttpClient" end
 -- HttpClient:new([hooks[, sslconfig]]): hooks are functions connected, headers, consume, certfile, keyfile, cachain, ciphers.
 function HttpClient:new(hooks, sslconfig)
   if hooks ~= nil and type(hooks) ~= "table" then
-    error("bad argument #1 to 'new' (table of hooks expected, got " .. type(hooks) .. ")", 2)
+    refuse(1, "new", "table of hooks", type(hooks), 2)
   end
   if sslconfig ~= nil and type(sslconfig) ~= "table" then
-    error("bad argument #2 to 'new' (sslconfig table expected, got " .. type(sslconfig) .. ")", 2)
+    refuse(2, "new", "sslconfig table", type(sslconfig), 2)
   end
   return setmetatable({
     hooks = hooks or {},
@@ -54,7 +55,7 @@ end
 -- nil and 0 set no limit.
 function HttpClient:set_timeout(timeout, on_timeout)
   if on_timeout ~= nil and type(on_timeout) ~= "function" then
-    error("bad argument #2 to 'set_timeout' (function expected, got " .. type(on_timeout) .. ")", 2)
+    refuse(2, "set_timeout", "function", type(on_timeout), 2)
   end
   timeout = timeout ~= nil and kernel.seconds(timeout, "set_timeout", 2) or nil
   self.timeout, self.on_timeout = timeout and timeout > 0 and timeout or nil, on_timeout
@@ -122,7 +123,7 @@ end
 -- and with a proxy a name.
 function HttpClient:connect(target, port, ssl, sni, layer)
   if type(target) ~= "string" then
-    error("bad argument #1 to 'connect' (address expected, got " .. type(target) .. ")", 2)
+    refuse(1, "connect", "address", type(target), 2)
   end
   self:close()
   local deadline = monotonic() + self.connect_timeout
@@ -204,16 +205,16 @@ end
 -- that of the payload, whatever the headers say.
 function HttpClient:do_request(method, uri, headers, payload, version)
   if type(method) ~= "string" or not method:match("^[!#$%%&'*+%-.^_`|~%w]+$") then
-    error("bad argument #1 to 'do_request' (method expected, got " .. tostring(method) .. ")", 2)
+    refuse(1, "do_request", "method", tostring(method), 2)
   end
   if type(uri) ~= "string" or uri == "" or find(uri, "[%s%z]") then
-    error("bad argument #2 to 'do_request' (uri expected, got " .. tostring(uri) .. ")", 2)
+    refuse(2, "do_request", "uri", tostring(uri), 2)
   end
   if headers ~= nil and type(headers) ~= "table" then
-    error("bad argument #3 to 'do_request' (table of headers expected, got " .. type(headers) .. ")", 2)
+    refuse(3, "do_request", "table of headers", type(headers), 2)
   end
   if payload ~= nil and type(payload) ~= "string" and type(payload) ~= "number" then
-    error("bad argument #4 to 'do_request' (string expected, got " .. type(payload) .. ")", 2)
+    refuse(4, "do_request", "string", type(payload), 2)
   end
   if not self.e then return -1, "not connected" end
   payload = payload and tostring(payload) or ""
@@ -309,7 +310,7 @@ function HttpClient:get_headers() return guarded(self, read_head) end
 
 local function check_limit(limit, name)
   if limit == nil then return nil end
-  return numeral(limit) or error("bad argument #1 to '" .. name .. "' (number of bytes expected, got " .. type(limit) .. ")", 3)
+  return numeral(limit) or refuse(1, name, "number of bytes", type(limit), 3)
 end
 
 -- Reads the body, at most *limit* bytes of it; what goes beyond sets truncated.  Returns it unless a hook consumes it.

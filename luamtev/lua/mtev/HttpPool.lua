@@ -2,6 +2,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local type, tostring, error, setmetatable, pairs, huge = type, tostring, error, setmetatable, pairs, math.huge
 
 local IDLE, KEPT = 30, 32 -- seconds; connections
@@ -23,7 +24,7 @@ end
 -- to one place at a time, those in use with them: who wants more waits.
 function HttpPool:new(options)
   if options ~= nil and type(options) ~= "table" then
-    error("bad argument #1 to 'new' (table expected, got " .. type(options) .. ")", 2)
+    refuse(1, "new", "table", type(options), 2)
   end
   options = options or {}
   if options.each == 0 then error("bad argument #1 to 'new' (each: at least 1 expected, got 0)", 2) end

@@ -6,7 +6,7 @@
 local home = ...
 
 local kernel = home.kernel
-local numeral = home.need("arguments").numeral
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local processes, eventer = home.need("mtev/process"), home.need("mtev/eventer")
 local prepare, start, numbers, read_some = processes.prepare, processes.start, processes.numbers, eventer.read_some
 local type, tostring, error, setmetatable, pcall, ipairs = type, tostring, error, setmetatable, pcall, ipairs
@@ -114,7 +114,7 @@ end
 local function matcher_of(match)
   if type(match) == "function" then return match end
   if type(match) ~= "string" then
-    error("bad argument #1 to 'logwatch' (regular expression or function expected, got " .. type(match) .. ")", 3)
+    refuse(1, "logwatch", "regular expression or function", type(match), 3)
   end
   local matches, why, at = mtev.pcre(match)
   if not matches then
@@ -167,7 +167,7 @@ end
 -- Proc:new{path=, argv=, dir=, env=ENV, boot_match="ready", boot_timeout=5}
 function Proc:new(options)
   if type(options) ~= "table" then
-    error("bad argument #1 to 'mtev.Proc:new' (table of options expected, got " .. type(options) .. ")", 2)
+    refuse(1, "mtev.Proc:new", "table of options", type(options), 2)
   end
   expect(options, "path", "string")
   expect(options, "argv", "table", "nil")
@@ -275,7 +275,7 @@ function Proc:resume() return (started(self, "resume"):kill(numbers.SIGCONT)) en
 function Proc:logwatch(match, limit)
   local most = limit == nil and huge or numeral(limit)
   if not most or not (most >= 1) then
-    error("bad argument #2 to 'logwatch' (number of lines expected, got " .. tostring(limit) .. ")", 2)
+    refuse(2, "logwatch", "number of lines", tostring(limit), 2)
   end
   return new_watch(self.listeners, matcher_of(match), most)
 end
@@ -283,7 +283,7 @@ end
 -- Calls *listen* with each line; returns itself.
 function Proc:loglisten(listen)
   if type(listen) ~= "function" then
-    error("bad argument #1 to 'loglisten' (function expected, got " .. type(listen) .. ")", 2)
+    refuse(1, "loglisten", "function", type(listen), 2)
   end
   add(self.listeners, listen)
   return self
@@ -292,7 +292,7 @@ end
 -- Has each line logged to *stream*, after *prefix*; returns itself.
 function Proc:loglog(stream, prefix)
   if type(stream) ~= "string" then
-    error("bad argument #1 to 'loglog' (log stream expected, got " .. type(stream) .. ")", 2)
+    refuse(1, "loglog", "log stream", type(stream), 2)
   end
   prefix = prefix == nil and "" or tostring(prefix)
   return self:loglisten(function(line) mtev.log(stream, "%s%s", prefix, line) end)
@@ -301,7 +301,7 @@ end
 -- Has each line written to *file*, which is emptied first; a relative path is one below `dir`.  Returns itself.
 function Proc:logwrite(file)
   if type(file) ~= "string" then
-    error("bad argument #1 to 'logwrite' (path expected, got " .. type(file) .. ")", 2)
+    refuse(1, "logwrite", "path", type(file), 2)
   end
   if self.dir and sub(file, 1, 1) ~= "/" then file = self.dir .. "/" .. file end
   local opened, why = io.open(file, "wb")

@@ -3,9 +3,10 @@
 local home = ...
 
 local border, kernel, checked, check_bytes = home.border, home.kernel, home.checked, home.need("arguments").check_bytes
+local refuse = home.need("arguments").refuse
 local ffi = require("ffi")
 local C, string_of = ffi.C, ffi.string
-local find, error = string.find, error
+local find = string.find
 
 ffi.cdef [[
 int luamtev_address_parse(int family, const char *text, void *address) __asm__("inet_pton");
@@ -49,7 +50,7 @@ local route = checked(border.route_source)
 function mtev.getip_ipv4(target)
   target = target == nil and "8.8.8.8" or check_bytes(target, "getip_ipv4")
   if parse(target) ~= "inet" then
-    error("bad argument #1 to 'getip_ipv4' (IPv4 address expected, got " .. target .. ")", 2)
+    refuse(1, "getip_ipv4", "IPv4 address", target, 2)
   end
   local address, reason = route(target)
   if address then return address end

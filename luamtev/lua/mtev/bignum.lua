@@ -5,6 +5,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
 local read, show, compute = checked(border.bignum_read), checked(border.bignum_show), checked(border.bignum_compute)
@@ -20,7 +21,7 @@ local function is_bignum(value) return type(value) == "table" and getmetatable(v
 
 local function complain(position, name, expected, got)
   got = type(got) == "number" and tostring(got) or type(got)
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. expected .. " expected, got " .. got .. ")", 4)
+  refuse(position, name, expected, got, 4)
 end
 
 local function value_of(argument, position, name)
@@ -170,7 +171,7 @@ for _, form in ipairs({ "bin", "dec", "hex", "mpi" }) do
   mtev[name] = function(text)
     if type(text) == "number" then text = tostring(text) end
     if type(text) ~= "string" then
-      error("bad argument #1 to '" .. name .. "' (string expected, got " .. type(text) .. ")", 2)
+      refuse(1, name, "string", type(text), 2)
     end
     local value = read(form, text)
     return value and new({ value = value })

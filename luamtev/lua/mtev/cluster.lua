@@ -4,14 +4,15 @@ local home = ...
 
 local class = home.need("mtev/object")
 local border, checked, check_bytes = home.border, home.checked, home.need("arguments").check_bytes
+local refuse = home.need("arguments").refuse
 local exists, size, oldest = checked(border.cluster_exists), checked(border.cluster_size), checked(border.cluster_oldest)
 local owners, own, nodes = checked(border.cluster_owners), checked(border.cluster_own), checked(border.cluster_nodes)
-local type, error = type, error
+local type = type
 
 local function check_count(count, name)
   if count == nil then return 1 end
   if type(count) ~= "number" then
-    error("bad argument #2 to '" .. name .. "' (number of owners expected, got " .. type(count) .. ")", 4)
+    refuse(2, name, "number of owners", type(count), 4)
   end
   return count
 end

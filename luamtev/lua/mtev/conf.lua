@@ -2,6 +2,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local border, checked = home.border, home.checked
 local get, set, replace, list = checked(border.conf_get), checked(border.conf_set), checked(border.conf_replace),
   checked(border.conf_get_string_list)
@@ -9,7 +10,7 @@ local select, type, tostring, tonumber = select, type, tostring, tonumber
 
 local function check_path(path, name)
   if type(path) ~= "string" then
-    error("bad argument #1 to '" .. name .. "' (XPath expected, got " .. type(path) .. ")", 3)
+    refuse(1, name, "XPath", type(path), 3)
   end
 end
 
@@ -38,7 +39,7 @@ end
 
 local function to_text(kind, value, name)
   local text = convert[kind](value)
-  if not text then error("bad argument #2 to '" .. name .. "' (" .. kind .. " expected, got " .. tostring(value) .. ")", 3) end
+  if not text then refuse(2, name, kind, tostring(value), 3) end
   return text
 end
 
@@ -63,7 +64,7 @@ function mtev.conf_get_string_list(...)
   local base, child = ...
   check_path(base, "conf_get_string_list")
   if type(child) ~= "string" then
-    error("bad argument #2 to 'conf_get_string_list' (path expected, got " .. type(child) .. ")", 2)
+    refuse(2, "conf_get_string_list", "path", type(child), 2)
   end
   return (list(base, child))
 end

@@ -4,6 +4,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local class = home.need("mtev/object")
 local border, kernel, checked = home.border, home.kernel, home.checked
 local ffi = require("ffi")
@@ -45,17 +46,17 @@ local new_request = class("crypto.req", {
   pem = function(request) return request.text end,
 })
 
-local function refuse(what) error("crypto.rsa:gencsr " .. what, 4) end
+local function refuse_options(what) error("crypto.rsa:gencsr " .. what, 4) end
 
 local function is_text(value) return type(value) == "string" or type(value) == "number" end
 
 -- Appends name and value, for each of the subject; returns how many.
 local function add_subject(pairs_, subject)
-  if type(subject) ~= "table" then refuse("expects a table in 'subject', got " .. type(subject)) end
+  if type(subject) ~= "table" then refuse_options("expects a table in 'subject', got " .. type(subject)) end
   local count = 0
   for name, value in pairs(subject) do
     if type(name) ~= "string" or not is_text(value) then
-      refuse("expects names and texts in 'subject', got " .. tostring(name) .. " = " .. type(value))
+      refuse_options("expects names and texts in 'subject', got " .. tostring(name) .. " = " .. type(value))
     end
     count = count + 1
     pairs_[count * 2 - 1], pairs_[count * 2] = name, tostring(value)
@@ -66,14 +67,14 @@ end
 -- Appends name and value, for each value of each extension.
 local function add_extensions(pairs_, extensions)
   if extensions == nil then return end
-  if type(extensions) ~= "table" then refuse("expects a table in 'addext', got " .. type(extensions)) end
+  if type(extensions) ~= "table" then refuse_options("expects a table in 'addext', got " .. type(extensions)) end
   for name, values in pairs(extensions) do
     if is_text(values) then values = { values } end
     if type(name) ~= "string" or type(values) ~= "table" then
-      refuse("expects names and arrays of texts in 'addext', got " .. tostring(name) .. " = " .. type(values))
+      refuse_options("expects names and arrays of texts in 'addext', got " .. tostring(name) .. " = " .. type(values))
     end
     for _, value in ipairs(values) do
-      if not is_text(value) then refuse("expects texts in 'addext', " .. name .. " has a " .. type(value)) end
+      if not is_text(value) then refuse_options("expects texts in 'addext', " .. name .. " has a " .. type(value)) end
       pairs_[#pairs_ + 1] = name
       pairs_[#pairs_ + 1] = tostring(value)
     end
@@ -85,7 +86,7 @@ local new_key = class("crypto.rsa", {
 
   gencsr = function(key, options)
     if type(options) ~= "table" then
-      error("bad argument #1 to 'gencsr' (table expected, got " .. type(options) .. ")", 2)
+      refuse(1, "gencsr", "table", type(options), 2)
     end
     local pairs_ = {}
     local count = add_subject(pairs_, options.subject)
@@ -110,13 +111,13 @@ function mtev.newrsa(what)
   local text, message
   if bits then
     if bits % 1 ~= 0 then
-      error("bad argument #1 to 'newrsa' (whole number of bits expected, got " .. bits .. ")", 2)
+      refuse(1, "newrsa", "whole number of bits", bits, 2)
     end
     text, message = work(generate, generate_later, bits)
   elseif type(what) == "string" then
     text, message = work(load, load_later, what)
   else
-    error("bad argument #1 to 'newrsa' (number of bits or PEM text expected, got " .. type(what) .. ")", 2)
+    refuse(1, "newrsa", "number of bits or PEM text", type(what), 2)
   end
   if not text then return nil, message end
   return new_key({ text = text })
@@ -125,7 +126,7 @@ end
 -- The request in a PEM text; nil and a message when there is none.
 function mtev.newreq(text)
   if not is_text(text) then
-    error("bad argument #1 to 'newreq' (string expected, got " .. type(text) .. ")", 2)
+    refuse(1, "newreq", "string", type(text), 2)
   end
   local pem, name = load_request(tostring(text))
   if not pem then return nil, name end

@@ -9,6 +9,7 @@ local class = home.need("mtev/object")
 local receive_datagram = home.need("mtev/socket").receive_datagram
 local bit = require("bit")
 local kernel, border, checked, check_bytes = home.kernel, home.border, home.checked, home.need("arguments").check_bytes
+local refuse = home.need("arguments").refuse
 local sockaddr = home.need("mtev/sockaddr")
 local query, reply, settings, hosts =
   checked(border.dns_query), checked(border.dns_reply), checked(border.dns_settings), checked(border.dns_hosts)
@@ -144,7 +145,7 @@ end
 -- dns([nameserver]): an object to look up names with, at one name server or at those of /etc/resolv.conf.
 function mtev.dns(nameserver)
   if nameserver ~= nil and type(nameserver) ~= "string" then
-    error("bad argument #1 to 'dns' (address of a name server expected, got " .. type(nameserver) .. ")", 2)
+    refuse(1, "dns", "address of a name server", type(nameserver), 2)
   end
   return new_dns({ server = nameserver and parse_server(nameserver) or false, is_valid_ip = is_valid_ip })
 end

@@ -3,13 +3,13 @@
 local home = ...
 
 local M = {}
-local check_bytes = home.need("arguments").check_bytes
+local refuse, check_bytes = home.need("arguments").refuse, home.need("arguments").check_bytes
 local ffi = require("ffi")
 local bit = require("bit")
 local cast, ffi_string = ffi.cast, ffi.string
 local band, bor, bxor, lshift, rshift, bnot = bit.band, bit.bor, bit.bxor, bit.lshift, bit.rshift, bit.bnot
 local string_buffer = require("string.buffer")
-local type, tonumber, select, error, pcall = type, tonumber, select, error, pcall
+local type, tonumber, select, pcall = type, tonumber, select, pcall
 local gsub = string.gsub
 
 local KEPT = 65536 -- bytes of buffer kept between calls
@@ -270,7 +270,7 @@ function mtev.crc32(start, ...)
   if given == 0 then return crc32(0, check_bytes(start, "crc32")) % 2 ^ 32 end
   local crc = start == nil and 0 or tonumber(start)
   if not crc or crc % 1 ~= 0 then
-    error("bad argument #1 to 'crc32' (checksum expected, got " .. type(start) .. ")", 2)
+    refuse(1, "crc32", "checksum", type(start), 2)
   end
   crc = bit.tobit(crc)
   for i = 1, given do crc = crc32(crc, check_bytes((select(i, ...)), "crc32", i + 1)) end

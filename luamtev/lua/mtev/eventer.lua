@@ -13,6 +13,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local calls = home.need("C")
 local close, write, error_text = calls.close, calls.write, calls.error_text
 local M = {}
@@ -247,7 +248,7 @@ local function unread(event, data) event.input, event.from = data .. sub(event.i
 function methods:read(stop, _, timeout, on_timeout)
   owned(self)
   if on_timeout ~= nil and type(on_timeout) ~= "function" then
-    error("bad argument #4 to 'read' (function expected, got " .. type(on_timeout) .. ")", 2)
+    refuse(4, "read", "function", type(on_timeout), 2)
   end
   if on_timeout and not tonumber(timeout) then timeout = 10 end
   if timeout ~= nil then timeout = kernel.seconds(timeout, "read", 2) end
@@ -255,7 +256,7 @@ function methods:read(stop, _, timeout, on_timeout)
   local count, data, why = tonumber(stop), nil, nil
   if count then
     if count < 0 or count ~= count then
-      error("bad argument #1 to 'read' (number of bytes or terminator expected, got " .. tostring(stop) .. ")", 2)
+      refuse(1, "read", "number of bytes or terminator", tostring(stop), 2)
     end
     if count == 0 then return "" end
     data, why = read_count(self, math.floor(count), deadline)
@@ -279,7 +280,7 @@ end
 local function payload(data, name)
   if type(data) == "string" then return data end
   if type(data) == "number" then return tostring(data) end
-  error("bad argument #1 to '" .. name .. "' (string expected, got " .. type(data) .. ")", 3)
+  refuse(1, name, "string", type(data), 3)
 end
 
 -- Writes all of *data*; returns its length, or -1 and the text of an error.

@@ -3,11 +3,11 @@
 local home = ...
 
 local kernel = home.kernel
-local numeral = home.need("arguments").numeral
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local processes, eventer = home.need("mtev/process"), home.need("mtev/eventer")
 local prepare, start, numbers, read_some = processes.prepare, processes.start, processes.numbers, eventer.read_some
 local monotonic, concat, huge = kernel.monotonic, table.concat, math.huge
-local type, error, tostring = type, error, tostring
+local type, tostring = type, tostring
 
 local TIMEOUT = 1 -- seconds from TERM to KILL, and from KILL to giving up
 
@@ -67,7 +67,7 @@ local function check_timeout(timeout, position, name, default)
   if timeout == nil then return default end
   local seconds = numeral(timeout)
   if not seconds or seconds ~= seconds then
-    error("bad argument #" .. position .. " to '" .. name .. "' (number of seconds expected, got " .. tostring(timeout) .. ")", 3)
+    refuse(position, name, "number of seconds", tostring(timeout), 3)
   end
   return seconds > 0 and seconds or 0
 end
@@ -82,7 +82,7 @@ end
 -- sh(command[, timeout[, shell=$SHELL or /bin/sh]]): the same for a command of the shell; all nil when the time was up.
 function mtev.sh(command, timeout, shell)
   if type(command) ~= "string" then
-    error("bad argument #1 to 'sh' (command expected, got " .. type(command) .. ")", 2)
+    refuse(1, "sh", "command", type(command), 2)
   end
   timeout = check_timeout(timeout, 2, "sh", huge)
   shell = shell or os.getenv("SHELL") or "/bin/sh"

@@ -3,6 +3,7 @@
 local home = ...
 
 local check_bytes, breathe = home.need("arguments").check_bytes, home.kernel.breathe
+local refuse = home.need("arguments").refuse
 local type, tostring, tonumber, error, select, pcall = type, tostring, tonumber, error, select, pcall
 local ipairs = ipairs
 local sub, find, gsub, format, lower = string.sub, string.find, string.gsub, string.format, string.lower
@@ -13,7 +14,7 @@ local extras = {}
 function extras.split(text, pattern, max)
   text, pattern = check_bytes(text, "split"), check_bytes(pattern, "split", 2)
   local most = max == nil and math.huge or tonumber(max)
-  if not most then error("bad argument #3 to 'split' (number of splits expected, got " .. type(max) .. ")", 2) end
+  if not most then refuse(3, "split", "number of splits", type(max), 2) end
   if most < 1 then most = math.huge end
   local pieces, start, search = {}, 1, 1
   while #pieces < most do
@@ -157,7 +158,7 @@ end
 function extras.repl_eval(code, emit)
   code = gsub(check_bytes(code, "repl_eval"), "^%s*=", "")
   if type(emit) ~= "function" then
-    error("bad argument #2 to 'repl_eval' (function expected, got " .. type(emit) .. ")", 2)
+    refuse(2, "repl_eval", "function", type(emit), 2)
   end
   local chunk, message = loadstring("return " .. code, "=repl")
   if not chunk then chunk, message = loadstring(code, "=repl") end

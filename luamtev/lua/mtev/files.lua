@@ -36,12 +36,12 @@ local CLOEXEC = home.settings.constants.O_CLOEXEC or 0
 
 -- Arguments; these raise at the caller of the function that calls them --------------------------------------------------
 
-local bad, numeral = home.need("arguments").refusal(4), home.need("arguments").numeral
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 
 local function check_path(value, name)
   if type(value) == "number" then value = tostring(value) end
-  if type(value) ~= "string" then bad(name, 1, "path", type(value)) end
-  if find(value, "\0", 1, true) then bad(name, 1, "path", "one with a zero byte") end
+  if type(value) ~= "string" then refuse(1, name, "path", type(value), 3) end
+  if find(value, "\0", 1, true) then refuse(1, name, "path", "one with a zero byte", 3) end
   return value
 end
 
@@ -54,32 +54,32 @@ end
 local function shown(value) return type(value) == "number" and tostring(value) or type(value) end
 
 local function check_flags(value, name)
-  return integer(value, 0) or bad(name, 2, "O_ flags", shown(value))
+  return integer(value, 0) or refuse(2, name, "O_ flags", shown(value), 3)
 end
 
 -- Bits beyond the permissions, such as those of stat's mode, are let pass.  No texts: "755" would be a decimal number.
 local function check_mode(value, name, position, default)
   if value == nil and default then return default end
-  return bit.band(type(value) == "number" and integer(value, 0) or bad(name, position, "file mode", shown(value)), PERMISSIONS)
+  return bit.band(type(value) == "number" and integer(value, 0) or refuse(position, name, "file mode", shown(value), 3), PERMISSIONS)
 end
 
 local function check_limit(value, name)
   if value == nil then return LARGEST_FILE end
-  return integer(value, 0) or bad(name, 2, "number of bytes", shown(value))
+  return integer(value, 0) or refuse(2, name, "number of bytes", shown(value), 3)
 end
 
 local function check_fd(value, name)
-  return integer(value, -2 ^ 31) or bad(name, 1, "descriptor", shown(value))
+  return integer(value, -2 ^ 31) or refuse(1, name, "descriptor", shown(value), 3)
 end
 
 local function check_data(value, name)
   if type(value) == "number" then return tostring(value) end
-  if type(value) ~= "string" then bad(name, 2, "string", type(value)) end
+  if type(value) ~= "string" then refuse(2, name, "string", type(value), 3) end
   return value
 end
 
 local function check_filter(value, name)
-  if value ~= nil and type(value) ~= "function" then bad(name, 2, "function", type(value)) end
+  if value ~= nil and type(value) ~= "function" then refuse(2, name, "function", type(value), 3) end
   return value
 end
 

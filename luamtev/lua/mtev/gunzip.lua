@@ -4,6 +4,7 @@ local home = ...
 
 local border, checked = home.border, home.checked
 local check_bytes, numeral = home.need("arguments").check_bytes, home.need("arguments").numeral
+local refuse = home.need("arguments").refuse
 local tostring, error = tostring, error
 
 local LIMIT = 1048576 -- bytes a call may give
@@ -20,7 +21,7 @@ local function new_inflater()
     data = check_bytes(data, "gunzip")
     local most = limit == nil and LIMIT or numeral(limit)
     if not most or not (most >= 0) then
-      error("bad argument #2 to 'gunzip' (number of bytes expected, got " .. tostring(limit) .. ")", 2)
+      refuse(2, "gunzip", "number of bytes", tostring(limit), 2)
     end
     local text, failure, has_ended = inflate(guard.handle, data, most < 2 ^ 53 and most or 2 ^ 53)
     if has_ended then lighten(guard) end

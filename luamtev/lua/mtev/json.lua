@@ -3,6 +3,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local class = home.need("mtev/object")
 local decode, encoder = home.need("mtev/json_decode").decode, home.need("mtev/json_encode")
 local encode, reformat = encoder.encode, encoder.reformat
@@ -36,7 +37,7 @@ local new_json = class("mtev.json", {
 function mtev.parsejson(text)
   if type(text) ~= "string" then
     if type(text) ~= "number" then
-      error("bad argument #1 to 'parsejson' (string expected, got " .. type(text) .. ")", 2)
+      refuse(1, "parsejson", "string", type(text), 2)
     end
     text = tostring(text)
   end
@@ -49,7 +50,7 @@ end
 function mtev.tojson(value, max_depth)
   local limit = max_depth == nil and -1 or tonumber(max_depth)
   if not limit or limit % 1 ~= 0 then
-    error("bad argument #2 to 'tojson' (number of levels expected, got " .. tostring(max_depth) .. ")", 2)
+    refuse(2, "tojson", "number of levels", tostring(max_depth), 2)
   end
   return new_json({ text = encode(value, limit), formatted = true, value = false, has_value = false })
 end

@@ -4,6 +4,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local put = home.need("C").write
 local border, settings = home.border, home.settings
 local checked = home.checked
@@ -25,7 +26,7 @@ local slots = {} -- stream name -> index into `enabled`
 
 local function slot_of(name, caller)
   if type(name) ~= "string" then
-    error("bad argument #1 to '" .. caller .. "' (log stream name expected, got " .. type(name) .. ")", 3)
+    refuse(1, caller, "log stream name", type(name), 3)
   end
   local slot = find(name)
   slots[name] = slot

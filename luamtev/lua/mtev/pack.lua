@@ -8,7 +8,7 @@
 local home = ...
 
 local ffi = require("ffi")
-local check_bytes = home.need("arguments").check_bytes
+local refuse, check_bytes = home.need("arguments").refuse, home.need("arguments").check_bytes
 local table_unpack = unpack
 local sub, find, match, concat = string.sub, string.find, string.match, table.concat
 local type, tonumber, tostring, error, select = type, tonumber, tostring, error, select
@@ -54,7 +54,7 @@ end
 local function check_value(value, position)
   if type(value) == "string" then return value end
   if type(value) == "number" then return tostring(value) end
-  error("bad argument #" .. position .. " to 'pack' (string expected, got " .. type(value) .. ")", 4)
+  refuse(position, "pack", "string", type(value), 4)
 end
 
 local to_bytes = {}
@@ -62,7 +62,7 @@ for letter in pairs(types) do
   to_bytes[letter] = function(value, order, position)
     if type(value) == "string" then value = tonumber(value) or value end
     if type(value) ~= "number" and not ffi.istype("int64_t", value) and not ffi.istype("uint64_t", value) then
-      error("bad argument #" .. position .. " to 'pack' (number expected, got " .. type(value) .. ")", 3)
+      refuse(position, "pack", "number", type(value), 3)
     end
     return number_to_bytes(letter, value, order)
   end
@@ -139,7 +139,7 @@ local function unpack_bytes(text, format, start)
   text, format = check_bytes(text, "unpack"), check_bytes(format, "unpack", 2)
   local at = start == nil and 1 or tonumber(start)
   if not at or at < 1 or at % 1 ~= 0 then
-    error("bad argument #3 to 'unpack' (position expected, got " .. tostring(start) .. ")", 2)
+    refuse(3, "unpack", "position", tostring(start), 2)
   end
   local order, place, values, n = NATIVE, 1, {}, 0
   while true do

@@ -3,7 +3,7 @@
 local home = ...
 
 local settings = home.settings
-local numeral = home.need("arguments").numeral
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local sub, unpack = string.sub, unpack
 local type, tostring, error = type, tostring, error
 
@@ -73,7 +73,7 @@ end
 
 function mtev.pcre(expression)
   if type(expression) ~= "string" then
-    error("bad argument #1 to 'pcre' (expression expected, got " .. type(expression) .. ")", 2)
+    refuse(1, "pcre", "expression", type(expression), 2)
   end
   local code, groups, offset = (engine or choose_engine()).compile(expression)
   if not code then return nil, groups, offset end

@@ -8,9 +8,9 @@ local from_fd = home.need("mtev/eventer").from_fd
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, border, checked = home.kernel, home.border, home.checked
-local numeral = home.need("arguments").numeral
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local band, rshift = bit.band, bit.rshift
-local type, tostring, tonumber, error, pairs = type, tostring, tonumber, error, pairs
+local type, tostring, tonumber, pairs = type, tostring, tonumber, pairs
 local find, concat, sort = string.find, table.concat, table.sort
 local huge = math.huge
 
@@ -23,11 +23,9 @@ local give_up, release = border.ticket_cancel, border.process_release
 
 -- Arguments ----------------------------------------------------------------------------------------------------------
 
-local bad = home.need("arguments").refusal(5)
-
 local function check_path(path, name)
-  if type(path) ~= "string" then bad(name, 1, "path", type(path)) end
-  if path == "" or find(path, "\0", 1, true) then bad(name, 1, "path", "'" .. path .. "'") end
+  if type(path) ~= "string" then refuse(1, name, "path", type(path), 4) end
+  if path == "" or find(path, "\0", 1, true) then refuse(1, name, "path", "'" .. path .. "'", 4) end
   return path
 end
 
@@ -43,10 +41,10 @@ end
 
 local function check_argv(argv, path, name)
   if argv == nil then argv = { path } end
-  if type(argv) ~= "table" then bad(name, 2, "array of arguments", type(argv)) end
+  if type(argv) ~= "table" then refuse(2, name, "array of arguments", type(argv), 4) end
   local texts = {}
   for i, each in ipairs(argv) do
-    if not is_text(each) then bad(name, 2, "array of strings", type(each) .. " at " .. i) end
+    if not is_text(each) then refuse(2, name, "array of strings", type(each) .. " at " .. i, 4) end
     texts[i] = tostring(each)
   end
   if #texts == 0 then texts[1] = path end
@@ -56,12 +54,12 @@ end
 -- "K=V" strings, or a map of keys and values.
 local function check_env(env, name)
   if env == nil then return "" end
-  if type(env) ~= "table" then bad(name, 3, "array of K=V strings", type(env)) end
+  if type(env) ~= "table" then refuse(3, name, "array of K=V strings", type(env), 4) end
   local texts = {}
   for key, value in pairs(env) do
-    if not is_text(value) then bad(name, 3, "array of K=V strings", type(value) .. " at " .. tostring(key)) end
+    if not is_text(value) then refuse(3, name, "array of K=V strings", type(value) .. " at " .. tostring(key), 4) end
     local entry = type(key) == "number" and tostring(value) or tostring(key) .. "=" .. tostring(value)
-    if not find(entry, "^[^=%z]+=") then bad(name, 3, "array of K=V strings", "'" .. entry .. "'") end
+    if not find(entry, "^[^=%z]+=") then refuse(3, name, "array of K=V strings", "'" .. entry .. "'", 4) end
     texts[#texts + 1] = entry
   end
   sort(texts)
@@ -77,7 +75,7 @@ end
 local function check_signal(value, name)
   if value == nil then return numbers.SIGTERM end
   local number = tonumber(value)
-  if not number or number % 1 ~= 0 then bad(name, 1, "signal number", value, 4) end
+  if not number or number % 1 ~= 0 then refuse(1, name, "signal number", tostring(value), 3) end
   return number
 end
 
@@ -154,7 +152,7 @@ end
 local function check_status(value, name)
   local status = numeral(value)
   if not status then
-    error("bad argument #1 to '" .. name .. "' (wait status expected, got " .. type(value) .. ")", 3)
+    refuse(1, name, "wait status", type(value), 3)
   end
   return status
 end

@@ -5,6 +5,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local border, kernel = home.border, home.kernel
 
 local select, type, xpcall = select, type, xpcall
@@ -19,7 +20,7 @@ function mtev.runtime_reload() border.runtime_reload() end
 function mtev.runtime_defunct(f)
   if f ~= nil then
     if type(f) ~= "function" then
-      error("bad argument #1 to 'runtime_defunct' (function expected, got " .. type(f) .. ")", 2)
+      refuse(1, "runtime_defunct", "function", type(f), 2)
     end
     if defunct then kernel.spawn(f) else listeners[#listeners + 1] = f end
   end

@@ -4,7 +4,7 @@ local home = ...
 
 local class = home.need("mtev/object")
 local border, kernel, checked = home.border, home.kernel, home.checked
-local numeral = home.need("arguments").numeral
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local encode, decode = require("string.buffer").encode, require("string.buffer").decode
 local type, pairs, tostring = type, pairs, tostring
 local huge = math.huge
@@ -13,10 +13,10 @@ local function shared_key(key, name)
   local kind = type(key)
   if kind == "string" then return key end
   if kind == "number" then return tostring(key) end
-  error("bad argument #1 to '" .. name .. "' (string key expected, got " .. kind .. ")", 3)
+  refuse(1, name, "string key", kind, 3)
 end
 
-local function refuse(what) mtev.log("debug/lua", "shared value: %s is stored as nil\n", what) end
+local function leave_out(what) mtev.log("debug/lua", "shared value: %s is stored as nil\n", what) end
 
 local plain_types = { ["nil"] = true, boolean = true, number = true, string = true }
 
@@ -24,10 +24,10 @@ local plain_types = { ["nil"] = true, boolean = true, number = true, string = tr
 local function plain(value, around)
   local kind = type(value)
   if plain_types[kind] then return value end
-  if kind ~= "table" then return refuse("a " .. kind) end
+  if kind ~= "table" then return leave_out("a " .. kind) end
   local meta = getmetatable(value)
-  if type(meta) == "table" and meta.is_opaque then return refuse(tostring(value)) end
-  if around[value] then return refuse("a table inside itself") end
+  if type(meta) == "table" and meta.is_opaque then return leave_out(tostring(value)) end
+  if around[value] then return leave_out("a table inside itself") end
   around[value] = true
   local copy
   if type(value.serialize) == "function" then
@@ -38,7 +38,7 @@ local function plain(value, around)
       if type(k) == "string" or type(k) == "number" then
         copy[k] = plain(v, around)
       else
-        refuse("an entry with a " .. type(k) .. " key")
+        leave_out("an entry with a " .. type(k) .. " key")
       end
     end
   end
@@ -109,7 +109,7 @@ function mtev.semaphore(name, value)
   name = shared_key(name, "semaphore")
   local count = value == nil and 0 or numeral(value)
   if not count or count % 1 ~= 0 then
-    error("bad argument #2 to 'semaphore' (integer expected, got " .. tostring(value) .. ")", 2)
+    refuse(2, "semaphore", "integer", tostring(value), 2)
   end
   sem_open(name, count)
   return new_semaphore({ name = name })

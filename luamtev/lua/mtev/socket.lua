@@ -5,7 +5,7 @@ local home = ...
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, reactor, sockaddr, eventer = home.kernel, home.reactor, home.need("mtev/sockaddr"), home.need("mtev/eventer")
-local numeral = home.need("arguments").numeral
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local methods = {}
 local numbers, families = sockaddr.numbers, sockaddr.family_number
 local valid, owned, ready, payload, error_text =
@@ -75,7 +75,7 @@ end
 local function address_for(event, host, port, name)
   if host == nil then return nil, "Cannot translate 'nil' to IP\n" end
   if type(host) ~= "string" then
-    error("bad argument #1 to '" .. name .. "' (address expected, got " .. type(host) .. ")", 3)
+    refuse(1, name, "address", type(host), 3)
   end
   if event.kind == "unix" then
     local packed, size = sockaddr.pack(host, 0, "unix")
@@ -84,7 +84,7 @@ local function address_for(event, host, port, name)
   end
   local number = tonumber(port)
   if not number or number < 0 or number > 65535 or number % 1 ~= 0 then
-    error("bad argument #2 to '" .. name .. "' (port expected, got " .. tostring(port) .. ")", 3)
+    refuse(2, name, "port", tostring(port), 3)
   end
   local packed, size = sockaddr.pack(host, number)
   if not packed then return nil, "Cannot translate '" .. host .. "' to IP\n" end
@@ -136,7 +136,7 @@ function methods:listen(backlog)
   valid(self)
   local number = backlog == nil and 0 or tonumber(backlog)
   if not number then
-    error("bad argument #1 to 'listen' (backlog expected, got " .. type(backlog) .. ")", 2)
+    refuse(1, "listen", "backlog", type(backlog), 2)
   end
   if C.luamtev_listen(self.fd, number) == 0 then return 0 end
   local errno = ffi.errno()
@@ -228,7 +228,7 @@ function methods:recv(most)
   valid(self)
   local number = tonumber(most)
   if not number or number < 1 then
-    error("bad argument #1 to 'recv' (number of bytes expected, got " .. tostring(most) .. ")", 2)
+    refuse(1, "recv", "number of bytes", tostring(most), 2)
   end
   number = math.min(math.floor(number), LARGEST)
   if not self.stream then return receive_datagram(self, number) end
@@ -281,10 +281,10 @@ function methods:setsockopt(...)
   local name, given = ...
   local value = numeral(given)
   if type(name) ~= "string" then
-    error("bad argument #1 to 'setsockopt' (option expected, got " .. type(name) .. ")", 2)
+    refuse(1, "setsockopt", "option", type(name), 2)
   end
   if not value then
-    error("bad argument #2 to 'setsockopt' (number expected, got " .. type(given) .. ")", 2)
+    refuse(2, "setsockopt", "number", type(given), 2)
   end
   local number = name:sub(1, 3) == "SO_" and name ~= "SO_ERROR" and numbers[name]
   if not number then return -1, "Socket  operation '" .. name .. "' not supported\n" end

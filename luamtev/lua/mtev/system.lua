@@ -3,7 +3,7 @@
 local home = ...
 
 local border, settings, checked = home.border, home.settings, home.checked
-local numeral = home.need("arguments").numeral
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local ffi = require("ffi")
 local bit = require("bit")
 local format = string.format
@@ -75,7 +75,7 @@ local exit = checked(border.exit)
 function os.exit(code)
   if code == nil or code == true then code = 0 elseif code == false then code = 1 end
   local status = numeral(code)
-  if not status then error("bad argument #1 to 'exit' (exit status expected, got " .. type(code) .. ")", 2) end
+  if not status then refuse(1, "exit", "exit status", type(code), 2) end
   C.luamtev_fflush(nil)
   home.kernel.end_visit()
   exit(status)

@@ -5,7 +5,7 @@ local home = ...
 
 local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
-local numeral = home.need("arguments").numeral
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local open, period_at = checked(border.timezone_open), checked(border.timezone_period)
 local floor, type, tostring, select, error, unpack = math.floor, type, tostring, select, error, unpack
 
@@ -75,7 +75,7 @@ local new_timezone = class("mtev.timezone", {
   extract = function(self, time, ...)
     local seconds = numeral(time)
     if not seconds or not (seconds > -1e11 and seconds < 1e12) then
-      error("bad argument #1 to 'extract' (seconds since 1970 expected, got " .. tostring(time) .. ")", 2)
+      refuse(1, "extract", "seconds since 1970", tostring(time), 2)
     end
     time = floor(seconds)
     local n = select("#", ...)
@@ -88,7 +88,7 @@ local new_timezone = class("mtev.timezone", {
 
 function mtev.timezone(name)
   if type(name) ~= "string" then
-    error("bad argument #1 to 'timezone' (name of a zone expected, got " .. type(name) .. ")", 2)
+    refuse(1, "timezone", "name of a zone", type(name), 2)
   end
   if not zones[name] then
     open(name)

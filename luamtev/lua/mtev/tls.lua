@@ -5,6 +5,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local ffi = require("ffi")
 local border, kernel, reactor, eventer = home.border, home.kernel, home.reactor, home.need("mtev/eventer")
 local owned, ready, valid = eventer.owned, eventer.ready, eventer.valid
@@ -40,7 +41,7 @@ end
 local function text(value, position)
   if value == nil or value == false then return "" end
   if type(value) == "string" then return value end
-  error("bad argument #" .. position .. " to 'ssl_upgrade_socket' (string expected, got " .. type(value) .. ")", 4)
+  refuse(position, "ssl_upgrade_socket", "string", type(value), 4)
 end
 
 -- The host in a name that may have a port behind it, or the dot of a full name: RFC 6066 sends neither.

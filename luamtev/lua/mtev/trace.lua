@@ -7,10 +7,11 @@ local home = ...
 
 local ffi = require("ffi")
 local class, check_bytes = home.need("mtev/object"), home.need("arguments").check_bytes
+local refuse = home.need("arguments").refuse
 local border, checked = home.border, home.checked
 local listen, number_of = checked(border.trace_subscribe), checked(border.trace_number)
 local finish, lost = border.trace_end, border.trace_lost
-local type, error = type, error
+local type = type
 
 local subscribers, count = {}, 0 -- number -> function
 
@@ -32,7 +33,7 @@ function mtev.trace.points() return border.trace_points() end
 function mtev.trace.subscribe(name, f)
   name = check_bytes(name, "subscribe")
   if type(f) ~= "function" then
-    error("bad argument #2 to 'subscribe' (function expected, got " .. type(f) .. ")", 2)
+    refuse(2, "subscribe", "function", type(f), 2)
   end
   listen(count + 1, name)
   count = count + 1

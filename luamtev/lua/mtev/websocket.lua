@@ -5,6 +5,7 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local class = home.need("mtev/object")
 local resolve = home.need("mtev/dns").resolve
 local border, kernel, eventer = home.border, home.kernel, home.need("mtev/eventer")
@@ -51,10 +52,10 @@ end
 -- Queues a frame; false when the connection is not open, the data cannot be sent so, or the peer reads too slowly.
 function methods:send(opcode, data)
   if data ~= nil and type(data) ~= "string" and type(data) ~= "number" then
-    error("bad argument #2 to 'send' (string expected, got " .. type(data) .. ")", 2)
+    refuse(2, "send", "string", type(data), 2)
   end
   local number = tonumber(opcode)
-  if not number then error("bad argument #1 to 'send' (opcode expected, got " .. type(opcode) .. ")", 2) end
+  if not number then refuse(1, "send", "opcode", type(opcode), 2) end
   if not self.open then return false end
   data = tostring(data or "")
   if self.queued_bytes > 0 and self.queued_bytes + #data > MOST_QUEUED then return false end
@@ -175,7 +176,7 @@ end
 
 local function text(value, position)
   if type(value) == "string" then return value end
-  error("bad argument #" .. position .. " to 'websocket_client_connect' (string expected, got " .. type(value) .. ")", 3)
+  refuse(position, "websocket_client_connect", "string", type(value), 3)
 end
 
 -- Begins to connect; true, or false when it cannot even begin.  What comes of it the callbacks learn.
@@ -184,14 +185,14 @@ function mtev.websocket_client_connect(host, port, uri, service, callbacks, sslc
   local number = tonumber(port)
   if not number or number < 1 or number > 65535 then return false end
   if type(callbacks) ~= "table" then
-    error("bad argument #5 to 'websocket_client_connect' (table of callbacks expected, got " .. type(callbacks) .. ")", 2)
+    refuse(5, "websocket_client_connect", "table of callbacks", type(callbacks), 2)
   end
   for _, name in ipairs({ "ready", "message", "cleanup" }) do
     local call = callbacks[name]
     if call ~= nil and type(call) ~= "function" then error("callback " .. name .. " not function", 2) end
   end
   if sslconfig ~= nil and type(sslconfig) ~= "table" then
-    error("bad argument #6 to 'websocket_client_connect' (table expected, got " .. type(sslconfig) .. ")", 2)
+    refuse(6, "websocket_client_connect", "table", type(sslconfig), 2)
   end
   if uri:find("[%s%c]") then return false end
   local client = new_client({

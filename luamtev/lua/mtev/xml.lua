@@ -8,10 +8,11 @@
 
 local home = ...
 
+local refuse = home.need("arguments").refuse
 local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
 local ffi = require("ffi")
-local cast, text_of, type, tostring, error = ffi.cast, ffi.string, type, tostring, error
+local cast, text_of, type, tostring = ffi.cast, ffi.string, type, tostring
 local getmetatable, select, min = getmetatable, select, math.min
 
 local parse, evaluate = checked(border.xml_parse), checked(border.xml_xpath)
@@ -70,7 +71,7 @@ local function text_argument(text, position, name)
   local kind = type(text)
   if kind == "string" then return text end
   if kind == "number" then return tostring(text) end
-  error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " .. kind .. ")", 3)
+  refuse(position, name, "string", kind, 3)
 end
 
 local new_node
@@ -146,7 +147,7 @@ local new_doc = class("mtev.xmldoc", {
     local batch, index = doc.batch, 1
     if node ~= nil then
       if getmetatable(node) ~= node_type then
-        error("bad argument #2 to 'xpath' (node expected, got " .. type(node) .. ")", 2)
+        refuse(2, "xpath", "node", type(node), 2)
       end
       batch, index = node.batch, node.index
     end

@@ -5,10 +5,11 @@ local home = ...
 
 local class = home.need("mtev/object")
 local kernel, border, checked, check_bytes = home.kernel, home.border, home.checked, home.need("arguments").check_bytes
+local refuse = home.need("arguments").refuse
 local carried = kernel.carried
 local is_alive, annotate_span, tag_span = border.zipkin_is_alive, border.zipkin_annotate, checked(border.zipkin_tag)
 local ids_of = checked(border.zipkin_ids)
-local type, error, getmetatable = type, error, getmetatable
+local type, getmetatable = type, getmetatable
 
 local timeval = getmetatable(mtev.timeval.new(0, 0))
 
@@ -16,7 +17,7 @@ local timeval = getmetatable(mtev.timeval.new(0, 0))
 local function annotate(self, caller, text, when)
   text = check_bytes(text, caller)
   if when ~= nil and getmetatable(when) ~= timeval then
-    error("bad argument #2 to '" .. caller .. "' (mtev.timeval expected, got " .. type(when) .. ")", 3)
+    refuse(2, caller, "mtev.timeval", type(when), 3)
   end
   annotate_span(self.number, text, when and when.sec * 1000000 + when.usec or nil)
 end
@@ -26,7 +27,7 @@ local function tag(self, caller, key, value)
   key = check_bytes(key, caller)
   local kind = type(value)
   if kind ~= "number" and kind ~= "string" then
-    error("bad argument #2 to '" .. caller .. "' (number or string expected, got " .. kind .. ")", 3)
+    refuse(2, caller, "number or string", kind, 3)
   end
   tag_span(self.number, key, value)
 end
