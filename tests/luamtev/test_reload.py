@@ -114,14 +114,15 @@ class Server:
 
     def line(self) -> bytes:
         """What the module's own server says, once it listens."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
+
+        def said() -> list[bytes]:
             try:
                 with socket.create_connection(("127.0.0.1", self.own), PATIENCE) as connection:
-                    return connection.makefile("rb").readline()
+                    return [connection.makefile("rb").readline()]
             except ConnectionRefusedError:
-                assert time.monotonic() < deadline, self.errors()
-                time.sleep(0.02)
+                return []
+
+        return until(said, self.errors)[0]
 
 
 def length(data: bytes) -> int:
