@@ -2,7 +2,7 @@
 
 local kernel, settings = ...
 
-local REST = 19 -- a full collection is followed by so many times as long without one, however many visits that is: 5 %
+local REST = 99 -- a full collection is followed by so many times as long without one, however many visits that is: 1 %
 local SPARE = 8192 -- KB of garbage that a small heap may have before the collector sets out again
 
 local collector = {}
