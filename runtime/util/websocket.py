@@ -27,7 +27,8 @@ class WebsocketClient:
     TLS with *context*, which is one of gevent.ssl's; *timeout*, in seconds, is for connecting and the handshake of TLS.
 
     *ready* is called when the handshake is done, *msg* with each message, *cleanup* when all is over; an exception of
-    theirs ends the connection.  *closure* is the caller's.  Manual: mtev_websocket_client_new."""
+    theirs ends the connection.  *closure* is the caller's.  Raises :exc:`ValueError` for a port that is none, which the
+    system would take for another.  Manual: mtev_websocket_client_new."""
 
     def __init__(
         self,
@@ -43,6 +44,8 @@ class WebsocketClient:
         context: SSLContext | None = None,
         timeout: float = 10.0,
     ) -> None:
+        if not 0 < port <= 65535:
+            raise ValueError(f"expected a port of 1 to 65535, not {port}")
         self.msg, self.ready, self.cleanup, self.closure = msg, ready, cleanup, closure
         self.is_ready = False
         """The handshake is done, and the connection up.  Manual: mtev_websocket_client_is_ready."""

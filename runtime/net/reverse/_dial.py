@@ -276,6 +276,8 @@ class Dialler:
 def _target(address: str, port: int) -> tuple[int, Any]:
     if address.startswith("/"):
         return socket.AF_UNIX, address
+    if not 0 <= port <= 65535:
+        raise NetError(f"'{address}': expected a port of 0 to 65535, not {port}")
     try:
         version = ipaddress.ip_address(address).version
     except ValueError:

@@ -101,6 +101,12 @@ def test_nobody_there_is_told() -> None:
     assert seen.events == ["cleanup"]
 
 
+@pytest.mark.parametrize("port", [0, -1, 65536, 95672])
+def test_a_port_that_is_none_is_told_at_once(port: int) -> None:
+    with pytest.raises(ValueError, match=f"port of 1 to 65535, not {port}"):
+        open_client(Seen(), port)
+
+
 def test_what_cannot_be_sent_raises_and_the_connection_stays() -> None:
     seen = Seen()
     ready = gevent.event.Event()

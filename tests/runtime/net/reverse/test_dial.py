@@ -247,6 +247,8 @@ def test_what_cannot_be_used_is_named(authority: Authority, host: str, config: d
         reverse.start(host, 1, sslconfig(authority), config)
     with pytest.raises(NetError, match="certificate_file"):
         reverse.start("127.0.0.1", 1, {"certificate_file": "/nowhere"}, {})
+    with pytest.raises(NetError, match="expected a port of 0 to 65535, not 70000"):
+        reverse.start("127.0.0.1", 70000, sslconfig(authority), {"endpoint": "e"})
 
 
 @pytest.fixture
