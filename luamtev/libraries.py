@@ -17,6 +17,9 @@ end
 """A chunk that returns `load_library`.  All of it is compiled in the state: a Python function that returned a Lua one
 would hand over an object.  A state asks for a source when it needs it, and keeps none."""
 
+loader = LOADER
+"""What states made from now on load the Lua half with: the above, or what stands in for it to see what is loaded."""
+
 
 @cache
 def sources() -> dict[str, bytes]:

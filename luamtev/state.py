@@ -192,7 +192,7 @@ class State:
             functions |= self._library.functions(self)
         read = settings.for_lua(self.options, self.thread, "" if self._library is None else self._library.name)
 
-        load = border.load(libraries.LOADER, "luamtev/loader.lua")
+        load = border.load(libraries.loader, "luamtev/loader.lua")
         pinned = border.pin(functions)
         load_library = load(pinned)
         entries = load_library(b"init", pinned, border.table(read), load_library)

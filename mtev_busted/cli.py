@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from mtev_busted.files import CONFIG, ConfigError, check_patterns, config, find, shuffled
 from mtev_busted.options import IDLE, LANGUAGES, USAGE, Options, UsageError, merge, parse
-from mtev_busted.plan import DEFAULT_LPATH, OUTPUTS, Plan
+from mtev_busted.plan import DEFAULT_LPATH, OUTPUTS, Plan, lua_literal
 
 EXIT_FAILURE = 2
 FAILED = ".mtev-busted-failed"
@@ -151,6 +151,7 @@ def resolve(options: Options) -> Plan:
         hostname=platform.node(),
         coverage=options.get("coverage", False),
         coverage_config=options.get("coverage-config-file", ""),
+        library=_library() if options.get("coverage") else "",
         lcov=options.get("lcov", "lcov.info"),
         cobertura=options.get("cobertura", "cobertura.xml"),
         failed_file=FAILED,
@@ -163,6 +164,14 @@ def resolve(options: Options) -> Plan:
         workers=_workers(options),
         file_timeout=_number(options, "file-timeout", float, 0.001),
     )
+
+
+def _library() -> str:
+    """Where luamtev's own Lua is below the working directory, which may be that of its source; or nothing."""
+    from luamtev import libraries
+
+    place, here = Path(libraries.__file__).parent.resolve() / "lua", Path.cwd()
+    return str(place.relative_to(here)) if place.is_relative_to(here) else ""
 
 
 def _terminal(stream: Any) -> bool:
@@ -186,6 +195,11 @@ def _run_here(plan: Plan) -> int:
     """Run *plan* in luamtev, in this process, which usually ends with it."""
     from luamtev import cli as luamtev
 
+    if plan.library and plan.role != "reporter":
+        from luamtev import libraries
+
+        names = f"local own, plan = {lua_literal(f'{MAIN.parent}/')}, {plan.to_lua()} "
+        libraries.loader = names.encode() + (MAIN.parent / "library_loader.lua").read_bytes()
     sys.stdout.flush()
     return luamtev.main([str(MAIN), plan.to_lua()])
 

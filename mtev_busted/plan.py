@@ -54,6 +54,7 @@ class Plan:
     leaks: str = ""  # "warn" or "fail" about what tests leave behind
     coverage: bool = False
     coverage_config: str = ""
+    library: str = ""  # where luamtev's own Lua is below the working directory
     lcov: str = "lcov.info"
     cobertura: str = "cobertura.xml"
     failed_file: str = ""  # where the tests that failed are kept

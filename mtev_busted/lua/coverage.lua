@@ -1,57 +1,21 @@
 -- Which lines of the code under test were run: whatever is loaded while a run counts has counters put in (counters.lua),
 -- and what they say is written as lcov and Cobertura and as a summary with the lines that were missed.
 --
--- What counts are Lua files below the working directory that are no specs, as .luacov's include and exclude (patterns for
--- paths without ".lua") choose.
+-- What counts are Lua files below the working directory that are no specs, as .luacov chooses (choice.lua).  luamtev's own
+-- are loaded before, by library_loader.lua.
 
 local use, plan = ...
 local base = use("outputs/base")
 local busted = use("core")
+local choice = use("choice")
 local counters = use("counters")
 local failure = use("failure")
 local format_attribute = use("outputs/junit").attribute
 
 local M = {}
 
-local hits = {} -- path -> line that can be run -> count
+local hits = package.loaded["mtev_busted.library"] or {} -- path -> line that can be run -> count
 local by_source = {} -- source of a chunk -> its hits, or false
-
--- Choosing ------------------------------------------------------------------------------------------------------------
-
-local settings = {}
-
-local function check_patterns(path, name)
-  local list = settings[name] or {}
-  if type(list) ~= "table" then error(("coverage: %s: %s: a list of patterns is expected"):format(path, name), 0) end
-  for _, pattern in ipairs(list) do
-    local ok, message = pcall(string.find, "", pattern)
-    if not ok then error(("coverage: %s: %s: '%s': %s"):format(path, name, tostring(pattern), message), 0) end
-  end
-end
-
--- What luacov's configuration sets; there need not be one unless it is *needed*.
-local function load_settings(path, needed)
-  local chunk, message = loadfile(path)
-  if not chunk then
-    if needed or not message:find("cannot open", 1, true) then error("coverage: " .. message, 0) end
-    return
-  end
-  local env = setmetatable({}, { __index = _G })
-  local ok, result = pcall(setfenv(chunk, env))
-  if not ok then error("coverage: " .. tostring(result), 0) end
-  settings = type(result) == "table" and result or env
-  check_patterns(path, "include")
-  check_patterns(path, "exclude")
-end
-
-local function matches(list, ...)
-  for _, pattern in ipairs(list or {}) do
-    for i = 1, select("#", ...) do
-      if (select(i, ...)):find(pattern) then return true end
-    end
-  end
-  return false
-end
 
 local here = mtev.realpath(".") .. "/"
 
@@ -64,19 +28,11 @@ local function path_of(source)
   return path:sub(#here + 1)
 end
 
--- Whether *path*, whose chunk has the name *source*, counts: patterns are for either of them, without ".lua".
-local function wanted(path, source)
-  local name, given = path:gsub("%.lua$", ""), source:gsub("^@", ""):gsub("%.lua$", "")
-  if name:find("_spec$") or name:find("^%.") or name:find("/%.") then return false end
-  if matches(settings.exclude, name, given) then return false end
-  return not (settings.include and settings.include[1]) or matches(settings.include, name, given)
-end
-
 -- Counting ------------------------------------------------------------------------------------------------------------
 
 local function resolve(source)
   local path = path_of(source)
-  local lines = path and wanted(path, source) and (hits[path] or counters.lines()) or false
+  local lines = path and choice.wanted(path, source) and (hits[path] or counters.lines()) or false
   if lines then hits[path] = lines end
   by_source[source] = lines
   return lines
@@ -108,8 +64,7 @@ local AFTER_OURS = 3 -- the place in package.loaders behind what is loaded alrea
 
 -- Counts what is loaded from now on.  Without a usable configuration the run has no tests.
 function M.start()
-  local needed = plan.coverage_config ~= ""
-  local ok, message = pcall(load_settings, needed and plan.coverage_config or ".luacov", needed)
+  local ok, message = pcall(choice.read)
   if not ok then
     plan.problems[#plan.problems + 1] = message
     plan.files = {}

@@ -204,29 +204,14 @@ def test_a_crash_costs_the_counts_of_its_file_only(busted: Any) -> None:
     assert "DA:4,1\n" in (busted.directory / "lcov.info").read_text()
 
 
-COUNT_EVERYTHING = """
-import luamtev.libraries
-loader = b'return assert(loadstring(source, "@luamtev/" .. name .. ".lua"))(...)'
-assert loader in luamtev.libraries.LOADER
-luamtev.libraries.LOADER = luamtev.libraries.LOADER.replace(loader, b'''
-  local loaded = {}
-  local function use(each)
-    loaded[each] = loaded[each] or assert(loadfile("%s/" .. each .. ".lua"))(use)
-    return loaded[each]
-  end
-  local chunk = assert(loadstring(source, "@luamtev/" .. name .. ".lua"))
-  return use("counters").counted(chunk, use("counters").lines())(...)
-''')
-import mtev_busted.cli
-mtev_busted.cli.program()
-"""
-
-
 @pytest.mark.parametrize("compiler", ["", "hotexit=1"])
-def test_the_runtime_does_what_it_did_when_all_of_it_counts(tmp_path: Path, compiler: str) -> None:
+def test_luamtev_itself_does_what_it_did_when_all_of_it_counts(tmp_path: Path, compiler: str) -> None:
     specs = HERE.parents[1] / "spec"
+    (tmp_path / "luacov").write_text('return { include = { "^luamtev/lua/" } }')
+    reports = [f"--{name}={tmp_path / name}" for name in ("lcov", "cobertura")]
     done = subprocess.run(
-        [sys.executable, "-c", COUNT_EVERYTHING % LUA, "-o", "TAP", f"-e=require('jit.opt').start('{compiler or 3}')"]
+        [sys.executable, "-m", "mtev_busted.cli", "-o", "TAP", f"-e=require('jit.opt').start('{compiler or 3}')"]
+        + ["--coverage", f"--coverage-config-file={tmp_path / 'luacov'}", *reports]
         + [str(specs / f"{name}_spec.lua") for name in ("bignum", "http_response", "json", "socket", "ffi/structures")],
         cwd=specs.parent,
         env=os.environ | {"JUNIT_OUTPUT_FILE": "", "TMPDIR": str(tmp_path)},
@@ -235,3 +220,24 @@ def test_the_runtime_does_what_it_did_when_all_of_it_counts(tmp_path: Path, comp
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    counted = {each.partition(":")[2] for each in (tmp_path / "lcov").read_text().splitlines() if each[:3] == "SF:"}
+    modules = {f"{specs.parent}/luamtev/lua/{each}.lua" for each in ("kernel", "mtev/json", "ffi_mtev/init", "init")}
+    assert modules <= counted
+
+
+@pytest.mark.parametrize("config", ["", 'return { exclude = { "mtev/xml" } }', 'return { include = { "^spec" } }'])
+def test_luamtev_itself_counts_only_where_it_is_included_by_name(busted: Any, config: str) -> None:
+    path = busted.directory
+    busted.write("luacov", config)
+    busted.write("one_spec.lua", 'it("t", function() assert(mtev.tojson({})) end)')
+    done = subprocess.run(
+        [sys.executable, "-m", "mtev_busted.cli", "-o", "TAP", "-c", f"--coverage-config-file={path / 'luacov'}"]
+        + [f"--lcov={path / 'lcov'}", f"--cobertura={path / 'cobertura'}", str(path / "one_spec.lua")],
+        cwd=HERE.parents[1],
+        env=os.environ | {"JUNIT_OUTPUT_FILE": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr.splitlines()[-1].split() == ["Total", "0", "0", "100.0%"]

@@ -1,0 +1,28 @@
+-- What loads luamtev's Lua half while lines are counted: its files that .luacov includes count, too, from the first
+-- instruction on.  Gets what luamtev.libraries.LOADER gets; *own* (the runner's folder) and *plan* are put before it.
+
+local source_of = (...).library_source
+
+local loaded = {}
+local function use(name)
+  if loaded[name] == nil then loaded[name] = assert(loadfile(own .. name .. ".lua"))(use, plan) end
+  return loaded[name]
+end
+
+local choice, counters = use("choice"), use("counters")
+local hits = {} -- path -> its lines, as coverage.lua has them
+local usable = pcall(choice.read) -- what is wrong with it is told when the run begins
+
+package.loaded["mtev_busted.library"] = hits
+
+return function(name, ...)
+  local source = source_of(name)
+  if not source then error("no library '" .. name .. "'", 2) end
+  local chunk = assert(loadstring(source, "@luamtev/" .. name .. ".lua"))
+  local path = plan.library .. "/" .. name .. ".lua"
+  if usable and choice.included(path) then
+    hits[path] = hits[path] or counters.lines()
+    chunk = counters.counted(chunk, hits[path])
+  end
+  return chunk(...)
+end
