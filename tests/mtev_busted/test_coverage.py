@@ -230,9 +230,10 @@ def test_luamtev_itself_counts_only_where_it_is_included_by_name(busted: Any, co
     path = busted.directory
     busted.write("luacov", config)
     busted.write("one_spec.lua", 'it("t", function() assert(mtev.tojson({})) end)')
+    options = [f"--{name}={path / name}" for name in ("lcov", "cobertura")]
+    options += ["-o", "TAP", "-c", f"--coverage-config-file={path / 'luacov'}", str(path / "one_spec.lua")]
     done = subprocess.run(
-        [sys.executable, "-m", "mtev_busted.cli", "-o", "TAP", "-c", f"--coverage-config-file={path / 'luacov'}"]
-        + [f"--lcov={path / 'lcov'}", f"--cobertura={path / 'cobertura'}", str(path / "one_spec.lua")],
+        [sys.executable, "-m", "mtev_busted.cli", *options],
         cwd=HERE.parents[1],
         env=os.environ | {"JUNIT_OUTPUT_FILE": ""},
         capture_output=True,
