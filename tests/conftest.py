@@ -4,12 +4,12 @@ import gc
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from queue import Queue
 
 import pytest
 from hypothesis import HealthCheck, settings
+from looping import on
 from waiting import until
 
 from luamtev import state
@@ -39,7 +39,7 @@ def loops(request: pytest.FixtureRequest) -> Iterator[eventer.Pool]:
     eventer.start()
     pool = eventer.pool()
     assert pool is not None
-    fresh = [on_loop(thread, watchers) for thread in pool.threads]
+    fresh = [on(thread, watchers, thread) for thread in pool.threads]
     yield pool
     if eventer.pool() is not pool:
         return  # the test stopped them
@@ -63,7 +63,7 @@ class Left:
         gc.collect()
         self.found = []
         for thread, fresh in zip(self.threads, self.fresh, strict=True):
-            extra = on_loop(thread, watchers) - fresh
+            extra = on(thread, watchers, thread) - fresh
             if extra > 0:  # a loop that has just begun may have had one more
                 self.found.append(f"{thread.name}: {extra} watchers more than events")
         self.found += [f"Lua state on {each.thread.name}" for each in state.states()]
@@ -76,12 +76,6 @@ class Left:
 def watchers(thread: eventer.LoopThread) -> int:
     """The watchers on the loop that belong to no event."""
     return int(thread.loop.activecnt) - sum(place.watcher is not None for place in thread.events)
-
-
-def on_loop(thread: eventer.LoopThread, ask: Callable[[eventer.LoopThread], int]) -> int:
-    answer: Queue[int] = Queue()
-    assert thread.post(lambda: answer.put(ask(thread)))
-    return answer.get(timeout=60)
 
 
 def count_descriptors() -> int:

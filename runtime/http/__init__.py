@@ -41,7 +41,7 @@ from .rest.upgrade import websocket
 from .serve.guests import Guest, is_hooked, let_go, receive
 from .serve.listener import adopt, http_rest_api
 from .serve.session import Session, log_timeout, ready
-from .serve.sweeper import finish, in_flight
+from .serve.sweeper import finish, in_flight, sessions_of
 
 __all__ = [
     "BINARY",
@@ -93,6 +93,7 @@ __all__ = [
     "receive",
     "router",
     "serve_file",
+    "sessions_of",
     "settle",
     "settle_all",
     "simple_file_handler",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from launching import free_port
+from looping import on
 from webprogram import Web
 
 from luamtev import settings
@@ -75,21 +76,9 @@ class Lua:
 
     def on_thread(self, function: Callable[[], Any], thread: int = 0) -> Any:
         """Call *function* on a loop thread; returns its result or raises its exception here."""
-        result: Queue[Any] = Queue()
-
-        def run() -> None:
-            try:
-                result.put((function(), None))
-            except BaseException as failure:
-                result.put((None, failure))
-
         pool = eventer.pool()
         assert pool is not None
-        assert pool.threads[thread].post(run)
-        value, failure = result.get(timeout=self.timeout)
-        if failure is not None:
-            raise failure
-        return value
+        return on(pool.threads[thread], function, timeout=self.timeout)
 
     def close(self) -> None:
         """Close every state on its own thread."""

@@ -4,13 +4,13 @@ import random
 import threading
 import traceback
 from collections.abc import Callable
-from queue import Queue
 from typing import Any
 
 import gevent
 import gevent.event
 import gevent.socket
 import pytest
+from looping import on
 
 from luamtev import bridge
 from luamtev.bridge import Border, Handles, LuaError
@@ -19,24 +19,12 @@ from runtime import eventer
 
 def on_hub(function: Callable[[], Any]) -> Any:
     """Call *function* on the hub of a loop thread of its own."""
-    result: Queue[Any] = Queue()
-
-    def run() -> None:
-        try:
-            result.put((function(), None))
-        except BaseException as failure:
-            result.put((None, failure))
-
     eventer.pool_create("default", 1)
     eventer.start()
-    eventer.choose_owner(0).post(run)
     try:
-        value, failure = result.get(timeout=300)
+        return on(eventer.choose_owner(0), function, timeout=300)
     finally:
         eventer.stop()
-    if failure is not None:
-        raise failure
-    return value
 
 
 def test_two_million_crossings_of_32_live_handles_give_no_wrong_object() -> None:

@@ -76,11 +76,15 @@ def current() -> Sweeper:
     return found
 
 
+def sessions_of(owner: eventer.LoopThread) -> "list[Session]":
+    """The sessions of a loop thread.  From any thread; they are for their own."""
+    sweeper = _sweepers.get(owner)
+    return [] if sweeper is None else list(sweeper.sessions)
+
+
 def in_flight() -> int:
     """How many requests sessions serve now; guests count their own."""
-    return sum(
-        session.http.active is not None for sweeper in list(_sweepers.values()) for session in list(sweeper.sessions)
-    )
+    return sum(session.http.active is not None for owner in list(_sweepers) for session in sessions_of(owner))
 
 
 def finish(timeout: float) -> bool:
@@ -113,6 +117,4 @@ def _finish(timeout: float) -> bool:
 
 
 def _is_busy() -> bool:
-    return any(sweeper.sessions for sweeper in list(_sweepers.values())) or any(
-        guest.count for _, guest in guests.everywhere()
-    )
+    return any(map(sessions_of, list(_sweepers))) or any(guest.count for _, guest in guests.everywhere())

@@ -7,6 +7,7 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from looping import on
 
 from runtime import eventer, log
 from runtime.eventer import (
@@ -28,13 +29,6 @@ Seen = Queue[Any]
 @pytest.fixture
 def queue(loops: Pool) -> JobQueue:
     return eventer.jobq_create("work", 2)
-
-
-def on(thread: eventer.LoopThread, function: Any, *args: Any) -> Any:
-    """Call *function* on *thread*; returns its result."""
-    result: Seen = Queue()
-    assert thread.post(lambda: result.put(function(*args)))
-    return result.get(timeout=20)
 
 
 def taken(seen: Seen, count: int) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import gevent
 import pytest
+from looping import on
 
 from runtime import conf, eventer, log
 from runtime.eventer import EXCEPTION, READ, RECURRENT, TIMER, WRITE, Event, EventerError, Pool
@@ -24,13 +25,6 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     with ours, theirs:
         yield ours, theirs
         eventer.stop()  # a descriptor is closed after its events are gone
-
-
-def on(thread: eventer.LoopThread, function: Any, *args: Any) -> Any:
-    """Call *function* on *thread*; returns its result."""
-    result: Seen = Queue()
-    assert thread.post(lambda: result.put(function(*args)))
-    return result.get(timeout=10)
 
 
 def test_a_readable_descriptor_calls_back_with_read_and_the_closure(loops: Pool, pair: Any, seen: Seen) -> None:

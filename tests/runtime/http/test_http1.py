@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from taking import taken
 
 from runtime.http import CHUNKED, CLOSE, DEFLATE, GZIP, Http1, Limits, Request, Response
 from runtime.http.protocol.conversation import Terms
@@ -43,13 +44,7 @@ class Client:
 
     def sent(self) -> bytes:
         """What the network takes of the output now."""
-        taken = b""
-        while self.http.output:
-            data = b"".join(self.http.output)
-            self.http.output.clear()
-            self.http.sent(len(data))
-            taken += data
-        return taken
+        return taken(self.http)
 
 
 def get(path: bytes = b"/", *headers: bytes, method: bytes = b"GET", version: bytes = b"1.1") -> bytes:

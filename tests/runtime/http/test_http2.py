@@ -26,6 +26,7 @@ from hearing import hear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving import echo
+from taking import taken
 
 from runtime.http import CHUNKED, CLOSE, GZIP, Limits, Request, Response
 from runtime.http.protocol.conversation import Terms
@@ -99,13 +100,7 @@ class Client:
 
     def heard(self) -> bytes:
         """What the network takes of the output now."""
-        taken = b""
-        while self.http.output:
-            data = b"".join(self.http.output)
-            self.http.output.clear()
-            self.http.sent(len(data))
-            taken += data
-        return taken
+        return taken(self.http)
 
     def hear(self, data: bytes) -> None:
         for event in self.h2.receive_data(data):

@@ -21,14 +21,15 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
 from h2client import Client
 from hearing import hear
+from looping import on
 from serving import echo, server
+from waiting import until
 
 from runtime import conf, eventer, http, log, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
 from runtime.http.message.peer import Peer
 from runtime.http.protocol.frames import PREFACE
-from runtime.http.serve import sweeper as sweepers
 from runtime.http.serve.batches import batches
 
 ALLOW = b'<app><rest><acl type="allow"/></rest></app>'
@@ -62,12 +63,6 @@ def tls_server(directory: Path, npn: str = "", **config: str) -> int:
     )
     listener.start()
     return listener.port
-
-
-def on(thread: eventer.LoopThread, function: Any) -> Any:
-    result: Queue[Any] = Queue()
-    assert thread.post(lambda: result.put(function()))
-    return result.get(timeout=10)
 
 
 def curl(*arguments: str) -> str:
@@ -292,10 +287,9 @@ def test_a_client_that_falls_silent_is_closed_when_its_time_is_up(loops: Pool, s
             probe.body(probe.ask("/hello"))
 
         def passes(seconds: float) -> int:
-            sweeper = sweepers._sweepers[thread]
-            for session in list(sweeper.sessions):
+            for session in http.sessions_of(thread):
                 session.expire(seconds)
-            return len(sweeper.sessions)
+            return len(http.sessions_of(thread))
 
         on(thread, lambda: passes(0.0))
         assert on(thread, lambda: passes(steps[0])) >= 1
@@ -315,16 +309,15 @@ def test_a_client_that_never_reads_bounds_memory(loops: Pool, tmp_path: Path) ->
             client.ask("/large")
 
         def held() -> int:
-            found = list(sweepers._sweepers[thread].sessions) if sweepers._sweepers else []
+            found = http.sessions_of(thread)
             http2: Any = found[0].http if found else None
             if http2 is None or not http2.paused:
                 return 0
             return int(http2.backlog + sum(stream.waiting for stream in http2.streams.values()))
 
-        while not (size := on(thread, held)):
-            pass
+        size = until(lambda: on(thread, held))
         assert size < 50 * 200_000
-        session = on(thread, lambda: next(iter(sweepers._sweepers[thread].sessions)))
+        session = on(thread, lambda: http.sessions_of(thread)[0])
         on(thread, lambda: session.expire(0.0))
         on(thread, lambda: session.expire(59.0))
         assert not session.connection.closed

@@ -17,13 +17,14 @@ from typing import Any
 import gevent
 import pytest
 from closing import close_house
+from looping import on
 from serving import client, echo, received, server
+from waiting import until
 
 from runtime import conf, eventer, hooks, http, log, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
 from runtime.http.rest.dispatch import AUTH_DENIED
-from runtime.http.serve import sweeper as sweepers
 
 ALLOW = (
     b'<app><rest><acl type="deny"><rule type="deny" url="^/secret"/><rule type="allow" url="^/"/></acl></rest></app>'
@@ -57,12 +58,6 @@ def answers(sock: socket.socket, count: int) -> bytes:
         seen += data.count(b"Hello World", looked)
         looked = max(looked, data.rfind(b"Hello World") + 11, len(data) - 10)
     return bytes(data)
-
-
-def on(thread: eventer.LoopThread, function: Any) -> Any:
-    result: Queue[Any] = Queue()
-    assert thread.post(lambda: result.put(function()))
-    return result.get(timeout=10)
 
 
 def curl(*arguments: str) -> str:
@@ -353,10 +348,9 @@ def test_a_client_that_falls_silent_is_closed_when_its_time_is_up(loops: Pool, s
             answers(sock, 1)
 
         def passes(seconds: float) -> int:
-            sweeper = sweepers._sweepers[thread]
-            for session in list(sweeper.sessions):
+            for session in http.sessions_of(thread):
                 session.expire(seconds)
-            return len(sweeper.sessions)
+            return len(http.sessions_of(thread))
 
         on(thread, lambda: passes(0.0))
         assert on(thread, lambda: passes(steps[0])) >= 1
@@ -369,13 +363,8 @@ def test_a_head_that_trickles_in_is_closed_although_it_never_falls_silent(loops:
     thread = loops.threads[0]
     with client(port) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n")
-        session = None
-        while session is None:
-            session = on(
-                thread, lambda: next(iter(sweepers._sweepers[thread].sessions), None) if sweepers._sweepers else None
-            )
-        while on(thread, lambda: session.http.phase) != "head":
-            pass
+        (session,) = until(lambda: http.sessions_of(thread))
+        until(lambda: on(thread, lambda: session.http.phase) == "head")
         for second in range(0, 30, 5):
             sock.sendall(b"X: y\r\n")
             on(thread, lambda second=second: session.expire(float(second)))
@@ -393,14 +382,12 @@ def test_a_client_that_never_reads_bounds_memory_and_is_closed(loops: Pool, tmp_
     with client(port) as sock:
         sock.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
 
-        def backlog() -> int | None:
-            found = [each.http.backlog for each in sweepers._sweepers[thread].sessions] if sweepers._sweepers else []
-            return found[0] if found and found[0] > 0 else None
+        def backlog() -> int:
+            return sum(each.http.backlog for each in http.sessions_of(thread))
 
-        while (size := on(thread, backlog)) is None:
-            pass
+        size = until(lambda: on(thread, backlog))
         assert size < 1_000_000
-        session = on(thread, lambda: next(iter(sweepers._sweepers[thread].sessions)))
+        session = on(thread, lambda: http.sessions_of(thread)[0])
         on(thread, lambda: session.expire(0.0))
         on(thread, lambda: session.expire(59.0))
         assert not session.connection.closed

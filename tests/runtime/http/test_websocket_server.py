@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from certificates import Authority
 from closing import close_house
+from looping import on
 from serving import server
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
@@ -28,7 +29,6 @@ from wsproto.events import (
 
 from runtime import conf, eventer, http, log
 from runtime.eventer import Pool
-from runtime.http.serve import sweeper as sweepers
 
 ALLOW = (
     b'<app><rest><acl type="deny"><rule type="deny" url="^/ws/secret"/><rule type="allow" url="^/"/></acl></rest></app>'
@@ -64,12 +64,6 @@ def echo(loops: Pool) -> Iterator[Echo]:
     http.websocket("/ws", "^(echo|secret)$", handler, protocols=("chat", "talk"))
     yield handler
     close_house()
-
-
-def on(thread: eventer.LoopThread, function: Any) -> Any:
-    result: Queue[Any] = Queue()
-    assert thread.post(lambda: result.put(function()))
-    return result.get(timeout=10)
 
 
 class Client:
@@ -366,7 +360,7 @@ def test_a_connection_on_which_nothing_is_said_is_closed(echo: Echo, loops: Pool
         client.accepted()
         thread = loops.threads[0]
         ws = echo.ready_ones.get(timeout=10)
-        (session,) = on(thread, lambda: list(sweepers._sweepers[thread].sessions))
+        (session,) = http.sessions_of(thread)
         for second in (0.0, 59.0):
             on(thread, lambda second=second: session.expire(second))
         on(thread, lambda: ws.send(http.TEXT, "a sign of life"))
