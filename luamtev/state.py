@@ -181,6 +181,7 @@ class State:
     def _boot(self, border: bridge.Border) -> None:
         functions: dict[str, Callable[..., Any]] = {
             "task_failed": self.fail,
+            "task_adrift": lambda report: stream_find("error/lua").log(b"lua error: " + report + b"\n"),
             "load_failed": self._load_failed,
             "ticket_cancel": self._ticket_cancel,
             "library_exists": lambda name: name.decode() in libraries.sources(),

@@ -105,6 +105,8 @@ function kernel.on_leaving(f)
   end
 end
 
+local note_adrift -- kernel/adrift.lua's
+
 local function ended(task, previous, outside, ok, what)
   current, depth, confined = previous, depth - 1, outside
   if what == PARK and ok then
@@ -115,8 +117,7 @@ local function ended(task, previous, outside, ok, what)
     return ok
   end
   tasks[task.co] = nil
-  if not ok or raw_status(task.co) == "dead" then leaving(task) end
-  -- A coroutine that yielded on its own belongs from now on to whoever holds it, as one of coroutine.create does.
+  if not ok or raw_status(task.co) == "dead" then leaving(task) else note_adrift(task.co) end
   if not ok then border.task_failed(traceback(task.co, describe(what))) end
   return ok
 end
@@ -404,12 +405,7 @@ function kernel.current()
   return current
 end
 
-local raw_running, raw_setfenv = coroutine.running, setfenv
-
-function coroutine.running()
-  shown = true
-  return raw_running()
-end
+local raw_setfenv = setfenv
 
 function setfenv(of, environment)
   if of == 0 then shown = true end -- it is the coroutine's from now on
@@ -537,6 +533,9 @@ end
 function kernel.surface(outside) depth, confined = depth - 1, outside end
 
 kernel.is_resumer = load_library("kernel/relay", kernel).is_resumer
+
+local adrift = load_library("kernel/adrift", kernel, border)
+note_adrift, kernel.on_adrift = adrift.note, adrift.on_adrift
 
 local mailboxes = load_library("kernel/mailboxes", kernel, release, switch)
 kernel.waitfor, kernel.notify = mailboxes.waitfor, mailboxes.notify

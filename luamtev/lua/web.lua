@@ -133,6 +133,12 @@ local function context_of(co)
   if frame then return select(2, getlocal(co, level, 1)) end
 end
 
+-- So does one that yields to nobody.
+kernel.on_adrift(function(co)
+  local context = context_of(co)
+  return context and function() return not context.ended and (pcall(cut_off, context)) end
+end)
+
 kernel.on_leaving(function(task)
   if status(task.co) ~= "suspended" then return end -- it came to its end
   local context = context_of(task.co)

@@ -8,9 +8,10 @@
 
 local home, web = ...
 
-local border, checked, class = home.border, home.checked, home.need("mtev/object")
+local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
 local check_count, check_text, new_request_of = web.check_count, web.check_text, web.new_request_of
-local type, error, select, unpack, xpcall = type, error, select, unpack, xpcall
+local type, error, select, unpack, xpcall, pairs = type, error, select, unpack, xpcall, pairs
+local status = coroutine.status
 
 local OPCODES = { CONTINUATION = 0, TEXT = 1, BINARY = 2, CONNECTION_CLOSE = 8, PING = 9, PONG = 10 }
 local NORMAL, FAILED = 1000, 1011
@@ -52,6 +53,8 @@ function socket_methods:apply_acl() return (web.acl(self.handle)) end
 
 local new_socket = class("mtev.http_websocket", socket_methods, OPCODES)
 local sockets = {} -- handle -> connection
+local acting = {} -- connection -> the task of its callback that runs
+local ADRIFT = { co = false } -- stands for one whose coroutine is not to be kept
 
 local function call_back(connection, mount, kind, ...)
   local callback = web.member_of(mount, "websocket", "table")[kind]
@@ -68,10 +71,40 @@ end
 local function new_connection(handle, path, agreed)
   local asked = new_request_of(handle, path)
   local ws = new_socket({ handle = handle, asked = asked, agreed = agreed or false })
-  local connection = { ws = ws, cleanup = false, running = false }
+  local connection = { ws = ws, cleanup = false }
   sockets[handle] = connection
   return connection
 end
+
+-- A callback that yields to nobody, or is cancelled, has failed.
+local function given_up(connection)
+  acting[connection] = nil
+  socket_close(connection.ws.handle, FAILED, "")
+  local cleanup = connection.cleanup
+  if cleanup then kernel.spawn(act, connection, unpack(cleanup, 1, 4)) end
+end
+
+local function connection_of(co)
+  for connection, task in pairs(acting) do
+    if task.co == co then return connection end
+  end
+end
+
+kernel.on_adrift(function(co)
+  local connection = connection_of(co)
+  if not connection then return end
+  acting[connection] = ADRIFT
+  return function()
+    if not acting[connection] then return false end
+    given_up(connection)
+    return true
+  end
+end)
+
+kernel.on_leaving(function(task)
+  local connection = status(task.co) == "suspended" and connection_of(task.co)
+  if connection then given_up(connection) end
+end)
 
 -- An event on the connection *handle*: ready, with the path, the listener's configuration and the subprotocol; message or
 -- cleanup, with two values.
@@ -84,13 +117,13 @@ return function(handle, mount, kind, first, second, agreed)
     sockets[handle] = nil
   end
   if not connection then return end
-  if connection.running then -- it can only be the end
+  if acting[connection] then -- it can only be the end
     connection.cleanup = { mount, kind, first, second }
     return
   end
-  connection.running = true
+  acting[connection] = kernel.running()
   act(connection, mount, kind, first, second)
-  connection.running = false
+  acting[connection] = nil
   local cleanup = connection.cleanup
   if cleanup then
     act(connection, unpack(cleanup, 1, 4))

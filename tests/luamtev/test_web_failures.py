@@ -1,11 +1,13 @@
 """Lua handlers that fail, and answers that cannot be sent as meant: the client is told, the log knows more."""
 
 import http.client
+import re
 import socket
 
 import pytest
 from h2client import Client
-from webprogram import Web
+from waiting import until
+from webprogram import WS, Socket, Web
 
 FAILING = """
 function handler(rest)
@@ -188,3 +190,98 @@ def test_a_handler_without_stack_or_cancelled_is_answered_on_http2(web: Web) -> 
         numbers = [client.ask(path) for path in ("/deep", "/cancelled", "/by-another", "/deep", "/") * 3]
         found = [int(client.head(number)[":status"]) for number in numbers]
     assert found == [500, 500, 500, 500, 200] * 3
+
+
+ADRIFT = """
+local held
+local acts = {
+  nobody = function() coroutine.yield() end,
+  deep = function() pcall(function() coroutine.yield("to", "nobody") end) end,
+  later = function() mtev.sleep(0.001) coroutine.yield() end,
+  forgotten = function()
+    local co = coroutine.running()
+    coroutine.yield(co)
+  end,
+  held = function()
+    held = coroutine.running()
+    coroutine.yield()
+  end,
+  resume = function() assert(coroutine.resume(held)) end,
+  own = function()
+    local own = coroutine.wrap(function() coroutine.yield() mtev.sleep(0.001) coroutine.yield() end)
+    own() own()
+  end,
+}
+function handler(rest)
+  local http = rest:http()
+  local half, name = http:request():uri():match("^/(%a-)%-?(%a+)$")
+  if half == "half" then
+    http:write("half")
+    http:flush()
+  end
+  acts[name]()
+  http:write("whole")
+  http:flush_end()
+end
+websocket = {
+  message = function(ws, opcode, payload)
+    acts[payload]()
+    ws:send("whole")
+  end,
+  cleanup = function(ws, code) mtev.log("error", "cleanup %d\\n", code) end,
+}
+"""
+LOST = "it yielded to nobody: no one can resume this coroutine"
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_a_handler_that_yields_to_nobody_is_answered(web: Web) -> None:
+    web.start(ADRIFT)
+    for count, name in enumerate(("nobody", "deep", "later", "forgotten", "nobody"), 1):
+        assert web.ask(f"/{name}").status == 500
+        until(lambda count=count: web.errors().count(LOST) == count)
+    assert re.search(r"lua error: .*yielded to nobody.*\nstack traceback:\n(.*\n)*?.*web\.lua:5: ", web.errors())
+    for name in ("nobody", "forgotten"):
+        with pytest.raises(http.client.IncompleteRead):
+            web.ask(f"/half-{name}")
+    assert web.text("/own") == "whole"
+    with socket.create_connection(("127.0.0.1", web.port), 60) as client:
+        client.sendall(b"".join(b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % each for each in (b"own", b"nobody", b"own")))
+        data = b""
+        while data.count(b"whole") < 2:
+            piece = client.recv(65536)
+            assert piece, data
+            data += piece
+    assert re.findall(rb"HTTP/1.1 (\d+)", data) == [b"200", b"500", b"200"]
+    assert web.stop() == 0
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_a_handler_that_yields_to_somebody_goes_on(web: Web) -> None:
+    web.start(ADRIFT)
+    with socket.create_connection(("127.0.0.1", web.port), 60) as client:
+        client.sendall(b"GET /held HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        until(lambda: web.text("/resume") == "whole")
+        assert client.makefile("rb").read().endswith(b"whole")
+    assert LOST not in web.errors()
+
+
+def test_a_handler_that_yields_to_nobody_is_answered_on_http2(web: Web) -> None:
+    web.start(ADRIFT)
+    with Client(web.port) as client:
+        numbers = [client.ask(f"/{name}") for name in ("nobody", "own", "forgotten", "nobody", "own")]
+        found = [int(client.head(number)[":status"]) for number in numbers]
+    assert found == [500, 200, 500, 500, 200]
+
+
+@pytest.mark.parametrize("name", ["nobody", "later", "forgotten"])
+def test_a_message_that_is_answered_by_nobody_ends_its_connection(web: Web, name: str) -> None:
+    web.start(ADRIFT, web=WS)
+    with Socket(web.port, "/chat/") as chat:
+        assert chat.next() == "open"
+        chat.send("own")
+        assert chat.next() == "whole"
+        chat.send(name)
+        assert chat.next() == 1011
+    until(lambda: "cleanup 1011" in web.errors())
+    until(lambda: web.errors().count(LOST) == 1)
