@@ -353,7 +353,7 @@ end
 local FREE = setmetatable({}, { __tostring = function() return "free" end }) -- what a leader yields that is done
 
 local function lead(work)
-  while work() do yield(FREE) end
+  while work() do work = yield(FREE) end
 end
 
 -- Calls *work*, outside every task.  Returns false when it failed, and true when it is done or a function has suspended:
@@ -385,6 +385,16 @@ function kernel.lead(work)
   ended(task, nil, outside, ok, what)
   if gave_way_count > 0 then catch_up() end
   return ok
+end
+
+-- Entry for the rest of the process: leads *work* as often as it takes, until *is_done* says so.  Returns delay().
+function kernel.start_leading(work, is_done)
+  slice_end = false
+  look(monotonic())
+  repeat kernel.lead(work) until is_done()
+  kernel.end_visit()
+  count_visit()
+  return delay()
 end
 
 -- One function of the user's is called next.  What is timed, or may be interrupted, has a task to itself.

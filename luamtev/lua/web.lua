@@ -176,6 +176,48 @@ local function protocols_of(mount)
   return ""
 end
 
+-- Several requests at once: what is asked, three values each; how far it is done; four values for each that was begun.
+local asked, asked_at, asked_count, handle_at, config_asked, ending = {}, 0, 0, 0, 0, 0
+local said, said_count = {}, 0
+local begun = false -- the entry of the one that was begun last, until it is noted
+
+-- Notes what came of it by now.
+local function note()
+  local entry, n = begun, said_count
+  begun, entry.within, entry.many = false, false, false
+  local data = entry.data
+  said[n + 1], said[n + 2], said[n + 3], said[n + 4] = entry.over, data and entry.code or 0, entry.lines, data or ""
+  said_count = n + 4
+  if not entry.over then spare = new_entry() end -- the coroutine still has this one
+end
+
+local function is_served() return asked_at >= asked_count or monotonic() >= ending end
+
+-- Serves one after the other; false when the task is another's now.
+local function serve_next()
+  repeat
+    local at, handle, entry = asked_at, handle_at, spare
+    asked_at, handle_at, begun = at + 3, handle + 1, entry
+    entry.within, entry.over, entry.data, entry.many = true, false, nil, true
+    kernel.lend()
+    run_by_handle(handle, asked[at + 1], asked[at + 2], asked[at + 3], config_asked, false, entry)
+    if not kernel.is_leader() then return false end
+    note()
+  until is_served()
+  return true
+end
+
+-- For *budget* seconds; four values for each that was begun.  See Exchanges.serve_many.
+local function serve_many(first, config, budget, ...)
+  asked, asked_at, asked_count, handle_at, config_asked = { ... }, 0, select("#", ...), first, config
+  said, said_count, ending = {}, 0, monotonic() + budget
+  local delay = kernel.start_leading(serve_next, function()
+    if begun then note() end -- its handler waits for something, or keeps the task
+    return is_served()
+  end)
+  return delay, unpack(said, 1, said_count)
+end
+
 local entries = {
   protocols = function(mount) return kernel.answer(protocols_of, mount) end,
   socket = function(...) return kernel.start(on_socket_event, ...) end,
@@ -189,24 +231,7 @@ local entries = {
     if not entry.over then spare = new_entry() end -- the coroutine still has this one
     return delay, entry.over, entry.code, entry.data
   end,
-  -- Several requests, for *budget* seconds: four values for each that was begun.  See State.serve_many.
-  serve_many = function(first, config, budget, ...)
-    local asked, said, n = { ... }, {}, 0
-    local delay
-    local ending = monotonic() + budget
-    for i = 1, #asked, 3 do
-      local entry = spare
-      entry.within, entry.over, entry.data, entry.many = true, false, nil, true
-      delay = kernel.start(run_by_handle, first + (i - 1) / 3, asked[i], asked[i + 1], asked[i + 2], config, false, entry)
-      entry.within, entry.many = false, false
-      local data = entry.data
-      said[n + 1], said[n + 2], said[n + 3], said[n + 4] = entry.over, data and entry.code or 0, entry.lines, data or ""
-      n = n + 4
-      if not entry.over then spare = new_entry() end -- the coroutine still has this one
-      if monotonic() >= ending then break end
-    end
-    return delay, unpack(said, 1, n)
-  end,
+  serve_many = serve_many,
 }
 
 -- Where descriptors can be waited for here, this state serves connections of HTTP/1 itself.

@@ -8,7 +8,7 @@ of a thread of that pool.
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from runtime.log import stream_find
 
 if TYPE_CHECKING:
     from luamtev.web.engine import Engine
-    from runtime.http.protocol.batches import Answer, Exchange
+    from runtime.http.protocol.batches import Answer, Batch
 
 _MOUNT = re.compile(r"([^:]+):([^:]+):([^:]+)(?::(.+))?", re.DOTALL)
 _EVERYTHING = "(.*)$"
@@ -164,8 +164,8 @@ class LuaWeb:
 
         return serve if mount.pool is None else serve_there
 
-    def _serve_many(self, exchanges: "Sequence[Exchange]", budget: float) -> "list[Answer | None]":
-        return self._current().serve_many(exchanges, budget)
+    def _serve_many(self, batch: "Batch", budget: float) -> "list[Answer | None]":
+        return self._current().serve_many(batch, budget)
 
     def _current(self) -> Exchanges:
         """The state of this thread."""

@@ -4,8 +4,9 @@ A request is known until its handler has returned.  Lua may run on another loop 
 loop_assign): then what it says is posted there.  Manual: lua_web.
 """
 
+import itertools
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from luamtev.api.zipkin import number_of
@@ -13,7 +14,7 @@ from luamtev.port import Port
 from luamtev.state import StateError
 from runtime import eventer
 from runtime.http import Peer, Response
-from runtime.http.protocol.batches import Answer, Exchange
+from runtime.http.protocol.batches import Answer, Batch
 
 if TYPE_CHECKING:
     from runtime.http.protocol.websocket import WebSocket
@@ -33,7 +34,8 @@ class Exchanges:
         self._last = 0
         self._untold: deque[tuple[Any, ...]] = deque()
         self.open: dict[int, Response] = {}
-        self._batch: tuple[int, Sequence[Exchange]] = (0, ())  # what is served now, and the first one's number
+        self._batch: Batch | None = None  # what is served now
+        self._first = 0  # the number of the first of it
         self.sockets: dict[int, WebSocket] = {}
         self._protocols: dict[int, tuple[str, ...]] = {}
 
@@ -88,46 +90,47 @@ class Exchanges:
             known = self._protocols[mount] = tuple(each for each in names if each)
         return known
 
-    def serve_many(self, exchanges: Sequence[Exchange], budget: float) -> list[Answer | None]:
-        """Run the handlers of *exchanges* for *budget* seconds, in one call into Lua; on the state's thread.
+    def serve_many(self, batch: Batch, budget: float) -> list[Answer | None]:
+        """Run the handlers of *batch* for *budget* seconds, in one call into Lua; on the state's thread.
 
         Of the type :data:`runtime.http.protocol.batches.Many`.
         Raises :exc:`luamtev.state.StateError` when the state has failed or is closed."""
         state = self._state
         if state.busy:
-            for each in exchanges:
-                self.serve(each.offer.mount, each.make())
-            return [None] * len(exchanges)
+            for at, each in enumerate(batch.asked):
+                self.serve(each.offer.mount, batch.response(at))
+            return [None] * len(batch.asked)
         first = self._last + 1
-        self._last += len(exchanges)
-        asked: list[Any] = [first, config_id(exchanges[0].peer), budget]
-        for each in exchanges:
-            offer = each.offer
-            asked += (offer.mount, each.method, offer.path)
-        self._batch = (first, exchanges)
+        self._last += len(batch.asked)
+        asked: list[Any] = [first, config_id(batch.peer), budget]
+        for each in batch.asked:
+            asked += each.call
+        self._batch, self._first = batch, first
         try:
             said = state.enter("serve_many", *asked)
             if said is None:
                 raise StateError("the requests could not be handed to Lua")
-            return [self._answer(first + at // 4, *said[at : at + 4]) for at in range(0, len(said), 4)]
+            return self._answers(said)
         finally:
-            self._batch = (0, ())
+            self._batch = None
 
-    def _answer(self, handle: int, over: bool, code: int, lines: bytes, body: bytes) -> Answer | None:
-        """What Lua said of the request *handle* of a batch: its answer, if it is whole."""
-        if over:
-            self.open.pop(handle, None)
-        else:
-            self.response_of(handle)
-        return (int(code), lines, body) if code else None
+    def _answers(self, said: tuple[Any, ...]) -> list[Answer | None]:
+        """What Lua *said* of requests of the batch, four values for each: the answers that are whole."""
+        answers: list[Answer | None] = []
+        for handle, over, code, lines, body in zip(itertools.count(self._first), *[iter(said)] * 4, strict=False):
+            if not over:
+                self.response_of(handle)
+            elif self.open:
+                self.open.pop(handle, None)
+            answers.append((code, lines, body) if code else None)
+        return answers
 
     def response_of(self, handle: int) -> Response | None:
         """The response of the request *handle*, if that is not over."""
         found = self.open.get(handle)
-        if found is None:
-            first, exchanges = self._batch
-            if 0 <= handle - first < len(exchanges):
-                found = self.open[handle] = exchanges[handle - first].make()
+        batch = self._batch
+        if found is None and batch is not None and 0 <= handle - self._first < len(batch.asked):
+            found = self.open[handle] = batch.response(handle - self._first)
         return found
 
     def add_socket(self, ws: "WebSocket") -> int:

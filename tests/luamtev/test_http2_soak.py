@@ -118,15 +118,14 @@ def serve(request, response):
     response.flush_end()
 
 
-def many(exchanges, _budget):
+def many(batch, _budget):
     answers = []
-    for each in exchanges:
+    for at, each in enumerate(batch.asked):
         if each.offer.path == b"/large":
             answers.append((200, b"x: y\r\n", bytes(50_000)))
         elif each.offer.path == b"/later":
-            each.make()
             answers.append(None)
-            waiting.append(each.response)
+            waiting.append(batch.response(at))
         else:
             answers.append((200, b"content-type: a/b\r\n", b"answer"))
     return answers[: rng.randint(1, len(answers))]

@@ -19,13 +19,22 @@ def lines(entries: Iterable[Entry]) -> list[str]:
     """The lines of *entries*."""
     made = []
     second, date = 0, ""
+    peer_before = user_before = finished_before = received_before = None
+    who = elapsed = ""
     for peer, method, uri, protocol, user, received, finished, code, written, read, _, _ in entries:
-        if int(finished) != second:
-            second, date = int(finished), log_date(finished)
+        if (  # those that were served together have these in common
+            finished != finished_before
+            or received != received_before
+            or peer is not peer_before
+            or user is not user_before
+        ):
+            peer_before, user_before, received_before, finished_before = peer, user, received, finished
+            if int(finished) != second:
+                second, date = int(finished), log_date(finished)
+            who = f"{peer.remote or '-'} - {'-' if user is None else escaped(user)} [{date}]"
+            elapsed = f"{(finished - received) * 1000 if 0.0 < received < finished else 0.0:.3f}"
         what = _known.get((method, uri, protocol)) or shown(method, uri, protocol)
-        who = "-" if user is None else escaped(user)
-        elapsed = (finished - received) * 1000 if 0.0 < received < finished else 0.0
-        made.append(f'{peer.remote or "-"} - {who} [{date}] "{what}" {code} {written}|{read} {elapsed:.3f}\n')
+        made.append(f'{who} "{what}" {code} {written}|{read} {elapsed}\n')
     return made
 
 

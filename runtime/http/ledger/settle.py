@@ -5,6 +5,7 @@ All those of one turn of a loop at once, at its end: nobody's response waits for
 
 import time
 import traceback
+from collections import Counter
 from functools import partial
 from threading import Lock
 
@@ -72,24 +73,24 @@ def _settle_gathered(entries: list[Entry]) -> None:
 
 
 def _count(entries: list[Entry]) -> None:
-    latencies: dict[Mountpoint, list[float]] = {}
-    classes: dict[tuple[Mountpoint | None, int], int] = {}
-    for each in entries:
-        route = each.route
-        kind = route, each.code // 100
-        classes[kind] = classes.get(kind, 0) + 1
-        if route is not None and each.received:
-            if route in latencies:
-                latencies[route].append(each.finished - each.received)
+    of_rule: dict[Mountpoint | None, tuple[list[float], list[int]]] = {}  # latencies and statuses
+    before: Mountpoint | None = None
+    latencies, codes = of_rule.setdefault(before, ([], []))
+    for _, _, _, _, _, received, finished, code, _, _, route, _ in entries:
+        if route is not before:
+            before = route
+            latencies, codes = of_rule.setdefault(route, ([], []))
+        codes.append(code)
+        if received:
+            latencies.append(finished - received)
+    for route, (latencies, codes) in of_rule.items():
+        for status_class, count in Counter([code // 100 for code in codes]).items():
+            if route is not None:
+                route.answered(status_class, count)
             else:
-                latencies[route] = [each.finished - each.received]
-    for route, values in latencies.items():
-        route.latency.add_all(values)
-    for (route, status_class), count in classes.items():
+                answers("none", status_class).add(count)
         if route is not None:
-            route.answered(status_class, count)
-        else:
-            answers("none", status_class).add(count)
+            route.latency.add_all(latencies)
 
 
 def write(entries: list[Entry]) -> None:

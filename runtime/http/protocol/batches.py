@@ -6,7 +6,7 @@ of all others.  Which route serves what is asked once a connection, and remember
 """
 
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runtime import log
@@ -24,16 +24,20 @@ if TYPE_CHECKING:
 Answer = tuple[int, bytes, bytes]
 """A response that is whole: its status, the lines of its headers, its body."""
 
-Many = Callable[[Sequence["Exchange"], float], "list[Answer | None]"]
-"""Serves several requests, and returns their answers: None for one whose response goes another way.
+Many = Callable[["Batch", float], "list[Answer | None]"]
+"""Serves the requests of a batch, and returns their answers: None for one whose response goes another way.
 
 The second argument is the seconds that it should take; when they are over before the last, the list is shorter, and
 has one at least."""
 
-MOST_KNOWN = 64  # requests remembered a connection
+MOST_KNOWN = 64  # requests remembered a connection, by what they ask for, and by their whole heads
+LONGEST_HEAD = 1536  # bytes of one, with cookies and all that a browser says
 
-Head = tuple[bytes, bytes, bytes, bytes | None]
+Head = tuple[tuple[bytes, bytes], ...]
+Question = tuple[bytes, bytes, bytes, bytes | None]
 Made = tuple[tuple[tuple[bytes, bytes], ...], int]
+
+MOST_MADE = 1024
 
 _made: dict[tuple[int, bytes, int], Made] = {}  # heads of answers of this second, and their bytes
 _made_at = b""
@@ -49,14 +53,23 @@ class Offer(NamedTuple):
     route: Any
 
 
-class Answered(NamedTuple):
-    """One that was answered, for the ledger."""
+class Asked:
+    """What a request asks for, by its ``head``: ``method``, ``uri``, ``offer`` and its ``route``; ``call``, what is to
+    be run: which of its handlers, with what method, on which path."""
 
-    method: bytes
-    uri: bytes
-    code: int
-    written: int
-    route: Any
+    __slots__ = ("call", "head", "method", "offer", "route", "uri")
+
+    def __init__(self, head: Head, method: bytes, uri: bytes, offer: Offer) -> None:
+        self.head = head
+        self.method = method
+        self.uri = uri
+        self.offer = offer
+        self.route = offer.route
+        self.call = offer.mount, method, offer.path
+
+
+Answered = tuple[Asked, int, int]
+"""One that was answered, for the ledger: with which status, in how many bytes."""
 
 
 class Batcher(Protocol):
@@ -72,46 +85,46 @@ class Batcher(Protocol):
         """Note what was *answered* of what came at *received*, in epoch seconds."""
 
 
-class Exchange:
-    """A request of a batch: its stream's ``number``, ``head``, ``method``, ``uri`` and ``offer``; ``response``, None
-    unless it was made."""
+class Batch:
+    """Requests that are served together: what each has ``asked``, and the ``numbers`` of their streams.
 
-    __slots__ = ("_http", "head", "method", "number", "offer", "response", "uri")
+    Of one that is not answered in that way a response is made; from then on all is said through it: ``made`` has those
+    by their places."""
 
-    def __init__(
-        self, http: "Http2", number: int, head: tuple[tuple[bytes, bytes], ...], method: bytes, uri: bytes, offer: Offer
-    ) -> None:
+    __slots__ = ("_http", "asked", "made", "numbers")
+
+    def __init__(self, http: "Http2") -> None:
+        self.asked: list[Asked] = []
+        self.numbers: list[int] = []
         self._http = http
-        self.number = number
-        self.head = head
-        self.method = method
-        self.uri = uri
-        self.offer = offer
-        self.response: Response | None = None
+        self.made: dict[int, Response] = {}
 
     @property
     def peer(self) -> Peer:
         """Who asks."""
         return self._http.peer
 
-    def make(self) -> Response:
-        """The response as an object, with its request; from then on all is said through it."""
-        if self.response is None:
-            self.response = self._http.respond_to(self)
-        return self.response
+    def response(self, at: int) -> Response:
+        """The response to the request *at* that place."""
+        made = self.made.get(at)
+        if made is None:
+            asked = self.asked[at]
+            made = self.made[at] = self._http.respond_to(self.numbers[at], asked.head, asked.route)
+        return made
 
 
 class Batches:
     """What one connection remembers of them."""
 
-    __slots__ = ("_batcher", "_generation", "_http", "_known", "_peer")
+    __slots__ = ("_batcher", "_generation", "_heads", "_http", "_known", "_peer")
 
     def __init__(self, http: "Http2", batcher: Batcher, peer: Peer) -> None:
         self._http = http
         self._batcher = batcher
         self._peer = peer
         self._generation = -1
-        self._known: Known[Head, Offer | None] = Known(MOST_KNOWN)
+        self._known: Known[Question, Offer | None] = Known(MOST_KNOWN)
+        self._heads: Known[Head, Asked] = Known(MOST_KNOWN, LONGEST_HEAD)
 
     def serve(self, events: Iterable[Any], budget: float) -> tuple[int, list[Answered]]:
         """Serve the requests that *events* begin with, as far as they are of the usual kind and take *budget* seconds.
@@ -121,38 +134,52 @@ class Batches:
         if generation != self._generation:  # what is remembered may not hold any more
             self._generation = generation
             self._known.clear()
-        batch: list[Exchange] = []
+            self._heads.clear()
+        batch, many, heads = Batch(self._http), None, self._heads
         for event in events:
-            exchange = self._take(event) if event.__class__ is RequestReceived and event.end_stream else None
-            if exchange is None or (batch and exchange.offer.many != batch[0].offer.many):
+            if event.__class__ is not RequestReceived or not event.end_stream:
                 break
-            batch.append(exchange)
-        if not batch:
+            head = event.headers
+            asked = heads.get(head) or self._look(head)
+            if asked is None:
+                break
+            if many is None:
+                many = asked.offer.many
+            elif asked.offer.many != many:
+                break
+            batch.asked.append(asked)
+            batch.numbers.append(event.stream_id)
+        if many is None:
             return 0, []
         try:
-            answers = batch[0].offer.many(batch, budget)
+            answers = many(batch, budget)
+            if not answers:
+                raise RuntimeError("not even the first was served")
         except Exception:
-            log.facility("error/rest").log(f"serving {len(batch)} requests failed\n{traceback.format_exc()}")
-            for exchange in batch:
-                exchange.make().error(500)
-            return len(batch), []
-        return len(answers), [] if self._http.closing else self._send(zip(batch, answers, strict=False))
+            count = len(batch.numbers)
+            log.facility("error/rest").log(f"serving {count} requests failed\n{traceback.format_exc()}")
+            for at in range(count):
+                batch.response(at).error(500)
+            return count, []
+        return len(answers), [] if self._http.closing else self._send(batch, answers)
 
-    def _send(self, answers: "Iterable[tuple[Exchange, Answer | None]]") -> list[Answered]:
+    def _send(self, batch: Batch, answers: "list[Answer | None]") -> list[Answered]:
         """Send *answers*, each at once if the client has room for it; returns those that were."""
         turns = self._http.turns
         turns.begin()
-        sent = []
-        for exchange, answer in answers:
+        sent: list[Answered] = []
+        numbers, asked, made, heads = batch.numbers, batch.asked, batch.made, heads_at(self._http.now)
+        for at, answer in enumerate(answers):
             if answer is None:
                 continue
             code, lines, body = answer
-            if exchange.response is None:
-                head, size = head_of(code, lines, len(body))
-                if turns.send_whole(exchange.number, head, body):
-                    sent.append(Answered(exchange.method, exchange.uri, code, size + len(body), exchange.offer.route))
+            if at not in made:
+                key = code, lines, len(body)
+                head, size = heads.get(key) or _make_head(heads, *key)
+                if turns.send_whole(numbers[at], head, body):
+                    sent.append((asked[at], code, size + len(body)))
                     continue
-            response = exchange.make()
+            response = batch.response(at)
             response.status(code)
             for name, value in pairs_of(lines):
                 response.header(name, value)
@@ -160,9 +187,8 @@ class Batches:
             response.flush_end()
         return sent
 
-    def _take(self, event: Any) -> Exchange | None:
-        """The request that *event* brings as one for a batch, if it is of the usual kind."""
-        head = event.headers
+    def _look(self, head: Head) -> Asked | None:
+        """What a request with *head* asks for, if it is of the usual kind."""
         fields = dict(head)
         if len(fields) != len(head) or b"expect" in fields or b"host" in fields or b"content-length" in fields:
             return None
@@ -175,13 +201,15 @@ class Batches:
         size = len(b"".join(fields)) + len(b"".join(fields.values())) + 4 * len(fields)
         if offer is None or size > self._http.limits.max_header:
             return None
-        return Exchange(self._http, event.stream_id, head, method, uri, offer)
+        asked = Asked(head, method, uri, offer)
+        self._heads.keep(head, asked, size)
+        return asked
 
     def settle(self, owner: Any, received: float, answered: list[Answered]) -> None:
         """Note what was *answered*."""
         self._batcher.settle(self._peer, owner, received, answered)
 
-    def _ask(self, key: Head, head: tuple[tuple[bytes, bytes], ...]) -> Offer | None:
+    def _ask(self, key: Question, head: Head) -> Offer | None:
         method, uri = key[:2]
         offer = None
         if len(uri) <= self._http.limits.max_uri and method != b"HEAD" and request_of(self._peer, head) is not None:
@@ -193,16 +221,18 @@ class Batches:
         return offer
 
 
-def head_of(code: int, lines: bytes, length: int) -> Made:
-    """The fields of an answer with *lines* for headers and *length* bytes of body, and how many bytes they are."""
+def heads_at(now: float) -> "dict[tuple[int, bytes, int], Made]":
+    """What heads of answers at *now* were made, by status, header lines and length of the body."""
     global _made_at
-    date = date_line()
-    if date is not _made_at or len(_made) >= 1024:
+    date = date_line(now)
+    if date is not _made_at or len(_made) >= MOST_MADE:
         _made.clear()
         _made_at = date
-    key = (code, lines, length)
-    found = _made.get(key)
-    if found is None:
-        own = [(b":status", b"%d" % code), *pairs_of(date), *pairs_of(lines), (b"content-length", b"%d" % length)]
-        found = _made[key] = (tuple(own), sum(len(name) + len(value) for name, value in own))
-    return found
+    return _made
+
+
+def _make_head(heads: "dict[tuple[int, bytes, int], Made]", code: int, lines: bytes, length: int) -> Made:
+    """The fields of an answer, and how many bytes they are; put among *heads*."""
+    own = [(b":status", b"%d" % code), *pairs_of(_made_at), *pairs_of(lines), (b"content-length", b"%d" % length)]
+    made = heads[code, lines, length] = (tuple(own), sum(len(name) + len(value) for name, value in own))
+    return made

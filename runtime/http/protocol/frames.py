@@ -21,6 +21,7 @@ LARGE_INCREMENT = 1 << 30  # of a window, that may overflow it
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED = 0x1, 0x1, 0x4, 0x8
+WHOLE = END_STREAM | END_HEADERS
 
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR = 0x0, 0x1, 0x2, 0x3
 STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 0x5, 0x6, 0x7, 0x8, 0xB
@@ -110,6 +111,7 @@ class Frames:
         "_left",
         "_max_block",
         "_skipped",
+        "_usual",
         "_within",
         "begun",
         "count",
@@ -131,6 +133,7 @@ class Frames:
         self.open: set[int] = set()
         self._skipped: list[tuple[int, int]] = []
         self._max_block = max_block
+        self._usual = min(MAX_FRAME, max_block)
         self._kept = b""  # the beginning of a head, or of a frame that is looked into
         self._left = len(PREFACE)  # bytes of the frame under way that are still to come
         self._within: int | None = None  # its kind; None for the preface
@@ -163,6 +166,19 @@ class Frames:
             high, low, kind, flags, stream = _head(data, at)
             length, stream = high << 16 | low, stream & MAX_WINDOW
             end = at + 9 + length
+            if (  # a request without a body, as most are
+                flags & WHOLE == WHOLE
+                and stream == self.highest + 2
+                and kind == HEADERS
+                and length <= self._usual
+                and self.begun
+                and not self._block
+            ):
+                self.highest = stream
+                self.count += 1
+                self._within = HEADERS
+                at = end
+                continue
             if self._block or length > MAX_FRAME or kind == CONTINUATION or not self.begun or length > self._max_block:
                 try:
                     self._check(kind, flags, stream, length)

@@ -20,7 +20,7 @@ from runtime.http.message.limits import HIGH_WATER, Limits
 from runtime.http.message.response import Response
 
 from . import frames, nghttp2
-from .batches import Batcher, Batches, Exchange
+from .batches import Batcher, Batches, Head
 from .conversation import BODY, HEAD, IDLE, TERMS, Serve, Terms
 from .frames import Fault, FrameError, Frames, Late, Update
 from .heads import request_of
@@ -293,6 +293,8 @@ class Http2:
             if self._frames.reset_count != self._reset_count:
                 self._reset_count = self._frames.reset_count
                 happened = _without_reset(happened)
+            elif not (self.streams or self._unwanted or self._overdue or self._ours):
+                happened = [each for each in happened if each.__class__ is not nghttp2.StreamClosed or each.error_code]
             if happened and happened[-1].__class__ is nghttp2.ConnectionClosed:
                 events.clear()
                 del happened[:-1]
@@ -347,13 +349,13 @@ class Http2:
             self._batches.settle(self._owner, self.now, answered)
         return done > 0
 
-    def respond_to(self, exchange: Exchange) -> Response:
-        """The response to an *exchange* as an object, with the request and the stream that belong to it."""
-        request = request_of(self.peer, exchange.head)
+    def respond_to(self, number: int, head: Head, route: Any) -> Response:
+        """The response to a request of a batch as an object, with the request and the stream that belong to it."""
+        request = request_of(self.peer, head)
         assert request is not None  # or there had been no offer
         request.received = self.now
-        request.route = exchange.offer.route
-        stream = self.streams[exchange.number] = Stream(self, exchange.number, request)
+        request.route = route
+        stream = self.streams[number] = Stream(self, number, request)
         stream.closed = True
         stream.response = response = Response(request, stream, self._owner)
         return response

@@ -15,6 +15,7 @@ from runtime.http.rest import dispatch, generation
 from . import guests
 
 _debug: Final = log.facility("debug/rest")
+_PROTOCOL: Final = b"HTTP/2.0"
 
 
 class Batches:
@@ -42,8 +43,8 @@ class Batches:
         _ledger.gather(
             owner,
             [
-                Entry(peer, method, uri, b"HTTP/2.0", None, received, now, code, written, 0, route, None)
-                for method, uri, code, written, route in answered
+                Entry(peer, each.method, each.uri, _PROTOCOL, None, received, now, code, written, 0, each.route, None)
+                for each, code, written in answered
             ],
         )
 
