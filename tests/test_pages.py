@@ -57,3 +57,11 @@ def test_readme_says_in_ten_lines_what_this_is() -> None:
     assert links is not None
     for name in ("tutorial", "reference/lua", "operations", "deployment", "moving", "security"):
         assert f"(docs/{name}.md)" in links[0]
+
+
+def test_files_that_are_named_inside_are_there() -> None:
+    named = set(re.findall(r"`([\w./-]+\.(?:py|lua))`", (ROOT / "docs" / "internals.md").read_text()))
+    rooms = [ROOT / each for each in ("runtime", "luamtev", "mtev_busted", "tests")]
+    there = [str(each) for room in rooms for each in room.rglob("*.*") if each.suffix in (".py", ".lua")]
+    assert len(named) > 20
+    assert not [each for each in named if not any(path.endswith(f"/{each}") for path in there)]

@@ -67,41 +67,35 @@ class Client:
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
 
+    def next(self, timeout: float) -> bytes:
+        """What comes next; nothing at the end, and when nothing comes for so many seconds."""
+        if not select.select([self.sock], [], [], max(timeout, 0))[0]:
+            return b""
+        data = self.sock.recv(1 << 16)
+        self.closed = not data
+        return data
+
     def until(self, end: bytes, timeout: float = 20) -> bytes:
         """All bytes up to *end*, or up to the end of the connection."""
         deadline, got = time.monotonic() + timeout, b""
         while not got.endswith(end):
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
-                pytest.fail(f"expected {end!r} at the end of {got[-2000:]!r}")
-            data = self.sock.recv(1 << 16)
-            if not data:
-                self.closed = True
+            data = self.next(deadline - time.monotonic())
+            if self.closed:
                 break
+            assert data, f"expected {end!r} at the end of {got[-2000:]!r}"
             got += data
         return got
 
     def while_not(self, enough: Callable[[bytes], bool], patience: float = 5.0) -> bytes:
         """What comes until it is *enough*, or until nothing more comes for so many seconds."""
         got = b""
-        while not enough(got) and select.select([self.sock], [], [], patience)[0]:
-            data = self.sock.recv(1 << 16)
-            if not data:
-                self.closed = True
-                break
+        while not enough(got) and (data := self.next(patience)):
             got += data
         return got
 
     def quiet(self, seconds: float = 0.2) -> bytes:
         """What comes until nothing more does."""
-        got = b""
-        while select.select([self.sock], [], [], seconds)[0]:
-            data = self.sock.recv(1 << 16)
-            if not data:
-                self.closed = True
-                break
-            got += data
-        return got
+        return self.while_not(lambda _: False, seconds)
 
     def ask(self, line: str, prompt: bytes = b"example1# ") -> str:
         """What is shown for *line*, without its echo and the prompt behind."""
