@@ -65,7 +65,9 @@ def _count(text: str) -> int:
 
 
 def cat(arguments: argparse.Namespace) -> None:
-    """Print every message, or those that a subscriber has not consumed."""
+    """Print every message, or those that a subscriber has not consumed.
+
+    Raises :exc:`runtime.jlog.JlogError` for a subscriber that is not there."""
     after = jlog.START
     if arguments.subscriber is not None:
         known = jlog.subscribers(arguments.directory)

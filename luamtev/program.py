@@ -64,7 +64,7 @@ def _unreadable(script: str) -> str | None:
 
 
 def status(configuration: conf.Conf) -> int:
-    """Say whether the server of *configuration* runs."""
+    """Say whether the server of *configuration* runs.  Raises :exc:`runtime.conf.ConfError` without a lock file."""
     found = daemon.status(configuration)
     path = configuration.root.get("lockfile")
     if not path:
@@ -74,7 +74,7 @@ def status(configuration: conf.Conf) -> int:
 
 
 def stop(configuration: conf.Conf) -> int:
-    """Have the server of *configuration* end."""
+    """Have the server of *configuration* end.  Raises :exc:`runtime.conf.ConfError` without a lock file."""
     if not configuration.root.get("lockfile"):
         raise configuration.error(_NO_LOCKFILE, configuration.root)
     try:
@@ -154,7 +154,9 @@ def _check_module_is_named(configuration: conf.Conf) -> None:
 
 
 def generated(arguments: Arguments) -> bytes:
-    """The configuration of a script without one of its own, as XML."""
+    """The configuration of a script without one of its own, as XML.
+
+    Raises :exc:`runtime.conf.ConfError` for an argument that XML cannot hold."""
     root = etree.Element("cli")
 
     def under(parent: "etree._Element", tag: str, text: str | None = None, **attributes: str) -> "etree._Element":

@@ -95,7 +95,7 @@ class State:
 
         Every entry returns that first; what else it returns is returned here, or None when it failed or the state is
         closed.  A failure that gets as far as here is the kernel's own or memory's; it is logged, and the state goes
-        on after a rest."""
+        on after a rest.  Raises :exc:`luamtev.bridge.NotOnHub` off the state's hub, and below Lua."""
         if self._border is None:
             return None
         self._border.check_hub()
@@ -156,7 +156,9 @@ class State:
         self._terminate(int(status) & 0xFF)
 
     def close(self) -> None:
-        """Let go of everything: coroutines, work under way, memory.  Closing twice is harmless."""
+        """Let go of everything: coroutines, work under way, memory.  Closing twice is harmless.
+
+        Raises :exc:`luamtev.bridge.NotOnHub` below Lua."""
         border, self._border = self._border, None
         if border is None:
             return

@@ -65,7 +65,9 @@ def leading_number(text: str) -> float:
 
 
 def conf_set(path: bytes, value: bytes) -> bool:
-    """Set the element or attribute that *path* ends in; False when its base does not exist."""
+    """Set the element or attribute that *path* ends in; False when its base does not exist.
+
+    Raises :exc:`LuaError` for a path or a text that cannot be."""
     try:
         return conf.current().set_string(_text(path), _text(value))
     except conf.ConfError as mistake:
@@ -73,7 +75,9 @@ def conf_set(path: bytes, value: bytes) -> bool:
 
 
 def conf_replace(path: bytes, value: bytes) -> bool:
-    """Delete every match of *path*, then set it; False when its base does not exist."""
+    """Delete every match of *path*, then set it; False when its base does not exist.
+
+    Raises :exc:`LuaError` for a path or a text that cannot be."""
     try:
         return conf.current().replace_string(_text(path), _text(value))
     except conf.ConfError as mistake:
@@ -81,7 +85,9 @@ def conf_replace(path: bytes, value: bytes) -> bool:
 
 
 def conf_get_string_list(base: bytes, child: bytes) -> list[str] | None:
-    """The text of *child* in every match of *base*; None when *base* matches nothing."""
+    """The text of *child* in every match of *base*; None when *base* matches nothing.
+
+    Raises :exc:`LuaError` for a path that is none."""
     try:
         return conf.current().get_string_list(_text(base), _text(child)) or None
     except conf.ConfError as mistake:

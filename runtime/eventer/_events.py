@@ -141,7 +141,8 @@ def update_whence(event: Event, whence: float) -> bool:
 def trigger(event: Event, mask: int) -> None:
     """Run the callback of a descriptor's event with *mask* as if that had happened.
 
-    An event that is on no loop is added first, so the callback's return value holds for it too."""
+    An event that is on no loop is added first, so the callback's return value holds for it too.
+    Raises :exc:`EventerError` for an event that waits for no descriptor, and when its loop thread has stopped."""
     if not event.mask & ACTIVITY:
         raise EventerError(f"{event!r} waits for no descriptor and cannot be triggered")
 

@@ -94,7 +94,7 @@ def segment_name(number: int) -> str:
 
 
 def read_segment(path: Path, number: int) -> bytes:
-    """The bytes of a segment, none when it is missing."""
+    """The bytes of a segment, none when it is missing.  Raises :exc:`JlogError` for one that cannot be read."""
     with thread_lock(path):
         try:
             return (path / segment_name(number)).read_bytes()
@@ -150,7 +150,7 @@ def add_subscriber(path: str | os.PathLike[str], name: str, where: "str | Id" = 
 
 
 def remove_subscriber(path: str | os.PathLike[str], name: str) -> bool:
-    """End a subscription; returns whether there was one."""
+    """End a subscription; returns whether there was one.  Raises :exc:`JlogError` when it cannot be ended."""
     try:
         (Path(path) / checkpoint_name(name)).unlink()
     except FileNotFoundError:

@@ -12,7 +12,9 @@ UINT_MAX = 0xFFFFFFFF
 
 
 class Frrh(Generic[V]):
-    """*size* places; *prob*, of :data:`UINT_MAX`, is how probable it is that a new key replaces an old one."""
+    """*size* places; *prob*, of :data:`UINT_MAX`, is how probable it is that a new key replaces an old one.
+
+    Raises ValueError for less than one place."""
 
     def __init__(self, size: int, prob: int) -> None:
         if size < 1:

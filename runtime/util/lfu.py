@@ -24,7 +24,7 @@ class Lfu(Generic[K, V]):
     """At most *max_entries* values by key, -1 for any number; *free* is called with each value that is given up.
 
     Any thread may call.  Python counts who holds a value, so there are no tokens to give back: manual,
-    mtev_lfu_release."""
+    mtev_lfu_release.  Raises ValueError for no entries."""
 
     def __init__(self, max_entries: int, free: Callable[[V], object] | None = None) -> None:
         if max_entries < 1 and max_entries != -1:

@@ -60,7 +60,9 @@ def attach_to_aco(span: Span, new_child: bool = False, level: int | None = None)
 
 def attach_to_eventer(event: Event | None, span: Span, new_child: bool = False, level: int | None = None) -> None:
     """Have *span*, or a new child that ends with the event, be active whenever *event*, by default the one whose
-    callback runs, is called."""
+    callback runs, is called.
+
+    Raises :exc:`runtime.eventer.EventerError` when there is none."""
     eventer_init()
     chosen = event if event is not None else eventer.this_event()
     if chosen is None:

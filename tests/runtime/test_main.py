@@ -21,8 +21,10 @@ def test_unknown_users_and_groups_are_named() -> None:
 
 
 def test_the_user_and_group_one_has_are_no_change() -> None:
+    before = os.getresuid(), os.getresgid()
     main.security_init(str(os.getuid()), str(os.getgid()))
     main.security_init(None, None)
+    assert (os.getresuid(), os.getresgid()) == before
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a user to give up being")

@@ -24,7 +24,8 @@ class Mountpoint:
 
     Attributes: ``method``, ``base``, ``expression`` (as bytes), ``handler``, ``auth``, ``aco`` (the handler may wait,
     in a greenlet of its own), ``stream`` (it reads bodies as they come), ``many``, what serves several requests at once
-    and its number there, or None; ``latency``, a histogram of seconds from a request's first byte to its answer."""
+    and its number there, or None; ``latency``, a histogram of seconds from a request's first byte to its answer.
+    Raises ValueError for a bad expression."""
 
     __slots__ = (
         "aco",

@@ -86,6 +86,9 @@ def test_any_ipv4_and_any_ipv6_may_share_a_port(loops: Pool, served: Any) -> Non
         if "in use" in str(refused):
             raise
         pytest.skip(f"no IPv6 here: {refused}")
+    net.start()
+    assert echoed(socket.AF_INET, ("127.0.0.1", first.port)) == b"hello"
+    assert echoed(socket.AF_INET6, ("::1", first.port)) == b"hello"
 
 
 def test_a_path_is_listened_on_and_gone_after_the_listener(loops: Pool, served: Any, tmp_path: Path) -> None:
