@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 def of(response: Response, finished: float) -> Entry:
     """The entry of a *response* that was complete at *finished*."""
     request = response.request
-    return Entry(
+    values = (
         request.peer,
         request.method,
         request.uri,
@@ -45,3 +45,4 @@ def of(response: Response, finished: float) -> Entry:
         request.route,
         response,
     )
+    return tuple.__new__(Entry, values)  # Entry itself would take them one by one, at half the cost of all this

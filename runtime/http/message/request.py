@@ -69,6 +69,18 @@ class Request:
     def __repr__(self) -> str:
         return f"<Request {self.method.decode()} {self.uri.decode('latin-1')}>"
 
+    def again(self, peer: Peer, received: float) -> "Request":
+        """A request of *peer* with the same head, and no body, as this one had when it was read."""
+        new = Request(peer)
+        new.method = self.method
+        new.uri = self.uri
+        new.protocol = self.protocol
+        new.fields = self.fields.copy()
+        new.keep_alive = self.keep_alive
+        new.received = received
+        new._path = self.path
+        return new
+
     def described(self) -> dict[str, Any]:
         """What hooks in Lua get of it."""
         return {

@@ -3,6 +3,9 @@
 Requests are served one at a time, so responses leave in order, and are read whole before, unless their handler reads
 the body itself; a request that cannot be read is answered behind those before it, and ends the connection.  httptools
 parses, strictly; what it leaves open is decided here: one Host, one way to tell the length, limits.
+
+Clients send the same heads again and again: one that came twice, each time by itself and with no body to follow, is
+known, and not parsed again.
 """
 
 import traceback
@@ -17,7 +20,9 @@ from runtime import log
 from runtime.http.message import traced
 from runtime.http.message.body import decode
 from runtime.http.message.draft import CLOSE
+from runtime.http.message.known import LONGEST, Known
 from runtime.http.message.limits import HIGH_WATER, Limits
+from runtime.http.message.peer import NOBODY
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
 from runtime.http.message.target import authority_of
@@ -30,6 +35,7 @@ from .framing import Framing
 from .pieces import Pieces
 
 _NONE = Request()
+_known: Known[bytes, Request | None] = Known()  # heads that came before, and what they ask once they have come twice
 READ_AHEAD = 16 << 10  # bytes
 _PASSED_OVER = 64 << 10  # bytes of a body that nobody read, at most, behind which a connection goes on
 _LINE = 64  # bytes of a head, at most, that are neither target nor header
@@ -51,6 +57,7 @@ class Http1(Framing):
         """*serve* gets each request and its response."""
         super().__init__()
         self.limits = limits or Limits()
+        self._most_known = min(LONGEST, self.limits.max_header, self.limits.max_uri)  # bytes of a head
         self.output: list[bytes] = []
         self.backlog = 0
         self.writable = True
@@ -106,7 +113,15 @@ class Http1(Framing):
             self.lingering = True
             return
         self._ahead = self._ahead + len(data) if self._queue else 0
+        begun = self.begun if self.phase is IDLE and len(data) < self._most_known else None
+        if begun is not None:
+            same = _known.get(data)
+            if same is not None:
+                self._again(same)
+                self.advance()
+                return
         rest = data
+        size = 0
         pieces = self._pieces
         while rest and not (self._last or self._failure):
             if self.phase is not BODY:
@@ -124,11 +139,25 @@ class Http1(Framing):
                 self._stay(rest[upgrade.args[0] :])
                 return
             rest = rest[size:]
+        if begun is not None and size >= len(data):
+            self._remember(data, begun)
         if rest:
             self.lingering = True
         if self._failure and self._upload is not None:
             self._break_off()
         self.advance()
+
+    def _again(self, same: Request) -> None:
+        """Another request like one whose head is known came, whole."""
+        self.begun += 1
+        if traced.REQUEST_START.heard[0]:
+            traced.tell(traced.REQUEST_START, self._peer)
+        self._arrived(same.again(self._peer, self.now))
+
+    def _remember(self, data: bytes, begun: int) -> None:
+        """*data* came when *begun* requests had begun: what makes a whole one for the second time is known."""
+        if self.begun == begun + 1 and self.phase is IDLE and not (self._last or self._failure):
+            _known.keep(data, self._queue[-1].again(NOBODY, 0.0) if data in _known else None, len(data))
 
     def _break_off(self) -> None:
         """The body that a handler reads cannot be read on: it is told, and answers."""
@@ -406,6 +435,11 @@ class Http1(Framing):
             request.payload = bytes(self._body)
             self._body.clear()
         self.phase = IDLE
+        self._request = _NONE  # or its body would stay for as long as the connection
+        self._arrived(request, upload)
+
+    def _arrived(self, request: Request, upload: Upload | None = None) -> None:
+        """*request* is there whole; its handler has had it already if it reads *upload*, its body, itself."""
         self._continue = False
         if self._finishing:
             request.keep_alive = False
@@ -413,7 +447,6 @@ class Http1(Framing):
             self._last = True
         if traced.REQUEST_FINISH.heard[0]:
             traced.tell(traced.REQUEST_FINISH, self._peer)
-        self._request = _NONE  # or its body would stay for as long as the connection
         if upload is not None:
             upload.end()
         else:

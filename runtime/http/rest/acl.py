@@ -48,28 +48,24 @@ class _Acl:
 class Acls:
     """All acls of a configuration.  Made by :func:`read`.
 
-    Attribute: ``answers``, those that are remembered, by question: the subject that was denied, or None."""
+    Attributes: ``answers``, those that are remembered, by question: the subject that was denied, or None; ``constant``,
+    the answer to everybody, if there is only one, or else None."""
 
     def __init__(self, acls: list[_Acl]) -> None:
         self._acls = acls
         self.answers: Known[Hashable, Subject | None] = Known(4096)
         first = acls[0] if acls else None
-        self._constant: bool | None = None
+        self.constant: bool | None = None
         if first is None:
-            self._constant = False
+            self.constant = False
         elif not first.conditions and not (first.rules and first.rules[0].conditions):
             rule = first.rules[0] if first.rules else None
             if rule is None or rule.skip_to is None:
-                self._constant = first.allows if rule is None else rule.allows
-
-    @property
-    def constant(self) -> bool | None:
-        """The answer to everybody, if there is only one."""
-        return self._constant
+                self.constant = first.allows if rule is None else rule.allows
 
     def allows(self, subject: Subject, listener: Mapping[str, str]) -> bool:
         """Whether *subject* may, on a listener with this configuration.  Manual: REST."""
-        return self.explain(subject, listener)[0] if self._constant is None else self._constant
+        return self.explain(subject, listener)[0] if self.constant is None else self.constant
 
     @property
     def exist(self) -> bool:
