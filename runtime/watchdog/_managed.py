@@ -114,7 +114,7 @@ def _sections(c: Conf) -> list[Section]:
     return [each for each in found if not c.env_off(each)]
 
 
-class Keeper:
+class Supervisor:
     """Keeps one application running; its methods are for the monitor's thread."""
 
     def __init__(self, application: Application, selector: selectors.BaseSelector) -> None:

@@ -17,7 +17,7 @@ from runtime.conf import Conf, ConfError, parse_boolean, parse_integer
 
 from . import _hearts, _report
 from ._death import die_with_parent, with_parent
-from ._managed import Application, Keeper, applications, serve_pipes, signal_group
+from ._managed import Application, Supervisor, applications, serve_pipes, signal_group
 from ._managed import check as check_applications
 
 EXIT_NO_RESTART = 2
@@ -132,7 +132,7 @@ class Monitor:
         self._plan = plan
         self._serve = serve
         self._selector = selectors.DefaultSelector()
-        self._keepers = [Keeper(each, self._selector) for each in plan.managed]
+        self._supervisors = [Supervisor(each, self._selector) for each in plan.managed]
         self._child = 0  # 0 also between one that ended and the next
         self._stacks: IO[bytes] | None = None
         self._begun: list[float] = []
@@ -150,14 +150,14 @@ class Monitor:
         while final is None:
             now = time.monotonic()
             if not self._stopping:
-                for each in self._keepers:
+                for each in self._supervisors:
                     each.tend(now)
             serve_pipes(self._selector, LOOK)
             log.follow_all()
             for number in signals.pending():
                 self._signalled(number)
             final = self._look(time.monotonic(), lifeline)
-        for each in self._keepers:
+        for each in self._supervisors:
             each.stop(MANAGED_TIMEOUT)
         return final
 
