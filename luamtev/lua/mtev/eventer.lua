@@ -1,12 +1,7 @@
 -- mtev.eventer: a descriptor that coroutines read and write as if it blocked.  Manual: mtev.eventer:*.
 --
--- Each object owns its descriptor and closes it when it is collected.  What to do with the bytes is left to its operation
--- set, a table of two calls that never suspend:
---
---   read(event, most)            -> data | nil, mask to wait for | nil, nil at the end | nil, text of an error
---   write(event, data, from)     -> bytes taken of data[from..], counted from 0 | nil, mask | nil, text
---
--- POSIX below is one set, TLS another.  Everything that waits, buffers, times out and checks who may call is here, once.
+-- Each object owns its descriptor and closes it when it is collected.  What is done to that, and who may, operations.lua
+-- knows; how a stream is read, reading.lua.
 --
 -- An event belongs to the coroutine that made it and is closed when that ends; own() hands it over as a new object and
 -- makes the old one invalid.  Calls that wait when their event is closed or taken over end as at the end of a stream.
@@ -15,232 +10,26 @@ local home = ...
 
 local refuse = home.need("arguments").refuse
 local calls = home.need("C")
-local close, write, error_text = calls.close, calls.write, calls.error_text
+local close, error_text = calls.close, calls.error_text
 local M = {}
-local new_object -- set once all methods are there
+local methods, new_object = {}, nil -- set once all methods are there
 local ffi = require("ffi")
-local kernel, reactor, sockaddr = home.kernel, home.reactor, home.need("mtev/sockaddr")
-local numbers = sockaddr.numbers
-local wait, drained, quiet, READ, WRITE = reactor.wait, reactor.drained, reactor.quiet, reactor.READ, reactor.WRITE
+local kernel, reactor, numbers = home.kernel, home.reactor, home.need("mtev/sockaddr").numbers
+local operations, reading = home.need("mtev/operations"), home.need("mtev/reading")
+local write_once, valid, owned, ready = operations.write_once, operations.valid, operations.owned, operations.ready
+local posix, read_count, read_until = operations.posix, reading.count, reading.up_to
 local breathe, monotonic, current = kernel.breathe, kernel.monotonic, kernel.current
-local find, sub, concat = string.find, string.sub, table.concat
 local type, tonumber, tostring, error, pairs, select = type, tonumber, tostring, error, pairs, select
 local huge = math.huge
 
-ffi.cdef [[
-intptr_t luamtev_read(int fd, void *buffer, size_t most) __asm__("read");
-int luamtev_fcntl(int fd, int command, ...) __asm__("fcntl");
-]]
+ffi.cdef [[ int luamtev_fcntl(int fd, int command, ...) __asm__("fcntl"); ]]
 local C = ffi.C
-local EAGAIN, EINTR = numbers.EAGAIN, numbers.EINTR
 local F_GETFL, F_SETFL, F_SETFD, FD_CLOEXEC = 3, 4, 2, 1
-
-local MOST = 131072 -- bytes asked for at once
-local buffer = ffi.new("char[?]", MOST) -- shared: nobody suspends while it holds something
 
 -- Objects by descriptor, for those who look at the system.
 local open_descriptors = setmetatable({}, { __mode = "v" })
 
--- POSIX ---------------------------------------------------------------------------------------------------------------
-
-local posix = {}
-
-function posix.read(event, most)
-  if most > MOST then most = MOST end
-  while true do
-    local n = tonumber(C.luamtev_read(event.fd, buffer, most))
-    if n > 0 then
-      if n < most and event.stream then drained(event.fd) end
-      return ffi.string(buffer, n)
-    end
-    if n == 0 then return nil end
-    local errno = ffi.errno()
-    if errno == EAGAIN then return nil, READ end
-    if errno ~= EINTR then return nil, error_text(errno) end
-  end
-end
-
-function posix.write(event, data, from)
-  while true do
-    local n = write(event.fd, ffi.cast("const char *", data) + from, #data - from)
-    if n >= 0 then return n end
-    local errno = ffi.errno()
-    if errno == EAGAIN then return nil, WRITE end
-    if errno ~= EINTR then return nil, error_text(errno) end
-  end
-end
-
--- Through trace points -------------------------------------------------------------------------------------------------
-
-local trace = home.need("mtev/trace")
-local cells, tell, number_of = trace.cells, trace.tell, trace.number_of
-local READ_ENTRY, READ_RETURN = number_of("eventer-read-entry"), number_of("eventer-read-return")
-local WRITE_ENTRY, WRITE_RETURN = number_of("eventer-write-entry"), number_of("eventer-write-return")
-local CLOSE_ENTRY, CLOSE_RETURN = number_of("eventer-close-entry"), number_of("eventer-close-return")
-
--- Reads, or writes, what *event* can now, by its operations.
-local function read_once(event, most)
-  if cells[READ_ENTRY] + cells[READ_RETURN] == 0 then return event.ops.read(event, most) end
-  local fd = event.fd
-  tell(READ_ENTRY, fd, nil, most, READ, nil)
-  local data, why = event.ops.read(event, most)
-  local result = data and #data or why == nil and 0 or -1
-  tell(READ_RETURN, fd, data, most, type(why) == "number" and why or 0, nil, result)
-  return data, why
-end
-
-local function write_once(event, data, from)
-  if cells[WRITE_ENTRY] + cells[WRITE_RETURN] == 0 then return event.ops.write(event, data, from) end
-  local fd, rest = event.fd, sub(data, from + 1)
-  tell(WRITE_ENTRY, fd, rest, #rest, WRITE, nil)
-  local n, why = event.ops.write(event, data, from)
-  tell(WRITE_RETURN, fd, rest, #rest, type(why) == "number" and why or 0, nil, n or -1)
-  return n, why
-end
-
--- Who may call ----------------------------------------------------------------------------------------------------------
-
-local function valid(event)
-  local fd = event.fd
-  if fd < 0 then error("invalid event", 3) end
-  return fd
-end
-
-local function owned(event)
-  if event.fd < 0 then error("invalid event", 3) end
-  if event.owner ~= current() then error("cross-coroutine socket call: use event:own()", 3) end
-end
-
--- Waits until *event* is ready for *mask* or the *deadline* passes; returns true, or nothing and why not.
-local function ready(event, mask, deadline)
-  if event.fd < 0 then return nil, "invalid event" end
-  local timeout
-  if deadline then
-    timeout = deadline - monotonic()
-    if timeout <= 0 then return nil, "timeout" end
-  end
-  local fd = event.fd
-  if wait(fd, mask, timeout) and event.fd == fd then return true end
-  if event.fd < 0 then return nil, "invalid event" end
-  return nil, "timeout"
-end
-
 -- Reading -----------------------------------------------------------------------------------------------------------------
-
--- The next bytes of the stream; nothing and why at its end, at an error and when the time is up.
-local function fill(event, deadline)
-  while true do
-    local mask = READ
-    if not quiet[event.fd] then
-      local data, why = read_once(event, MOST)
-      if data then
-        breathe()
-        return data
-      end
-      if type(why) ~= "number" then return nil, why end
-      mask = why
-    end
-    local ok, why = ready(event, mask, deadline)
-    if not ok then return nil, why end
-  end
-end
-
-local function keep(event, input, from)
-  if from > #input then
-    event.input, event.from = "", 1
-  else
-    event.input, event.from = input, from
-  end
-end
-
--- What was gathered when the stream ended; kept for the next read when it only had no time.
-local function end_of_read(event, gathered, why)
-  if gathered == "" then return nil, why end
-  if why == "timeout" then
-    event.input, event.from = gathered, 1
-    return nil, why
-  end
-  return gathered
-end
-
-local function read_count(event, count, deadline)
-  local input, from = event.input, event.from
-  local there = #input - from + 1
-  if there >= count then
-    keep(event, input, from + count)
-    return sub(input, from, from + count - 1)
-  end
-  event.input, event.from = "", 1
-  local pieces, n = { there > 0 and sub(input, from) or nil }, there > 0 and 1 or 0
-  while there < count do
-    local data, why = fill(event, deadline)
-    if not data then return end_of_read(event, concat(pieces, "", 1, n), why) end
-    local missing = count - there
-    if #data > missing then
-      keep(event, data, missing + 1)
-      data = sub(data, 1, missing)
-    end
-    n, there = n + 1, there + #data
-    pieces[n] = data
-  end
-  if n == 1 then return pieces[1] end
-  return concat(pieces, "", 1, n)
-end
-
-local function read_until(event, stop, deadline)
-  local input, from = event.input, event.from
-  local _, last = find(input, stop, from, true)
-  if last then
-    keep(event, input, last + 1)
-    return sub(input, from, last)
-  end
-  event.input, event.from = "", 1
-  local pieces, n = {}, 0
-  if from <= #input then pieces[1], n = from > 1 and sub(input, from) or input, 1 end
-  local overlap = #stop - 1 -- bytes of what was gathered that may begin the terminator
-  local tail = overlap > 0 and n > 0 and sub(pieces[1], -overlap) or ""
-  while true do
-    local data, why = fill(event, deadline)
-    if not data then return end_of_read(event, concat(pieces, "", 1, n), why) end
-    local seen = tail == "" and data or tail .. data
-    _, last = find(seen, stop, 1, true)
-    if last then
-      local used = last - #tail
-      keep(event, data, used + 1)
-      if used < #data then data = sub(data, 1, used) end
-      if n == 0 then return data end
-      pieces[n + 1] = data
-      return concat(pieces, "", 1, n + 1)
-    end
-    n = n + 1
-    pieces[n] = data
-    if overlap > 0 then tail = sub(seen, -overlap) end
-  end
-end
-
-local methods = {}
-
--- Whatever is there, or comes next; nothing at the end of the stream, or nothing and why.
-local function read_some(event, timeout)
-  local input, from = event.input, event.from
-  if from <= #input then
-    event.input, event.from = "", 1
-    return from == 1 and input or sub(input, from)
-  end
-  return fill(event, timeout and monotonic() + timeout)
-end
-
--- Reads and forgets until the stream ends.
-local function drain(event, deadline)
-  event.input, event.from = "", 1
-  while true do
-    local data, why = fill(event, deadline)
-    if not data then return nil, why end
-  end
-end
-
--- Gives back what was read, to be read again before anything else.
-local function unread(event, data) event.input, event.from = data .. sub(event.input, event.from), 1 end
 
 -- read(stop[, ignored[, timeout[, on_timeout]]]): a number of bytes, which may be a text that Lua takes for one; everything
 -- up to and including a terminator; or nil, which drops all to the end of the stream.
@@ -263,10 +52,9 @@ function methods:read(stop, _, timeout, on_timeout)
   elseif type(stop) == "string" and stop ~= "" then
     data, why = read_until(self, stop, deadline)
   elseif stop == nil then
-    data, why = drain(self, deadline)
+    data, why = reading.drain(self, deadline)
   else
-    error("bad argument #1 to 'read' (number of bytes or terminator expected, got "
-      .. (stop == "" and "an empty one" or type(stop)) .. ")", 2)
+    refuse(1, "read", "number of bytes or terminator", stop == "" and "an empty one" or type(stop), 2)
   end
   if data then return data end
   if why == nil then return nil end
@@ -377,6 +165,10 @@ end
 
 -- Closing and ownership ---------------------------------------------------------------------------------------------------
 
+local trace = home.need("mtev/trace")
+local cells, tell = trace.cells, trace.tell
+local CLOSE_ENTRY, CLOSE_RETURN = trace.number_of("eventer-close-entry"), trace.number_of("eventer-close-return")
+
 local function close_descriptor(guard)
   local fd = guard[0]
   if fd < 0 then return end
@@ -449,6 +241,6 @@ new_object, M.add_methods = home.need("mtev/object")("mtev.eventer", methods)
 
 M.open_descriptors, M.posix, M.error_text = open_descriptors, posix, error_text
 M.valid, M.owned, M.ready, M.payload = valid, owned, ready, payload
-M.read_once, M.read_some, M.unread, M.write_all = read_once, read_some, unread, write_all
+M.read_once, M.read_some, M.unread, M.write_all = operations.read_once, reading.some, reading.unread, write_all
 
 return M
