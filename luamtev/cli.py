@@ -87,8 +87,8 @@ def parse(argv: list[str]) -> Arguments:
             case "debug":
                 arguments.debug = True
             case "threads":
-                if not value.isdecimal() or not 0 < int(value) <= 1024:
-                    raise UsageError(f"{option}: '{value}' is no number of threads between 1 and 1024")
+                if not value.isdecimal() or int(value) > 1024:
+                    raise UsageError(f"{option}: '{value}' is no number of threads between 0 and 1024")
                 arguments.threads = int(value)
             case "log":
                 arguments.logs.append(value)

@@ -19,7 +19,7 @@ OPTIONS = (
     Option("L", "lua-path", "PATH", "the Lua path; +PATH is appended to the default, {package.path} stands for it"),
     Option("C", "lua-cpath", "PATH", "the path of C modules, likewise"),
     Option("M", "modules", "DIRS", "directories of loadable modules, separated by colons"),
-    Option("n", "threads", "NUMBER", "event loop threads (1)"),
+    Option("n", "threads", "NUMBER", "event loop threads, 0 for one a processor (1)"),
     Option("e", "function", "NAME", "the function to run (main)"),
     Option("d", "debug", "", "enable the debug log"),
     Option("l", "log", "NAME", "enable this log; may be given again"),

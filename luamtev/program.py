@@ -188,4 +188,5 @@ def generated(arguments: Arguments) -> bytes:
 
 
 def _absolute(script: str) -> str:
-    return os.path.abspath(script)  # noqa: PTH100 - links in it stay as the user gave them
+    """The module's name: a program that is started by a link finds what lies beside its file."""
+    return os.path.realpath(script)

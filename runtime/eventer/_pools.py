@@ -63,7 +63,7 @@ def init(conf: "Conf | None" = None) -> None:
     wanted = _settings.Settings() if conf is None else _wanted(conf)
     _use(wanted)
     setrlimit()
-    concurrency = wanted.concurrency or os.cpu_count() or 1
+    concurrency = wanted.concurrency or _processors()
     loops = {DEFAULT: (concurrency, 0.0)} | wanted.loops
     for name, (threads, timeout) in loops.items():
         pool_create(name, threads or concurrency, timeout)
@@ -243,3 +243,10 @@ def get_pool_for_event(event: "Event") -> Pool:
     if event.owner is not None:
         return event.owner.pool
     return current().pool if is_loop_thread() else choose_owner(0).pool
+
+
+def _processors() -> int:
+    """How many processors this process may run on: a container may have fewer than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

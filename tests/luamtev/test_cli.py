@@ -148,6 +148,17 @@ def test_the_chunk_receives_its_module_name_and_can_be_required_by_path(luamtev:
     assert done.stdout.decode().splitlines() == [str(tmp_path / "main.lua"), "dir/file.lua\ttrue\tdir.file"]
 
 
+def test_a_program_that_is_started_by_a_link_finds_what_lies_beside_its_file(luamtev: Program, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "beside.lua").write_text("return 'beside'")
+    (tmp_path / "real" / "tool.lua").write_text(
+        """local here = (...):match("^(.*/)")
+        function main() print(require(here .. "beside.lua"), arg[1]) os.exit(0) end"""
+    )
+    (tmp_path / "link.lua").symlink_to(tmp_path / "real" / "tool.lua")
+    assert luamtev("link.lua").stdout == b"beside\tlink.lua\n"
+
+
 def test_the_process_lives_on_after_main_returns(luamtev: Program) -> None:
     done = luamtev(
         "main.lua",
@@ -354,7 +365,7 @@ def test_help_is_usage_on_stdout_and_status_0(luamtev: Program) -> None:
         (["--conf"], "--conf needs a FILE"),
         (["--check=yes", "f.lua"], "--check takes no value"),
         (["--completion", "csh"], "--completion: 'csh' is none of bash, zsh, fish"),
-        (["-n", "0", "f.lua"], "-n: '0'"),
+        (["-n", "1025", "f.lua"], "-n: '1025'"),
         (["-n", "many", "f.lua"], "-n: 'many'"),
     ],
 )
@@ -496,6 +507,8 @@ def test_threads_run_where_asked(luamtev: Program) -> None:
         end
     """
     assert luamtev("-n", "3", "main.lua", source=source).stdout == b"3\t0\te:default/0\tfalse\ttrue\n"
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert luamtev("-n", "0", "main.lua", source=source).stdout.startswith(f"{processors}\t0\t".encode())
 
 
 @pytest.mark.parametrize(("number", "name", "status"), [(signal.SIGTERM, "sigterm", 0), (signal.SIGINT, "sigint", 130)])

@@ -34,8 +34,19 @@ def test_concurrency_and_named_loops_come_from_the_configuration() -> None:
 def test_without_a_concurrency_there_is_a_thread_for_each_processor(text: str) -> None:
     eventer.init(configured(text))
     try:
-        assert eventer.loop_concurrency() == os.cpu_count()
+        assert eventer.loop_concurrency() == len(os.sched_getaffinity(0))
     finally:
+        eventer.stop()
+
+
+def test_processors_that_are_not_ours_get_no_thread() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        eventer.init(configured(""))
+        assert eventer.loop_concurrency() == 1
+    finally:
+        os.sched_setaffinity(0, before)
         eventer.stop()
 
 
