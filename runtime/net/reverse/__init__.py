@@ -10,7 +10,8 @@ import socket
 from ._accept import accept, register_acl, require_common_name, unregister_acl
 from ._channel import Channel
 from ._dial import details, start, stop, stop_all
-from ._tunnel import Tunnel, find, tunnels
+from ._registry import find, tunnels
+from ._tunnel import Tunnel
 
 
 def connect(tunnel_id: str) -> socket.socket:

@@ -12,8 +12,9 @@ from runtime.eventer import EXCEPTION, READ, Event
 
 from .._commands import may
 from .._connection import Connection
+from ._registry import forget, register
 from ._settings import setting
-from ._tunnel import BUFFER, Tunnel, errors, forget, register
+from ._tunnel import BUFFER, Tunnel, errors
 
 MOST = 4096
 """Bytes of a handshake."""

@@ -20,8 +20,9 @@ from runtime.trace import Point, point
 
 from .._errors import NetError
 from .._tls import client_context, common_name
+from ._registry import forget, register
 from ._settings import setting
-from ._tunnel import BUFFER, Tunnel, errors, forget, register
+from ._tunnel import BUFFER, Tunnel, errors
 
 PREFIX = "mtev/"
 """What an endpoint's name begins with."""

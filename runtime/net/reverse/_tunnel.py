@@ -4,10 +4,9 @@ The side that listened opens channels; the side that dialled connects each to a 
 class, and differ in what a CONNECT means."""
 
 import socket
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from runtime import eventer, log, stats
@@ -395,17 +394,6 @@ class Tunnel:
 _SLOW = stats.counter("reverse.channels.slow")
 
 
-def _readings() -> Iterator[stats.Reading]:
-    for tunnel in tunnels():
-        tags = (("id", tunnel.id),)
-        for name in ("in_bytes", "in_frames", "out_bytes", "out_frames"):
-            yield stats.Reading(f"reverse.{name}", tags, getattr(tunnel, name))
-        yield stats.Reading("reverse.channels", tags, len(tunnel.channels), is_level=True)
-
-
-stats.source(_readings)
-
-
 def _join(out: deque[bytes]) -> None:
     """Make one of the first few of *out*."""
     taken, size = [], 0
@@ -413,30 +401,3 @@ def _join(out: deque[bytes]) -> None:
         taken.append(out.popleft())
         size += len(taken[-1])
     out.appendleft(b"".join(taken))
-
-
-_tunnels: dict[str, Tunnel] = {}
-_lock = threading.Lock()
-
-
-def register(tunnel: Tunnel) -> bool:
-    """Have *tunnel* be found by its id; False when that is taken."""
-    with _lock:
-        return _tunnels.setdefault(tunnel.id, tunnel) is tunnel
-
-
-def forget(tunnel: Tunnel) -> None:
-    """It is over."""
-    with _lock:
-        if _tunnels.get(tunnel.id) is tunnel:
-            del _tunnels[tunnel.id]
-
-
-def find(tunnel_id: str) -> Tunnel | None:
-    """The reverse connection of that id, or None."""
-    return _tunnels.get(tunnel_id)
-
-
-def tunnels() -> list[Tunnel]:
-    """Those that are up, by id."""
-    return [tunnel for _, tunnel in sorted(_tunnels.items())]
