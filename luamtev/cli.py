@@ -1,6 +1,7 @@
 """The command line of ``luamtev``: what can be said without the stack is said before anything of it is imported."""
 
 import getopt
+import os
 import sys
 
 from luamtev import options
@@ -116,5 +117,11 @@ def _explained(mistake: getopt.GetoptError) -> str:
 
 
 def search_path(value: str, default: str) -> str:
-    """A Lua search path as `-L` and `-C` give it: `+x` appends to the default, anything else replaces it."""
+    """A Lua search path as `-L` and `-C` give it: `+x` appends to the default, anything else replaces it; the first
+    ``%s`` in it is the working directory."""
+    if "%s" in value:
+        try:
+            value = value.replace("%s", os.getcwd(), 1)  # noqa: PTH109 - pathlib takes a while to import
+        except OSError as gone:
+            raise UsageError(f"'{value}': the working directory cannot be told: {gone.strerror}") from None
     return f"{default};{value[1:]}" if value.startswith("+") else value

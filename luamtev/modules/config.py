@@ -15,6 +15,8 @@ KEYS = (
 )  # fmt: skip
 """What :func:`options` reads."""
 
+_OWN = re.compile(r"\{mtev\.lua_c?path\};?")
+
 
 def boolean(config: Mapping[str, str], key: str, default: bool) -> bool:
     """The truth of *key*.  Raises ValueError for a value that is neither true nor false."""
@@ -78,7 +80,10 @@ def script_path(module: str) -> str:
 
 
 def search_path(path: str) -> str:
-    """A Lua path whose relative patterns are tried below the working directory, then beside the configuration."""
+    """A Lua path whose relative patterns are tried below the working directory, then beside the configuration.
+
+    ``{mtev.lua_path}`` and ``{mtev.lua_cpath}`` are where the original's own libraries lie; here they need no place."""
+    path = _OWN.sub("", path).rstrip(";")
     current = conf.current_or_none()
     if current is None or current.file is None:
         return path

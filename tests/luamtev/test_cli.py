@@ -496,6 +496,9 @@ def test_lua_paths_are_searched(luamtev: Program, tmp_path: Path) -> None:
     assert lines[0] == "second"
     assert lines[1].startswith("./?.lua;")
     assert lines[1].endswith(";second/?.lua")
+    source = "function main() print(package.path) os.exit(0) end"
+    assert luamtev("-L", "%s/a/?.lua;%s/b", "main.lua", source=source).stdout.decode() == f"{tmp_path}/a/?.lua;%s/b\n"
+    assert luamtev("-L", "+%s/?.lua", "main.lua", source=source).stdout.decode().endswith(f";{tmp_path}/?.lua\n")
 
 
 def test_threads_run_where_asked(luamtev: Program) -> None:

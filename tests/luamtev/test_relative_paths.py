@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 
+from luamtev.modules.config import search_path
+
 CONFIGURATION = """\
 <cli>
   <logs><console_output><outlet name="stderr"/><log name="error"/></console_output></logs>
@@ -54,6 +56,20 @@ def run(tmp_path: Path) -> "Callable[..., subprocess.CompletedProcess[str]]":
         )
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        ("{mtev.lua_path};{package.path}", "{package.path}"),  # the original's default
+        ("/x/?.lua;{mtev.lua_path}", "/x/?.lua"),
+        ("{mtev.lua_cpath};/y/?.so;{package.cpath}", "/y/?.so;{package.cpath}"),
+        ("{mtev.lua_path}", ""),  # the state's own
+        ("/x/?.lua;;/z/?.lua", "/x/?.lua;;/z/?.lua"),
+    ],
+)
+def test_where_the_originals_own_libraries_lie_is_no_place(path: str, left: str) -> None:
+    assert search_path(path) == left
 
 
 @pytest.mark.parametrize("module", ["app", "lib/app.lua"])
