@@ -1,12 +1,13 @@
-"""What tracing costs, with wrk: ``benchmarks/tracing.py [--seconds N] [--rounds N] [--before DIRECTORY] [--rows N]``.
+"""What tracing costs: ``benchmarks/tracing.py [--http2] [--seconds N] [--rounds N] [--before DIRECTORY] [--rows N]``.
 
 A Lua handler on one loop thread: requests a second, and CPU of the server, threads
 that export with it, by request.  Rows are taken in turn, medians of all rounds.  ``--before`` is a checkout of the
-program to compare the first row with.
+program to compare the first row with.  It wants wrk, with ``--http2`` h2load.
 """
 
 import argparse
 import os
+import re
 import shutil
 import socket
 import statistics
@@ -90,7 +91,20 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measured(row: Row, directory: Path, collector: int, seconds: float) -> tuple[float, float]:
+def asked(port: int, seconds: float, http2: bool) -> tuple[float, int]:
+    """Have requests asked: how many a second were, and how many in all."""
+    load = ["h2load", "-c8", "-m16", "-D"] if http2 else ["wrk", "-t1", "-c16", "-d"]
+    command = [*load, str(max(1, round(seconds))), f"http://127.0.0.1:{port}/hello"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in output or (http2 and not re.search(r"requests: .* 0 failed", output)):
+        raise SystemExit(output)
+    rate = re.search(r"([\d.]+) req/s|Requests/sec:\s+([\d.]+)", output)
+    count = re.search(r"(\d+) done|(\d+) requests in", output)
+    assert rate is not None and count is not None
+    return float(rate[1] or rate[2]), int(count[1] or count[2])
+
+
+def measured(row: Row, directory: Path, collector: int, seconds: float, http2: bool) -> tuple[float, float]:
     """Requests a second, and microseconds of CPU a request."""
     port = free_port()
     tracing = exporter = ""
@@ -115,16 +129,10 @@ def measured(row: Row, directory: Path, collector: int, seconds: float) -> tuple
                 if time.monotonic() > deadline or server.poll() is not None:
                     raise
                 time.sleep(0.02)
-        url = f"http://127.0.0.1:{port}/hello"
         for duration in (0.5, seconds):  # the first time LuaJIT compiles
             before = cpu_seconds(server.pid)
-            wrk = ["wrk", "-t1", "-c16", f"-d{max(1, round(duration))}s", url]
-            output = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout
-            if "Non-2xx" in output:
-                raise SystemExit(output)
+            rate, count = asked(port, duration, http2)
             spent = cpu_seconds(server.pid) - before
-        rate = float(output.partition("Requests/sec:")[2].split()[0])
-        count = int(output.partition(" requests in")[0].split()[-1])
         return rate, spent / count * 1e6
     finally:
         server.terminate()
@@ -138,9 +146,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--before", type=Path)
     parser.add_argument("--rows", type=int, help="the first so many only")
+    parser.add_argument("--http2", action="store_true", help="8 connections of 16 streams")
     given = parser.parse_args()
-    if shutil.which("wrk") is None:
-        raise SystemExit("benchmarks/tracing.py needs wrk")
+    needed = "h2load" if given.http2 else "wrk"
+    if shutil.which(needed) is None:
+        raise SystemExit(f"benchmarks/tracing.py needs {needed}")
     rows = [Row("no tracing")] if given.before is None else [Row("before", tree=given.before), Row("no tracing")]
     rows += [
         Row("0 %", 0.0),
@@ -160,7 +170,9 @@ def main() -> None:
         (directory / "main.lua").write_text("module(..., package.seeall)\nfunction main() end\n")
         for _ in range(given.rounds):
             for row in rows:
-                figures[row].append(measured(row, directory, int(collector.server_address[1]), given.seconds))
+                figures[row].append(
+                    measured(row, directory, int(collector.server_address[1]), given.seconds, given.http2)
+                )
     print("| | requests a second | CPU a request, µs |\n| --- | --- | --- |")
     for row, taken in figures.items():
         rates, costs = zip(*taken, strict=True)

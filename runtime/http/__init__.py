@@ -12,6 +12,7 @@ from .message.limits import HIGH_WATER, Limits
 from .message.peer import NOBODY, Peer
 from .message.request import Request
 from .message.response import Response
+from .message.sampler import Sampler
 from .message.status import reason
 from .message.upload import Upload, UploadError
 from .protocol.framing import Framing
@@ -65,6 +66,7 @@ __all__ = [
     "Request",
     "Response",
     "Router",
+    "Sampler",
     "Session",
     "Subject",
     "Upload",

@@ -13,6 +13,9 @@ _NUMBER: Final = re.compile(rb"[ \t]*([+-]?[0-9]+)")
 _TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?\Z")
 _MOST: Final = (1 << 64) - 1
 
+TELLING: Final = frozenset((b"x-b3-traceid", b"x-b3-parentspanid", b"x-b3-sampled", b"traceparent"))
+"""Headers that tell of a trace."""
+
 
 class Incoming(NamedTuple):
     """What the headers of a request say of its trace."""

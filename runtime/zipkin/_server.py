@@ -4,7 +4,7 @@ While nothing is traced nobody looks at requests: the hooks are registered once 
 :func:`renew`.  Manual: Zipkin."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from runtime.http.ledger.settle import REQUEST_COMPLETE
 from runtime.http.message.response import STARTING
 
 from . import _active
-from ._headers import incoming, number, takes_trace_context
+from ._headers import TELLING, incoming, number, takes_trace_context
 from ._span import (
     I32,
     I64,
@@ -27,6 +27,7 @@ from ._span import (
     Span,
     default_service_name,
     get_sampling,
+    is_drawn,
     now,
     set_sampling,
     span_new,
@@ -93,14 +94,13 @@ def renew() -> None:
     global _on
     possible = sampling.new > 0 or sampling.parented > 0 or sampling.debug > 0
     on = possible and (_wanted or PUBLISH.exists() or PUBLISH_SPAN.exists())
+    if on:
+        http.surround(NAME, _serve, http.Sampler(get_sampling()[0], TELLING, _wants))  # who decides itself asks anew
     if on == _on:
-        if on:
-            http.generation.advance()  # guests ask for the probabilities
         return
     _on = on
     if on:
         _active.eventer_init()
-        http.surround(NAME, _serve)
         STARTING.register(NAME, _starting)
         REQUEST_COMPLETE.register(NAME, _complete)
     else:
@@ -132,8 +132,8 @@ def chances() -> Chances | None:
 def span_of(request: Request) -> Span | None:
     """The span of *request*, made when it is first asked for; None where it is not traced."""
     span = request.span
-    if span is None:
-        span = request.span = _begin(request) or False
+    if span is None or span is True:
+        span = request.span = _begin(request, force=span is True) or False
     return span or None
 
 
@@ -186,6 +186,11 @@ def _note(span: Span, what: bytes) -> None:
     span.annotations.append(Annotation(now(), what, span.endpoint))
 
 
+def _wants(headers: Mapping[bytes, bytes]) -> bool:
+    told = incoming(headers)
+    return not told.unsampled and is_drawn(told.trace_id, told.parent_id, told.debug)
+
+
 def _serve(serve: Callable[[Request, Response], None], request: Request, response: Response) -> None:
     span = span_of(request)
     if span is None:
@@ -197,7 +202,7 @@ def _serve(serve: Callable[[Request, Response], None], request: Request, respons
 
 
 def _starting(request: Request, _response: Response) -> int:
-    refused = request.span is None  # before it was read whole
+    refused = request.span is None or request.span is True  # before it was read whole
     span = span_of(request)
     if span is not None:
         if refused:

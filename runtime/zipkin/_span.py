@@ -261,17 +261,22 @@ def span_new(
 
     Without *trace_id* a new trace; without *span_id* the id is the trace's, or a new one below a parent.
     Manual: ``mtev_zipkin_span_new``."""
-    if not (force or (debug and _drawn(sampling.debug))):
-        if trace_id is None:
-            if not _drawn(sampling.new):
-                return None
-        elif parent_id is not None and not _drawn(sampling.parented):
-            return None
+    if not (force or is_drawn(trace_id, parent_id, debug)):
+        return None
     if trace_id is None:
         trace_id, parent_id, span_id = new_id(), None, None
     if span_id is None:
         span_id = trace_id if parent_id is None else new_id()
     return Span(trace_id & _MASK, span_id & _MASK, None if parent_id is None else parent_id & _MASK, name, debug)
+
+
+def is_drawn(trace_id: int | None, parent_id: int | None, debug: bool | None) -> bool:
+    """Whether a span is to be, as the probabilities have it: drawn anew each time."""
+    if debug and _drawn(sampling.debug):
+        return True
+    if trace_id is None:
+        return _drawn(sampling.new)
+    return parent_id is None or _drawn(sampling.parented)
 
 
 def set_sampling(new_traces: float, parented_traces: float, debug_traces: float) -> None:

@@ -62,7 +62,7 @@ def settle(entries: list[Entry]) -> None:
     write(entries)
     for hook in (RESPONSE_SENT, REQUEST_COMPLETE):
         if hook.exists():
-            eventer.in_slices(entries, partial(_tell, hook))
+            eventer.in_slices([each for each in entries if each.response is not None], partial(_tell, hook))
 
 
 def _settle_gathered(entries: list[Entry]) -> None:

@@ -19,8 +19,8 @@ class Request:
     the headers in order with lower-case names; ``trailers``, likewise; ``payload``, the whole body, unless it is
     read as it comes: then ``streams`` holds, and ``upload`` is that body; ``received``, epoch seconds;
     ``captures``, what the route's expression caught; ``user``, who authenticated, or None, and ``auth``, how;
-    ``peer``, who asks; ``closure``, for whoever serves it; ``span``, that of its trace, False where it has none,
-    None before anybody asked."""
+    ``peer``, who asks; ``closure``, for whoever serves it; ``span``, that of its trace, False where it has none, True
+    where it is to have one, None before anybody asked."""
 
     __slots__ = (
         "__weakref__",

@@ -7,12 +7,14 @@ of all others.  Which route serves what is asked once a connection, and remember
 
 import traceback
 from collections.abc import Callable, Iterable
+from random import random
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runtime import log
 from runtime.http.message.known import Known
 from runtime.http.message.peer import Peer
 from runtime.http.message.response import Response
+from runtime.http.message.sampler import Sampler
 from runtime.http.message.status import date_line
 
 from .heads import pairs_of, request_of
@@ -55,12 +57,13 @@ class Offer(NamedTuple):
 
 class Asked:
     """What a request asks for, by its ``head``: ``method``, ``uri``, ``offer`` and its ``route``; ``call``, what is to
-    be run: which of its handlers, with what method, on which path."""
+    be run: which of its handlers, with what method, on which path; ``tells``, its head says whether it is traced."""
 
-    __slots__ = ("call", "head", "method", "offer", "route", "uri")
+    __slots__ = ("call", "head", "method", "offer", "route", "tells", "uri")
 
-    def __init__(self, head: Head, method: bytes, uri: bytes, offer: Offer) -> None:
+    def __init__(self, head: Head, method: bytes, uri: bytes, offer: Offer, tells: bool) -> None:
         self.head = head
+        self.tells = tells
         self.method = method
         self.uri = uri
         self.offer = offer
@@ -80,6 +83,9 @@ class Batcher(Protocol):
 
     def offer(self, peer: Peer, method: bytes, uri: bytes) -> Offer | None:
         """Who serves *uri* for *peer* in this way, if anybody."""
+
+    def sampler(self) -> Sampler | None:
+        """Which requests are wanted one by one, until the generation changes; None while none is."""
 
     def settle(self, peer: Peer, owner: Any, received: float, answered: list[Answered]) -> None:
         """Note what was *answered* of what came at *received*, in epoch seconds."""
@@ -116,13 +122,15 @@ class Batch:
 class Batches:
     """What one connection remembers of them."""
 
-    __slots__ = ("_batcher", "_generation", "_heads", "_http", "_known", "_peer")
+    __slots__ = ("_batcher", "_generation", "_heads", "_http", "_judged", "_known", "_peer", "_sampler", "_wanted")
 
     def __init__(self, http: "Http2", batcher: Batcher, peer: Peer) -> None:
         self._http = http
         self._batcher = batcher
         self._peer = peer
         self._generation = -1
+        self._sampler: Sampler | None = None
+        self._judged = self._wanted = 0  # the last streams of which it was drawn whether they are traced, and that are
         self._known: Known[Question, Offer | None] = Known(MOST_KNOWN)
         self._heads: Known[Head, Asked] = Known(MOST_KNOWN, LONGEST_HEAD)
 
@@ -135,13 +143,14 @@ class Batches:
             self._generation = generation
             self._known.clear()
             self._heads.clear()
+            self._sampler = self._batcher.sampler()
         batch, many, heads = Batch(self._http), None, self._heads
         for event in events:
             if event.__class__ is not RequestReceived or not event.end_stream:
                 break
             head = event.headers
             asked = heads.get(head) or self._look(head)
-            if asked is None:
+            if asked is None or (self._sampler is not None and self._is_wanted(event.stream_id, asked, self._sampler)):
                 break
             if many is None:
                 many = asked.offer.many
@@ -162,6 +171,18 @@ class Batches:
                 batch.response(at).error(500)
             return count, []
         return len(answers), [] if self._http.closing else self._send(batch, answers)
+
+    def judged(self, number: int) -> bool | None:
+        """Whether the request on the stream of that *number* is traced; None where that is still to be decided."""
+        return number == self._wanted if self._sampler is not None and number <= self._judged else None
+
+    def _is_wanted(self, number: int, asked: Asked, sampler: Sampler) -> bool:
+        """The same, decided now; once, however often it is asked."""
+        if number > self._judged:
+            self._judged = number
+            if sampler.wants(dict(asked.head)) if asked.tells else random() < sampler.share:
+                self._wanted = number
+        return number == self._wanted
 
     def _send(self, batch: Batch, answers: "list[Answer | None]") -> list[Answered]:
         """Send *answers*, each at once if the client has room for it; returns those that were."""
@@ -201,7 +222,9 @@ class Batches:
         size = len(b"".join(fields)) + len(b"".join(fields.values())) + 4 * len(fields)
         if offer is None or size > self._http.limits.max_header:
             return None
-        asked = Asked(head, method, uri, offer)
+        asked = Asked(
+            head, method, uri, offer, self._sampler is not None and not self._sampler.names.isdisjoint(fields)
+        )
         self._heads.keep(head, asked, size)
         return asked
 

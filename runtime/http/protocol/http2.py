@@ -90,6 +90,10 @@ class Http2:
         """Whether a request on stream *number* is served: what had come before a goodbye is.  RFC 9113 6.8."""
         return self.room > 0 and not (self._finishing and number > self._last)
 
+    def judged(self, number: int) -> bool | None:
+        """Whether the request on the stream of that *number* is traced; None where that is still to be decided."""
+        return None if self._batches is None else self._batches.judged(number)
+
     starved = False
     """Streams whose handlers wait for their client are ended one by one."""
 
@@ -355,6 +359,7 @@ class Http2:
         assert request is not None  # or there had been no offer
         request.received = self.now
         request.route = route
+        request.span = self.judged(number)
         stream = self.streams[number] = Stream(self, number, request)
         stream.closed = True
         stream.response = response = Response(request, stream, self._owner)

@@ -53,6 +53,7 @@ class Requests:
         if traced.REQUEST_START.heard[0]:
             traced.tell(traced.REQUEST_START, http.peer)
         request.received = http.now
+        request.span = http.judged(number)
         stream = http.streams[number] = Stream(http, number, request)
         stream.closed = event.end_stream
         status = self._judge(stream)

@@ -11,6 +11,7 @@ from runtime import conf, eventer, hooks, log
 from runtime.http.message.peer import Peer
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
+from runtime.http.message.sampler import Sampler
 from runtime.http.message.target import left_by, path_of
 
 from . import acl as _acl
@@ -35,7 +36,7 @@ BEFORE = (HTTP1_REQUEST_READ, REQUEST_READ, GET_HANDLER)
 _hooked: tuple[hooks.Hook, ...] = ()  # those of them that somebody is registered for
 
 Around = Callable[[Callable[[Request, Response], None], Request, Response], None]
-_around: tuple[str, Around] | None = None
+_around: tuple[str, Around, Sampler | None] | None = None
 
 _errors: Final = log.facility("error/rest")
 _debug: Final = log.facility("debug/rest")
@@ -181,13 +182,15 @@ def decide(
     return route, 0
 
 
-def surround(name: str, around: Around | None) -> None:
+def surround(name: str, around: Around | None, sampler: Sampler | None = None) -> None:
     """Have ``around(serve, request, response)`` called for each request, which calls serve; None: nobody.
+
+    With a *sampler* those that it does not want need not come by; of those that it wants ``span`` is True.
 
     Guests serve requests without it (:mod:`runtime.http.serve.guests`), and without the hooks that are registered as
     *name*: they do themselves what those are for."""
     global _around
-    _around = None if around is None else (name, around)
+    _around = None if around is None else (name, around, sampler)
     generation.advance()
 
 
@@ -202,6 +205,11 @@ def dispatch(request: Request, response: Response) -> None:
 def surrounded_by() -> str | None:
     """The name of who is called around each request."""
     return None if _around is None else _around[0]
+
+
+def sampler() -> Sampler | None:
+    """What tells which requests they want to see, where that can be told."""
+    return None if _around is None else _around[2]
 
 
 def _dispatch(request: Request, response: Response) -> None:

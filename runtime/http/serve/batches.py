@@ -8,6 +8,7 @@ from runtime.http.ledger import settle as _ledger
 from runtime.http.ledger.entry import Entry
 from runtime.http.message import traced
 from runtime.http.message.peer import Peer
+from runtime.http.message.sampler import Sampler
 from runtime.http.message.target import path_of
 from runtime.http.protocol.batches import Answered, Offer
 from runtime.http.rest import dispatch, generation
@@ -30,12 +31,18 @@ class Batches:
         if _debug.enabled:
             return None
         route, _ = dispatch.decide(peer, method, uri)
-        if route is None or route.many is None or guests.is_hooked() or dispatch.surrounded_by():
+        if route is None or route.many is None or guests.is_hooked():
+            return None
+        if dispatch.surrounded_by() and dispatch.sampler() is None:
             return None
         if route.auth is not dispatch.client_cert_auth and route.auth is not dispatch.anybody:
             return None
         many, mount = route.many
         return Offer(many, mount, path_of(uri), route)
+
+    def sampler(self) -> Sampler | None:
+        """That of whoever surrounds requests."""
+        return dispatch.sampler()
 
     def settle(self, peer: Peer, owner: Any, received: float, answered: list[Answered]) -> None:
         """With the entries of the turn."""
