@@ -214,3 +214,57 @@ def test_who_never_asks_keeps_nobody(web: Web) -> None:
 def test_a_timeout_is_a_number(luamtev: Callable[..., Any]) -> None:
     done = luamtev("main.lua", source='function main() print(pcall(mtev.stopping, "soon")) os.exit(0) end')
     assert b"bad argument to 'stopping' (number of seconds expected, got soon)" in done.stdout
+
+
+SLOW = """
+module(..., package.seeall)
+function handler(rest)
+  local http = rest:http()
+  local name = http:request():uri():match("%w+$")
+  if name == "flushed" then
+    http:write("begun ")
+    http:flush()
+  end
+  if name == "slow" or name == "flushed" then
+    mtev.shared_set("begun", "yes")
+    mtev.stopping(100)
+    mtev.sleep(0.05)
+  end
+  http:write(name == "begun" and mtev.shared_get("begun") or name .. " is answered")
+  http:flush_end()
+end
+"""
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+@pytest.mark.parametrize("first", ["slow", "flushed"])
+@pytest.mark.parametrize("behind", [[b"one"], [b"one", b"two", b"three"], [b"metrics", b"four"]])
+def test_what_waits_behind_a_handler_at_the_end_is_answered(web: Web, first: str, behind: list[bytes]) -> None:
+    web.start(SLOW)
+    assert web.process is not None
+    asked = [first.encode(), *behind]
+    with socket.create_connection(("127.0.0.1", web.port), 60) as client:
+        client.sendall(b"".join(b"GET /%b HTTP/1.1\r\nHost: here\r\n\r\n" % each for each in asked))
+        until(lambda: web.text("/begun") == "yes")
+        web.process.send_signal(signal.SIGTERM)
+        answers = b"".join(iter(lambda: client.recv(65536), b"")).split(b"HTTP/1.1 ")[1:]
+    assert [each[:3] for each in answers] == [b"200"] * len(asked)
+    assert all(name + b" is answered" in each for name, each in zip(asked, answers, strict=True) if name != b"metrics")
+    assert [b"\r\nConnection: close\r\n" in each for each in answers] == [False] * len(behind) + [True]
+    assert web.process.wait(60) == 0
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_what_comes_while_a_handler_waits_is_answered_at_the_end(web: Web) -> None:
+    web.start(SLOW)
+    assert web.process is not None
+    with socket.create_connection(("127.0.0.1", web.port), 60) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n")
+        until(lambda: web.text("/begun") == "yes")
+        client.sendall(b"GET /later HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert web.text("/other") == "other is answered"  # what was sent before that has come
+        web.process.send_signal(signal.SIGTERM)
+        answers = b"".join(iter(lambda: client.recv(65536), b"")).split(b"HTTP/1.1 ")[1:]
+    assert [each.rpartition(b"\r\n")[2] for each in answers] == [b"slow is answered", b"later is answered"]
+    assert b"\r\nConnection: close\r\n" in answers[1]
+    assert web.process.wait(60) == 0

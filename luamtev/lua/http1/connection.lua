@@ -261,10 +261,15 @@ local function catch_up(conn)
   if context and context.handle then pass_on(conn, context, more(context.handle, 0)) end
 end
 
+-- Whether the answer that is begun is the last on *conn*: it ends, and nothing that came waits behind it.
+local function is_last(conn)
+  return finishing and conn.buffer == "" and (conn == visited and at >= size or conn ~= visited and not conn.news)
+end
+
 local function open(conn, context)
   local line = context.line
   local handle = open_answer(conn.number, line.verb, line.target, line.minor, line.head.text, context.payload,
-    line.keep and not finishing, time_of(context.began), line.route.slot, context.span)
+    line.keep and not is_last(conn), time_of(context.began), line.route.slot, context.span)
   context.handle = handle
   return handle
 end
@@ -275,7 +280,7 @@ local function send(context, ending, content)
   if conn.gone then return WRITABLE end
   if ending and not context.handle then
     local line = context.line
-    local keep = line.keep and band(context.options, CLOSE) == 0 and not finishing
+    local keep = line.keep and band(context.options, CLOSE) == 0 and not is_last(conn)
     local said = conn == visited and out or aside
     local before = #said
     if put_whole(said, context, content, date_of(time_of(context.began)), keep, line.minor, line.mute) then

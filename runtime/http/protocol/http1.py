@@ -118,6 +118,8 @@ class Http1(Framing):
             same = _known.get(data)
             if same is not None:
                 self._again(same)
+                if self._finishing:
+                    self._say_last()
                 self.advance()
                 return
         rest = data
@@ -141,6 +143,8 @@ class Http1(Framing):
             rest = rest[size:]
         if begun is not None and size >= len(data):
             self._remember(data, begun)
+        if self._finishing:
+            self._say_last()
         if rest:
             self.lingering = True
         if self._failure and self._upload is not None:
@@ -250,9 +254,16 @@ class Http1(Framing):
         return self.begun == 0 and self.phase is IDLE
 
     def last_call(self) -> None:
-        """What is answered from now on is the last."""
+        """What has come by now is answered, and the last of these answers says that it is."""
         self._finishing = True
-        if self.active is not None:
+        self._say_last()
+
+    def _say_last(self) -> None:
+        """Have the answer to the last request that came say so, unless there is the beginning of another."""
+        if self._queue and self.phase is IDLE:
+            self._queue[-1].keep_alive = False
+            self._last = True
+        elif self.active is not None and (self.phase is IDLE or self._upload is not None):
             self.active.option(CLOSE)
 
     def finish(self) -> None:
@@ -441,8 +452,6 @@ class Http1(Framing):
     def _arrived(self, request: Request, upload: Upload | None = None) -> None:
         """*request* is there whole; its handler has had it already if it reads *upload*, its body, itself."""
         self._continue = False
-        if self._finishing:
-            request.keep_alive = False
         if not request.keep_alive:
             self._last = True
         if traced.REQUEST_FINISH.heard[0]:
