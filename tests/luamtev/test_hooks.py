@@ -1,12 +1,12 @@
 """mtev.hook: Lua functions on the hooks of the stack."""
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 from webprogram import Web
 
 from luamtev.api.hooks import OF_THE_STACK
@@ -164,17 +164,15 @@ def test_a_hook_is_called_on_whatever_thread_it_is_invoked(web: Web) -> None:
         end
         """,
     )
-    deadline = time.monotonic() + 30
-    threads: set[str] = set()
-    in_a_row = 0
-    before = -1
-    while in_a_row < 12:  # requests that were all seen
-        assert time.monotonic() < deadline, web.errors()
-        now, thread = web.text("/").split()
-        in_a_row = in_a_row + 1 if int(now) == before + 1 else 0
-        threads = threads | {thread} if in_a_row else set()
-        before = int(now)
-    assert len(threads) == 3
+    answers: list[list[str]] = []
+
+    def are_all_seen() -> bool:  # twelve requests in a row
+        answers.append(web.text("/").split())
+        counts = [int(count) for count, _ in answers[-13:]]
+        return len(counts) == 13 and counts == list(range(counts[0], counts[0] + 13))
+
+    until(are_all_seen, web.errors)
+    assert len({thread for _, thread in answers[-12:]}) == 3
     assert web.errors() == ""
 
 

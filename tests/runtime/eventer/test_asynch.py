@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from looping import on
+from waiting import until
 
 from runtime import eventer, log
 from runtime.eventer import (
@@ -214,9 +215,7 @@ def test_a_simple_call_that_nobody_waits_for_logs_its_failure(loops: Pool, queue
     queue.set_concurrency(1)
     eventer.simple_asynch(done.set, queue=queue)
     assert done.wait(20)
-    end = time.monotonic() + 20
-    while "ZeroDivisionError" not in path.read_text():
-        assert time.monotonic() < end
+    until(lambda: "ZeroDivisionError" in path.read_text())
 
 
 def test_a_limited_simple_call_is_refused_at_the_backlog_limit(loops: Pool, seen: Seen) -> None:

@@ -11,6 +11,7 @@ from queue import Queue
 from typing import Any
 
 import pytest
+from waiting import until
 
 from runtime import eventer
 from runtime.eventer import READ, TIMER, Event, EventerError, LoopThread, Pool
@@ -71,10 +72,12 @@ def stress(threads: list[LoopThread], total: int) -> None:
         driver.start()
     for driver in drivers:
         driver.join()
-    end = time.monotonic() + 60
-    while any(thread.events for thread in threads):
-        assert time.monotonic() < end, "events are left"
+
+    def is_empty() -> bool:
         settled(threads)
+        return not any(thread.events for thread in threads)
+
+    until(is_empty, lambda: "events are left")
     assert all(moves)
     wrong = [n for n in range(total) if fired[n] + cancelled[n] != 1]
     assert not wrong, f"{len(wrong)} events, such as {wrong[0]}: fired and cancelled other than once"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import until
 
 from runtime import jlog
 from runtime.jlog import Id, JlogError, Reader, Writer
@@ -282,9 +283,7 @@ def killed_while_writing(path: Path, precommit: int, start: int, moment: float) 
     with subprocess.Popen([sys.executable, "-c", KILLED, str(path), str(precommit), str(start)]) as process:
         log_file = path.with_name(path.name + ".log")
         size = log_file.stat().st_size if log_file.exists() else 0
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and (not log_file.exists() or log_file.stat().st_size <= size):
-            time.sleep(0.001)
+        until(lambda: log_file.exists() and log_file.stat().st_size > size)
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
 
