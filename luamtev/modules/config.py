@@ -11,9 +11,13 @@ from runtime.conf import parse_boolean
 
 KEYS = (
     "directory", "cpath", "Cpreload", "Cpreloads", "preloads", "gc_full", "gc_step", "gc_stepmul", "gc_pause",
-    "interrupt_time", "tragedy_terminates", "full_errors",
+    "interrupt_time", "interrupt_mode", "tragedy_terminates", "full_errors",
 )  # fmt: skip
 """What :func:`options` reads."""
+
+_ALWAYS_OPEN = {"LuaMtevDirect", "hostcli"}
+"""Openers that the configuration which the original generates names: what they open, ``arg`` and ``ENV`` among it, is
+always there."""
 
 _OWN = re.compile(r"\{mtev\.lua_c?path\};?")
 
@@ -30,10 +34,13 @@ def boolean(config: Mapping[str, str], key: str, default: bool) -> bool:
 
 def options(config: Mapping[str, str]) -> Options:
     """The options of a state.  Raises ValueError naming the key whose value is unusable."""
+    if config.get("interrupt_mode", "error").strip() != "error":
+        mode = config["interrupt_mode"]
+        raise ValueError(f"interrupt_mode: '{mode}' is not there, expected error: what runs for too long ends")
     return Options(
         directory=search_path(config.get("directory", "").strip()),
         cpath=search_path(config.get("cpath", "").strip()),
-        Cpreloads=",".join(filter(None, (config.get("Cpreload"), config.get("Cpreloads")))),
+        Cpreloads=_openers(config.get("Cpreload", ""), config.get("Cpreloads", "")),
         preloads=config.get("preloads", ""),
         gc_full=_count(config, "gc_full", 0) if "gc_full" in config else Options.gc_full,
         gc_step=_count(config, "gc_step", 0) if "gc_step" in config else Options.gc_step,
@@ -43,6 +50,11 @@ def options(config: Mapping[str, str]) -> Options:
         tragedy_terminates=boolean(config, "tragedy_terminates", False),
         full_errors=boolean(config, "full_errors", False),
     )
+
+
+def _openers(*lists: str) -> str:
+    names = (name.strip() for each in lists for name in each.split(","))
+    return ",".join(name for name in names if name and name not in _ALWAYS_OPEN)
 
 
 def absent(options: Options) -> Iterator[str]:

@@ -67,7 +67,12 @@ class LuaWeb:
 
     whence: Callable[[str], str] = str
     KEYS = names.names(
-        *KEYS, "engine", "dispatch", prefixes=["mount_", "loop_assign_", "public_", "stream_"], open=True
+        *KEYS,
+        "engine",
+        "dispatch",
+        prefixes=["mount_", "loop_assign_", "public_", "stream_"],
+        unused={"dev_mode": "luamtev --reload makes states anew whose files change"},
+        open=True,
     )
 
     def configure(self, config: Mapping[str, str]) -> None:

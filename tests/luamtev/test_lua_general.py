@@ -121,6 +121,7 @@ def test_every_key_becomes_an_option() -> None:
         ("interrupt_time", "soon"),
         ("interrupt_time", "inf"),
         ("interrupt_time", "nan"),
+        ("interrupt_mode", "preempt"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(key: str, value: str) -> None:
@@ -160,12 +161,55 @@ def test_a_lua_module_that_is_not_there_is_named(luamtev: Program, tmp_path: Pat
         ({"Cpreloads": "a,b"}, "a,b"),
         ({"Cpreload": "a", "Cpreloads": "b"}, "a,b"),
         ({"Cpreload": ""}, ""),
+        ({"Cpreloads": "LuaMtevDirect, a,hostcli"}, "a"),  # what those two open is there always
     ],
 )
 def test_c_preloads_are_named_with_and_without_an_s(keys: dict[str, str], names: str) -> None:
     module = LuaGeneral()
     module.configure({"lua_module": "m", "lua_function": "f", **keys})
     assert module.options.Cpreloads == names
+
+
+GENERATED = """\
+<?xml version="1.0" encoding="utf8" standalone="yes"?>
+<cli>
+  <eventer>
+    <config><concurrency>1</concurrency><ssl_dhparam1024_file/><ssl_dhparam2048_file/></config>
+  </eventer>
+  <modules directory="/no/where/libexec/mtev">
+    <generic image="lua_mtev" name="lua_general">
+      <config>
+        <Cpreloads>LuaMtevDirect,hostcli</Cpreloads>
+        <directory>/no/where/lua/?.lua;{mtev.lua_path};{package.path}</directory>
+        <cpath>/no/where/mtev_lua/?.so;{package.cpath}</cpath>
+        <lua_module>unspecified.lua</lua_module>
+        <lua_function>main</lua_function>
+        <interrupt_mode>error</interrupt_mode>
+        <tragedy_terminates>true</tragedy_terminates>
+      </config>
+    </generic>
+  </modules>
+  <logs dedup_seconds="0">
+    <console_output><outlet name="stderr"/><log name="error"/></console_output>
+    <components>
+      <error><outlet name="stderr"/><log name="error/cli"/><log name="error/lua"/></error>
+      <debug>
+        <outlet name="stderr"/>
+        <log name="debug" disabled="true"/><log name="debug/eventer" disabled="true"/>
+        <log name="debug/memory" disabled="true"/><log name="debug/lua" disabled="true"/>
+      </debug>
+    </components>
+  </logs>
+</cli>
+"""
+"""A configuration such as the original generates and its users start from."""
+
+
+def test_a_configuration_that_the_original_generated_runs(luamtev: Program, tmp_path: Path) -> None:
+    (tmp_path / "generated.conf").write_text(GENERATED)
+    source = "module(..., package.seeall)\nfunction main() print(arg[2], ENV.HOME ~= nil) os.exit(3) end"
+    done = luamtev("-c", "generated.conf", "main.lua", "x", source=source)
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"x\ttrue\n", b"")
 
 
 def test_a_module_element_does_as_well_as_a_generic_one(luamtev: Program, tmp_path: Path) -> None:
