@@ -1,8 +1,8 @@
 """HTTP/1.0 and 1.1 without I/O: bytes in, calls of the handler, bytes out.  RFC 9112.
 
 Requests are served one at a time, so responses leave in order, and are read whole before, unless their handler reads
-the body itself; a request that cannot be read is answered behind those before it, and ends the connection.  httptools
-parses, strictly; what it leaves open is decided here: one Host, one way to tell the length, limits.
+the body itself; a request that cannot be read is answered behind those before it, and ends the connection.  How they
+are read is the matter of ``parsing``, how responses look that of ``framing``.
 
 Clients send the same heads again and again: one that came twice, each time by itself and with no body to follow, is
 known, and not parsed again.
@@ -25,76 +25,52 @@ from runtime.http.message.limits import HIGH_WATER, Limits
 from runtime.http.message.peer import NOBODY
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
-from runtime.http.message.target import authority_of
 from runtime.http.message.upload import Upload
 from runtime.http.message.upload import begin as begin_upload
 
-from .authority import is_authority
-from .conversation import BODY, HEAD, IDLE, TERMS, Serve, Terms
+from .conversation import BODY, IDLE, TERMS, Serve, Terms
 from .framing import Framing
-from .pieces import Pieces
+from .parsing import NONE, Parsing
 
-_NONE = Request()
 _known: Known[bytes, Request | None] = Known()  # heads that came before, and what they ask once they have come twice
 READ_AHEAD = 16 << 10  # bytes
 _PASSED_OVER = 64 << 10  # bytes of a body that nobody read, at most, behind which a connection goes on
-_LINE = 64  # bytes of a head, at most, that are neither target nor header
-
-_TELLING = {b"host", b"content-length", b"transfer-encoding", b"expect", b"connection", b"upgrade"}
 
 
-class Http1(Framing):
+class Http1(Parsing, Framing):
     """One connection's protocol.
 
     Attributes: ``output``, bytes to be sent, and ``backlog``, how many bytes are not sent yet, which whoever sends them
-    reduces; ``writable``, whether a handler should make more; ``phase`` and ``begun``, what is being read and how many
-    requests were begun, for timeouts; ``active``, the response under way; ``unfinished``, requests wait only because
-    those before them took their time: :meth:`advance` is to be called again, after everybody else had a turn;
-    ``closing``, to be closed once all is sent; ``lingering``, the client may still be sending then; ``now``, epoch
-    seconds, for the requests; ``carrier``, the connection, or None; ``budget``, as given."""
+    reduces; ``writable``, whether a handler should make more; ``active``, the response under way; ``unfinished``,
+    requests wait only because those before them took their time: :meth:`advance` is to be called again, after everybody
+    else had a turn; ``closing``, to be closed once all is sent; ``carrier``, the connection, or None; ``budget``, as
+    given."""
 
     def __init__(self, serve: Serve, limits: Limits | None = None, terms: Terms = TERMS) -> None:
         """*serve* gets each request and its response."""
-        super().__init__()
-        self.limits = limits or Limits()
+        Parsing.__init__(self, limits or Limits(), terms.admit, terms.peer)
+        Framing.__init__(self)
         self._most_known = min(LONGEST, self.limits.max_header, self.limits.max_uri)  # bytes of a head
         self.output: list[bytes] = []
         self.backlog = 0
         self.writable = True
-        self.phase = IDLE
-        self.begun = 0
         self.active: Response | None = None
         self.unfinished = False
         self.closing = False
-        self.lingering = False
-        self.now = 0.0
         self._serve = serve
-        self._admit = terms.admit
         self._on_output = terms.on_output
         self._on_complete = terms.on_complete
         self.carrier = terms.carrier
-        self._peer = terms.peer
         self._owner = terms.owner
         self.budget = terms.budget
         self._queue: deque[Request] = deque()
         self._waiting: list[Callable[[], object]] = []
-        self._failure = 0  # the status that ends the connection
-        self._last = False  # no request is wanted any more
         self._finishing = False
         self._half_closed = False  # the client sends no more
         self._switched = False
         self._ahead = 0  # bytes read since requests wait
         self._early = b""  # what came behind a request that asks for another protocol
         self._advancing = False
-        self._request = _NONE
-        self._body = bytearray()
-        self._upload: Upload | None = None  # the body under way, where its handler reads it
-        self._received = 0  # bytes of the body under way
-        self._length: int | None = 0  # of the body; None where chunks say so
-        self._pieces = Pieces(self.limits.max_upload)
-        self._chunk = self._head_bytes = self._overhead = 0
-        self._host = self._telling = self._continue = self._skip_head = False
-        self._parser = httptools.HttpRequestParser(self)
 
     @property
     def paused(self) -> bool:
@@ -156,7 +132,7 @@ class Http1(Framing):
         self.begun += 1
         if traced.REQUEST_START.heard[0]:
             traced.tell(traced.REQUEST_START, self._peer)
-        self._arrived(same.again(self._peer, self.now))
+        self.arrived(same.again(self._peer, self.now))
 
     def _remember(self, data: bytes, begun: int) -> None:
         """*data* came when *begun* requests had begun: what makes a whole one for the second time is known."""
@@ -171,30 +147,6 @@ class Http1(Framing):
         self._last, self._failure, self._upload = True, 0, None
         self.phase = IDLE
         upload.fail(status, "the body is too long" if status == 413 else "the body is malformed")
-
-    def _parse(self, piece: bytes) -> None:
-        """Give the parser *piece*: a head or a body, or a part of one."""
-        self._chunk = len(piece)
-        if self.phase is HEAD:
-            self._head_bytes += len(piece)
-        received = self._received
-        try:
-            self._parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            raise
-        except httptools.HttpParserError as mistake:
-            if not self._last:
-                beyond = self.phase is BODY and "overflow" in str(mistake)  # a number of 64 bits
-                self._failure = self._failure or (413 if beyond else 400)
-            self.lingering = True
-        if self.phase is HEAD:
-            if self._head_bytes > self.limits.max_header + _LINE:
-                self._failure = self._failure or 431
-        elif self.phase is BODY:
-            # A trailer, or chunks of one byte: what is no body must not outgrow it for ever.
-            self._overhead += len(piece) - max(0, self._received - received)
-            if self._overhead > self.limits.max_header + 16 * self._received:
-                self._failure = self._failure or 400
 
     def advance(self) -> None:
         """Go on where it stopped: serve what waits, tell those that wait for the client to catch up."""
@@ -325,7 +277,7 @@ class Http1(Framing):
             response.disconnected()
         self._waiting.clear()
         self._body.clear()
-        self._request = _NONE
+        self._request = NONE
 
     # Sink, with its framing
 
@@ -368,88 +320,7 @@ class Http1(Framing):
             self.lingering = self.lingering or bool(self._queue) or self.phase is not IDLE
             self._queue.clear()
 
-    # What the parser calls
-
-    def on_message_begin(self) -> None:
-        """Of httptools."""
-        if self._skip_head:
-            return
-        request = self._request = Request(self._peer)
-        request.received = self.now
-        self.phase = HEAD
-        self.begun += 1
-        self._head_bytes = self._chunk
-        self._host = self._telling = False
-
-    def on_url(self, url: bytes) -> None:
-        """Of httptools; a piece at a time."""
-        if self._skip_head:
-            return
-        request = self._request
-        request.uri += url
-        if len(request.uri) > self.limits.max_uri:
-            self._refuse(414)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Of httptools."""
-        if self._skip_head:
-            return
-        name = name.lower()
-        if self.phase is BODY:
-            self._request.trailers.append((name, value))
-            return
-        if name in _TELLING:
-            if name != b"host":
-                self._telling = True
-            elif self._host or (value and not is_authority(value)):
-                self._refuse(400)
-            else:
-                self._host = True
-        self._request.fields.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Of httptools."""
-        if self._skip_head:
-            self._skip_head = False
-            self.phase = BODY
-            return
-        request = self._request
-        parser = self._parser
-        request.method = parser.get_method()
-        most = self.limits.max_header
-        if self._head_bytes > most:
-            size = len(request.uri) + sum(len(name) + len(value) + 4 for name, value in request.fields)
-            if size > most:
-                self._refuse(431)
-        if not request.uri.startswith(b"/"):
-            self._retarget(request)
-        if self._telling or not self._host or not parser.should_keep_alive():
-            self._examine(request)
-        if traced.REQUEST_START.heard[0]:
-            traced.tell(traced.REQUEST_START, self._peer)
-
-    def on_body(self, data: bytes) -> None:
-        """Of httptools."""
-        self._received += len(data)
-        if self._received > self.limits.max_upload:
-            self._refuse(413)
-        if self._upload is not None:
-            self._upload.put(data)
-        else:
-            self._body += data
-
-    def on_message_complete(self) -> None:
-        """Of httptools."""
-        request = self._request
-        upload, self._upload = self._upload, None
-        if self.phase is BODY and upload is None:
-            request.payload = bytes(self._body)
-            self._body.clear()
-        self.phase = IDLE
-        self._request = _NONE  # or its body would stay for as long as the connection
-        self._arrived(request, upload)
-
-    def _arrived(self, request: Request, upload: Upload | None = None) -> None:
+    def arrived(self, request: Request, upload: Upload | None = None) -> None:
         """*request* is there whole; its handler has had it already if it reads *upload*, its body, itself."""
         self._continue = False
         if not request.keep_alive:
@@ -461,61 +332,9 @@ class Http1(Framing):
         else:
             self._queue.append(request)
 
-    # Particulars
-
-    def _retarget(self, request: Request) -> None:
-        """A target that is no path: the host that it names is the one that counts.  RFC 9112, 3.2."""
-        authority = authority_of(request.uri)
-        if authority is not None and is_authority(authority):
-            request.fields = [each for each in request.fields if each[0] != b"host"]
-            request.fields.insert(0, (b"host", authority))
-        elif request.method == b"CONNECT":
-            request.keep_alive = False
-        elif request.method != b"OPTIONS" or request.uri != b"*":
-            self._refuse(400)
-
-    def _examine(self, request: Request) -> None:
-        """The requests that are not as simple as most: another version, a body, a word on the connection."""
-        version = self._parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            self._refuse(505)
-        request.protocol = b"HTTP/" + version.encode()
-        modern = version == "1.1"
-        if modern and not self._host:
-            self._refuse(400)
-        headers = request.headers
-        options = [each.strip() for each in headers.get(b"connection", b"").lower().split(b",")]
-        request.keep_alive = b"close" not in options and (modern or b"keep-alive" in options)
-        if request.method == b"CONNECT":
-            request.keep_alive = False
-        coding = headers.get(b"transfer-encoding")
-        length = int(headers.get(b"content-length") or b"0")  # digits, or the parser had refused it
-        if coding is not None and not modern:
-            self._refuse(400)
-        if coding is not None and coding.lower() != b"chunked":
-            self._refuse(501 if coding.lower().rpartition(b",")[2].strip() == b"chunked" else 400)
-        if length > self.limits.max_upload:
-            self._refuse(413)
-        expectation = headers.get(b"expect")
-        if expectation is not None and modern and expectation.lower() != b"100-continue":
-            self._refuse(417)
-        if not length and coding is None:
-            return
-        if self._admit is not None:
-            refusal = self._admit(request)
-            if refusal is not None:
-                self._refuse(refusal)
-            if request.streams and b"upgrade" not in headers:
-                self._stream(request)
-        self.phase = BODY
-        self._received = 0
-        self._length = length if coding is None else None
-        self._overhead = -self._chunk
-        self._continue = expectation is not None and modern
-
     # Bodies that handlers read
 
-    def _stream(self, request: Request) -> None:
+    def stream(self, request: Request) -> None:
         """Have *request* served now: its handler reads what comes."""
         refusal = begin_upload(request, self.limits.max_upload)
         if refusal is not None:
@@ -560,10 +379,6 @@ class Http1(Framing):
         good = upload.failure is None and (self._upload is not upload or self._may_go_on())
         upload.drop()
         return good
-
-    def _refuse(self, status: int) -> None:
-        self._failure = status
-        raise ValueError(status)  # has the parser stop; feed() finds the status
 
     def _stay(self, rest: bytes) -> None:
         """The parser stopped for an Upgrade: serve it, and unless that was accepted go on in HTTP/1 with *rest*.
