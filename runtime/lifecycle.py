@@ -35,7 +35,7 @@ def on_start(function: Callable[[], object]) -> None:
 
 
 def on_reload(top: str, function: Callable[[Any], object]) -> None:
-    """Have *function* called with the configuration, on the main thread, when that was read again and has changed in
+    """Have *function* called with the configuration, on no loop thread, when that was read again and has changed in
     ``/ROOT/top``; it takes what stands there."""
     _on_reload.setdefault(top, []).append(function)
 

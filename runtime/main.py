@@ -3,6 +3,7 @@
 The main thread runs no event loop: it sleeps until a signal comes, so that it can act even when every loop is stuck.
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import os
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from runtime import (
     conf,
@@ -20,12 +21,12 @@ from runtime import (
     crash,
     daemon,
     eventer,
-    hooks,
     late,
     lifecycle,
     log,
     memory,
     modules,
+    reload,
     services,
     signals,
     stacks,
@@ -34,18 +35,11 @@ from runtime import (
 from runtime.conf import logs, names
 from runtime.security import SecurityError, security_init
 
-if TYPE_CHECKING:
-    from runtime.conf._changes import Change
-
 EXIT_CONFIGURATION = 2
 """Exit status when the configuration or a module it names cannot be used."""
 
 EXIT_STUCK = 1
 """Exit status of a process that was told to end while a loop did not turn."""
-
-RELOADED = hooks.declare("conf_reloaded")
-"""``(applied, report)`` on a loop thread after each HUP: whether the configuration could be read, and what became of
-each change, a line each, or why not."""
 
 TIMEOUT = 1.0
 """Seconds for which the end of the process waits for whoever holds the configuration."""
@@ -135,8 +129,9 @@ def _run(
         try:
             signals.unblock()
             if watchdog.number_of_starts():
-                _reopen_logs()
-                _read_again(configuration)  # as the server before may have left it
+                reload.reopen_logs()
+                with contextlib.suppress(conf.ConfError):  # which was told
+                    reload.read_again(configuration)  # as the server before may have left it
             status = _serve(configuration, user, group, watchdog)
         except STARTING_ERRORS as failure:
             log.error.log(f"{configuration.root_name}: {failure}\n")
@@ -218,9 +213,9 @@ def _until_told(configuration: conf.Conf, report: Callable[[], None]) -> int:
         if received == signal.SIGUSR2:
             report()
         elif received == signal.SIGUSR1:
-            _reopen_logs()
+            reload.reopen_logs()
         else:
-            _reload(configuration)
+            reload.reload(configuration)
 
 
 def _report() -> None:
@@ -281,83 +276,6 @@ def _maintain(configuration: conf.Conf) -> None:
     memory.tell()
     late.import_some(IMPORTING)
     configuration.tick()
-
-
-def _reopen_logs() -> None:
-    try:
-        for path in log.reopen_all():
-            log.notice.log(f"[RELOAD] log {path}: goes on in another file\n")
-    except log.LogError as failure:
-        log.error.log(f"{failure}\n")
-
-
-_AT_THE_START = {
-    "listeners": "listeners are opened",
-    "modules": "modules are loaded and configured",
-    "eventer": "loops and job queues are made",
-    "ops": "pages are mounted",
-    "watchdog": "the monitor begins",
-    "managed": "the monitor begins",
-    "": "the process begins",
-}
-"""What of a configuration is read once, and when."""
-
-
-def _reload(configuration: conf.Conf) -> None:
-    """Read *configuration* again, take what can be taken, and tell of each change what became of it."""
-    _reopen_logs()
-    changes = _read_again(configuration)
-    if changes is None:
-        return
-    outcomes: dict[str, str] = {}
-    lines = []
-    for each in changes:
-        if each.top not in outcomes:
-            outcomes[each.top] = _take(configuration, each.top)
-        outcome = outcomes[each.top]
-        if each.what == "removed" and each.top in ("logs", "clusters") and outcome == _IN_FORCE:
-            outcome = "not in force before a restart: what is there stays"
-        lines.append(f"{each}: {outcome}")
-        told = log.stream_find("error/conf") if outcome.startswith("not ") else log.notice
-        told.log(f"[RELOAD] {lines[-1]}\n")
-    if not lines:
-        log.notice.log(f"[RELOAD] {configuration.name}: nothing has changed\n")
-    _announce(True, "\n".join(lines))
-
-
-_IN_FORCE = "in force"
-
-
-def _read_again(configuration: conf.Conf) -> "list[Change] | None":
-    """Read *configuration* again; what has changed, None where it cannot be used, which is told."""
-    if configuration.file is None:
-        return None
-    try:
-        if configuration.unwritten:
-            configuration.save()
-        return configuration.reload()
-    except conf.ConfError as bad:
-        log.stream_find("error/conf").log(f"configuration not reloaded: {bad}\n")
-        _announce(False, str(bad))
-        return None
-
-
-def _take(configuration: conf.Conf, top: str) -> str:
-    """Have what changed below ``/ROOT/top`` taken; what became of it."""
-    try:
-        if lifecycle.reload(configuration, top):
-            return _IN_FORCE
-    except conf.ConfError as bad:
-        return f"not in force: {bad}"
-    when = _AT_THE_START.get(top)
-    return "in force for those who ask from now on" if when is None else f"not in force before a restart, when {when}"
-
-
-def _announce(applied: bool, report: str) -> None:
-    """Tell those who are registered, on a loop thread."""
-    pool = eventer.pool()
-    if pool is not None and pool.threads and RELOADED.names:
-        pool.threads[0].post(RELOADED.invoke, applied, report)
 
 
 def terminate(status: int) -> NoReturn:

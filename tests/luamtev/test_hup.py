@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launching import free_port
+from launching import free_port, free_ports
 from waiting import until
 
 PATIENCE = 60.0
@@ -32,7 +32,8 @@ CONFIGURATION = """<cli>
 </modules>
 <listeners>
 <listener type="http_rest_api" address="127.0.0.1" port="PORT"/>
-</listeners>
+<listener type="mtev_console" address="127.0.0.1" port="OTHER"><config><line_protocol>none</line_protocol></config>
+</listener></listeners>
 <rest><acl>
 <rule type="deny" url="^/capa"/>
 <rule type="allow"/>
@@ -63,8 +64,8 @@ end
 class Server:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.port = free_port()
-        self.text = CONFIGURATION.replace("PORT", str(self.port))
+        self.port, self.console = free_ports(2)
+        self.text = CONFIGURATION.replace("PORT", str(self.port)).replace("OTHER", str(self.console))
         self.file = directory / "c.xml"
         self.file.write_text(self.text)
         (directory / "main.lua").write_text(MAIN)
@@ -93,12 +94,22 @@ class Server:
 
     def change(self, *pairs: tuple[str, str]) -> None:
         """Write the configuration with each first text replaced, and tell the server."""
+        self.write(*pairs)
+        self.process.send_signal(signal.SIGHUP)
+
+    def write(self, *pairs: tuple[str, str]) -> None:
         changed = self.text
         for old, new in pairs:
             assert old in changed
             changed = changed.replace(old, new)
         self.file.write_text(changed)
-        self.process.send_signal(signal.SIGHUP)
+
+    def reload(self) -> list[str]:
+        """What the console says of ``configure reload``."""
+        with socket.create_connection(("127.0.0.1", self.console), PATIENCE) as client:
+            client.sendall(b"configure reload\nexit\n")
+            said = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+        return said.partition("configure reload")[2].replace("\r", "").splitlines()
 
     def status(self, path: str) -> int:
         try:
@@ -125,14 +136,14 @@ def test_access_logs_and_what_is_asked_for_are_in_force(server: Server) -> None:
     )
     assert server.wait("c.xml:4:") == "[RELOAD] c.xml:4: <logs> <console_output> <log name='mine'> changed: in force"
     for path in ("<rule url='^/capa'> removed", "<rule url='^/eventer'> added"):
-        server.wait(f"[RELOAD] c.xml:20: <rest> <acl> {path}: in force")
+        server.wait(f"[RELOAD] c.xml:21: <rest> <acl> {path}: in force")
     assert (
-        server.wait("c.xml:24:") == "[RELOAD] c.xml:24: <limits> <most> changed: in force for those who ask from now on"
+        server.wait("c.xml:25:") == "[RELOAD] c.xml:25: <limits> <most> changed: in force for those who ask from now on"
     )
     server.wait("mine says it")
     assert (server.status("/capa.json"), server.status("/eventer/sockets.json")) == (200, 403)
     heard = server.wait("heard: true 20")
-    assert "c.xml:24: <limits> <most> changed" in heard and "c.xml:4:" in heard
+    assert "c.xml:25: <limits> <most> changed" in heard and "c.xml:4:" in heard
 
 
 def test_what_is_read_at_the_start_says_so(server: Server) -> None:
@@ -158,7 +169,7 @@ def test_what_is_read_at_the_start_says_so(server: Server) -> None:
     ("old", "new", "why"),
     [
         ("</limits>", "", r"tag mismatch"),
-        ('url="^/capa"', 'url="["', "c.xml:20: <rule> url='['"),
+        ('url="^/capa"', 'url="["', "c.xml:21: <rule> url='['"),
         ('<log name="mine"', '<log nmae="mine"', "c.xml:4: <log>: there is no attribute nmae, expected name"),
         ('path="kept.log"', 'path="none/kept.log"', "c.xml:6: log 'kept': cannot open 'none/kept.log'"),
     ],
@@ -184,5 +195,29 @@ def test_log_files_are_reopened_and_a_configuration_without_changes_is_told(serv
 def test_what_is_removed_is_told_with_its_former_line(server: Server) -> None:
     server.change(('<log name="kept" type="file" path="kept.log"/>\n', ""), ('<rule type="deny" url="^/capa"/>\n', ""))
     assert "removed: not in force before a restart" in server.wait("c.xml:6: <logs> <log name='kept'>")
-    assert server.wait("c.xml:20:").endswith("<rest> <acl> <rule url='^/capa'> removed: in force")
+    assert server.wait("c.xml:21:").endswith("<rest> <acl> <rule url='^/capa'> removed: in force")
     assert server.status("/capa.json") == 200
+
+
+def test_the_console_does_the_same_and_says_what_became_of_it(server: Server) -> None:
+    assert server.status("/capa.json") == 403
+    assert "reload complete" in server.reload()
+    server.wait("c.xml: nothing has changed")
+    server.write(
+        ('<rule type="deny" url="^/capa"/>', '<rule type="deny" url="^/eventer"/>'),
+        ("<concurrency>1<", "<concurrency>2<"),
+        ("<most>10</most>", "<most>20</most>"),
+    )
+    Path(server.directory / "kept.log").rename(server.directory / "old.log")
+    said = server.reload()
+    assert "c.xml:21: <rest> <acl> <rule url='^/eventer'> added: in force" in said
+    assert "c.xml:25: <limits> <most> changed: in force for those who ask from now on" in said
+    assert any("<concurrency> changed: not in force before a restart" in line for line in said)
+    assert said.index("reload complete") > 3
+    assert (server.status("/capa.json"), server.status("/eventer/sockets.json")) == (200, 403)
+    server.wait("heard: true 20")
+    server.wait("[RELOAD] log kept.log: goes on in another file")
+    server.write(('url="^/capa"', 'url="["'))
+    said = server.reload()
+    assert said[said.index("error loading config") + 1].startswith("c.xml:21: <rule> url='['")
+    server.wait("heard: false 20")

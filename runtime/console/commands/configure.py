@@ -5,10 +5,12 @@ from typing import Any
 
 from lxml import etree
 
-from runtime import conf
+from runtime import conf, eventer
 from runtime.conf import Conf, ConfError, Section
 from runtime.console._console import Console
 from runtime.console._grammar import Command, Level, Registry, furnish
+from runtime.reload import Report
+from runtime.reload import reload as read_again
 
 from .general import leave
 
@@ -78,13 +80,17 @@ def set_(console: Console, words: list[str]) -> None:
 
 
 def reload(console: Console, _words: list[str]) -> None:
-    """``configure reload``."""
-    try:
-        conf.current().reload()
-    except ConfError as bad:
-        console.print(f"error loading config\n{bad}\n")
-    else:
-        console.print("reload complete\n")
+    """``configure reload``: what the signal HUP does."""
+
+    def show(outcome: eventer.Outcome) -> None:
+        report: Report = outcome.result()
+        if not report.applied:
+            console.print("error loading config\n")
+        console.print("".join(f"{line}\n" for line in report.lines))
+        if report.applied:
+            console.print("reload complete\n")
+
+    eventer.simple_asynch(read_again, conf.current(), back=console.later(show))
 
 
 def write_terminal(console: Console, _words: list[str]) -> None:
