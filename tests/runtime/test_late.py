@@ -1,5 +1,6 @@
 """What is imported late is imported before that becomes impossible."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -130,3 +131,13 @@ def test_somebody_else_needs_no_file_of_the_interpreter(options: list[str]) -> N
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("nobody\nnogroup\n"), done.stdout + done.stderr
     assert "No module named" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("package", ["runtime.eventer", "runtime.console"])
+def test_every_name_of_a_package_that_imports_late_is_there(package: str) -> None:
+    module = importlib.import_module(package)
+    assert len(set(module.__all__)) == len(module.__all__) > 10
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nonsense'"):
+        module.nonsense  # noqa: B018 - asking is all
