@@ -198,8 +198,9 @@ def _run_here(plan: Plan) -> int:
     if plan.library and plan.role != "reporter":
         from luamtev import libraries
 
-        names = f"local own, plan = {lua_literal(f'{MAIN.parent}/')}, {plan.to_lua()} "
-        libraries.loader = names.encode() + (MAIN.parent / "library_loader.lua").read_bytes()
+        own = f"{MAIN.parent}/"
+        path, given = lua_literal(f"{own}library_loader.lua"), f"{lua_literal(own)}, {plan.to_lua()}"
+        libraries.loader = f"return assert(loadfile({path}))({given})((...).library_source)".encode()
     sys.stdout.flush()
     return luamtev.main([str(MAIN), plan.to_lua()])
 

@@ -96,7 +96,7 @@ class Parallel:
     def run(self) -> int:
         """Run every job; the exit status is the reporter's.
 
-        INT and TERM end it: what ran until then is reported, then an INT goes on as KeyboardInterrupt."""
+        INT and TERM end it: what ran until then is reported, then KeyboardInterrupt is raised."""
         gc.freeze()  # what is there is the children's, too, as long as nobody touches it
         read, write = self._pipe(read_is_mine=False)
         self.report = os.fdopen(write, "wb", buffering=CHUNK)
@@ -116,7 +116,7 @@ class Parallel:
                 with contextlib.suppress(BrokenPipeError):
                     self.report.close()
             _, status = os.waitpid(self.reporter, 0)
-        if self.interrupted == signal.SIGINT:
+        if self.interrupted:
             raise KeyboardInterrupt
         return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else EXIT_FAILURE
 
@@ -265,7 +265,7 @@ class Parallel:
     def _finish(self, worker: Worker) -> None:
         if worker.job:
             worker.job.done = True
-            worker.begin(worker.next)
+            worker.begin(None if self.interrupted else worker.next)  # then it skips what it was told
             worker.next = None
             self._tell_done()
 
@@ -280,7 +280,7 @@ class Parallel:
 
     def _ended(self, worker: Worker, status: int) -> None:
         if worker.verdict != WHOLE:
-            worker.end(signal.SIGKILL)  # what it has started
+            worker.kill_left()
         for descriptor in (worker.out, worker.err):
             for _ in range(AT_MOST):
                 if descriptor not in worker.open or not self._read(worker, descriptor):
@@ -306,6 +306,7 @@ class Parallel:
         for worker in self.workers:
             worker.end(signal.SIGKILL)
             os.waitpid(worker.pid, 0)
+            worker.kill_left()
         self.workers.clear()
 
     # Limits -----------------------------------------------------------------------------------------------------------
@@ -368,5 +369,6 @@ class Parallel:
         if self.interrupted:
             missed = sum(1 for each in self.jobs if not each.done)
             name = signal.Signals(self.interrupted).name
-            self._send(b"P" + f"interrupted ({name}): {missed} of {len(self.jobs)} files were not run".encode())
+            rest = f": {missed} of {len(self.jobs)} files were not run" if missed else ""
+            self._send(b"P" + f"interrupted ({name}){rest}".encode())
         self._close_run()

@@ -1,6 +1,7 @@
 """Runs specs again when files change: those that changed and those that failed, or all when other code did."""
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,6 +47,7 @@ def chosen(plan: Plan, changed: set[str]) -> list[str]:
 
 def watch(plan: Plan, resolve: Callable[[], Plan], run: Callable[[Plan], int]) -> int:
     """Run *plan*, and again whenever files change, until interrupted.  *resolve* finds the spec files anew."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as INT
     stamps = _stamps()
     try:
         run(replace(plan, workers=plan.workers or 1))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from math import inf
+from pathlib import Path
 from typing import IO
 
 from mtev_busted.jobs import Job
@@ -31,15 +32,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 def fork(runner: Runner, plan: Plan, unwanted: Collection[int], ends: tuple[int, int] | None = None) -> int:
     """Have a child run *plan*, without the descriptors *unwanted*; its number.
 
-    With *ends* it writes to these two, reads nothing, and leads a group of processes: those it starts end with it.
-    Without, it outlives what the terminal sends to end everybody."""
+    What a terminal sends is for this process, not for it.  With *ends* it writes to these two, reads nothing, and leads
+    a session, by which that which it has started is known."""
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid:
-        if ends is not None:
-            with contextlib.suppress(OSError):  # the child has done so itself
-                os.setpgid(pid, pid)
         return pid
     status = EXIT_FAILURE
     try:
@@ -47,9 +45,10 @@ def fork(runner: Runner, plan: Plan, unwanted: Collection[int], ends: tuple[int,
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         if ends is None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-        else:
             os.setpgid(0, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # it may write to a terminal nevertheless
+        else:
+            os.setsid()
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             for place, end in enumerate(ends, 1):
                 os.dup2(end, place)
@@ -103,9 +102,15 @@ class Worker:
         return min(ends)
 
     def end(self, number: signal.Signals) -> None:
-        """Send a signal to it and to what it has started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+        """Send it a signal, as long as nobody has waited for it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill_left(self) -> None:
+        """Kill what it has started and left; once it has ended."""
+        for pid in session(self.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def heard_of(self, chunk: bytes, mark: bytes) -> Iterator[tuple[bool, bytes]]:
         """What it wrote, in order: events for us (True, the event), and (False, what is to be reported)."""
@@ -128,6 +133,17 @@ class Worker:
 def _beginning(mark: bytes, data: bytes) -> int:
     """How much of *mark* is at the end of *data*, which may go on."""
     return next((n for n in range(min(len(mark) - 1, len(data)), 0, -1) if data.endswith(mark[:n])), 0)
+
+
+def session(leader: int) -> list[int]:
+    """The processes of the session that *leader* leads or led, as far as the system has them in ``/proc``."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = each.read_bytes().rpartition(b")")[2].split()  # state, parent, group, session ...
+            if int(fields[3]) == leader:
+                found.append(int(each.parent.name))
+    return found
 
 
 def how_it_ended(status: int) -> str:

@@ -225,7 +225,7 @@ local function retry(test, blocks, most)
     status = try(test, blocks, function() end)
     local held = busted.held
     busted.held = nil
-    local again = failed(status) and i < most
+    local again = failed(status) and i < most and not busted.skipAll
     for _, each in ipairs(held) do
       each.info.try = i
       if again then

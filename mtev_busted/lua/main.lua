@@ -59,6 +59,7 @@ local function run()
   package.cpath = joined(plan.cpath, package.cpath, plan.system_cpath)
   for _, name in ipairs(plan.enable_logs) do mtev.enable_log(name) end
   for _, name in ipairs(plan.disable_logs) do mtev.enable_log(name, false) end
+  if plan.role ~= "reporter" then use("interrupt").watch(exit) end
   if plan.role == "worker" then
     use("outputs/wire")
     use("worker")()

@@ -176,10 +176,11 @@ local function give_up(self)
   if co then cancel(co) end
 end
 
-local function suspended_too_long(stack)
+-- What is known of the error *what* of a function that is suspended.
+local function suspended(stack, what)
   local text = trimmed(stack)
   local file, line = text:match("\n%s+([^\n]-):(%d+): in ")
-  local message = (file and file .. ":" .. line .. ": " or "") .. timeout_text()
+  local message = (file and file .. ":" .. line .. ": " or "") .. what
   return { kind = "error", message = message, file = file, line = tonumber(line), traceback = text }
 end
 
@@ -201,7 +202,7 @@ function Worker:call(f, seconds)
     if rest and rest <= 0 then
       local stack = traceback(self.co)
       give_up(self)
-      self.timed_out = suspended_too_long(stack)
+      self.timed_out = suspended(stack, timeout_text())
       break
     end
     self.waiting = true
@@ -217,6 +218,18 @@ function Worker:call(f, seconds)
     return false, wrong
   end
   return unpack(result, 1, result.n)
+end
+
+-- Ends the running function of a spec, which waits for something: an error with the message *what*.  Whether one ran.
+function M.interrupt(what)
+  local worker = active
+  if not worker then return false end
+  worker.failed = worker.failed or suspended(traceback(worker.co), what)
+  if worker.waiting then
+    worker.waiting = false
+    notify(worker.done_key)
+  end
+  return true
 end
 
 -- Ends the coroutine.
