@@ -61,6 +61,11 @@ describe("A text that is no number is told of", function()
     refuses(function() mtev.exec("true", nil, nil, "soon") end)
     refuses(function() mtev.Proc:new { path = "true", boot_timeout = "soon" } end)
     refuses(function() mtev.socket():setsockopt("SO_BROADCAST", "on") end)
+    for _, nan in ipairs({ 0 / 0, "nan" }) do
+      refuses(function() mtev.socket():setsockopt("SO_BROADCAST", nan) end)
+      refuses(function() mtev.WEXITSTATUS(nan) end)
+      refuses(function() mtev.gunzip()("", nan) end)
+    end
     refuses(function() mtev.timezone("UTC"):extract("now", "year") end)
     refuses(function() mtev.gunzip()("", "much") end)
     refuses(function() mtev.semaphore("numerals", "0.5") end)

@@ -17,10 +17,11 @@ function M.check_bytes(value, name, position)
   refuse(position or 1, name, "string", type(value), 3)
 end
 
--- A number, or a text that is one, as Lua's own libraries take it; nil for anything else.
+-- A number, or a text that is one, as Lua's own libraries take it; nil for anything else, NaN included, of which the
+-- text "nan" makes one.
 function M.numeral(value)
-  if type(value) == "number" then return value end
-  return type(value) == "string" and tonumber(value) or nil
+  local number = type(value) == "string" and tonumber(value) or value
+  return type(number) == "number" and number == number and number or nil
 end
 
 return M
