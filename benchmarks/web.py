@@ -3,8 +3,9 @@
     python benchmarks/web.py [--compare DIRECTORY] [--rounds N] [--seconds S] [--only ROW ...]
 
 *DIRECTORY* is a checkout of another version with its ``.venv``.  Every round measures each of them in turn, so that
-what else the machine does hits all alike; figures are medians of the rounds.  It wants wrk, h2load and openssl, and
-apt-get and dpkg for nginx, which is unpacked into a temporary folder and not installed.
+what else the machine does hits all alike; figures are medians of the rounds.  Run by ``chrt -r 20``, as root, nothing
+else on the machine gets between server and client.  It wants wrk, h2load and openssl, and apt-get and dpkg for nginx,
+which is unpacked into a temporary folder and not installed.
 """
 
 import argparse
@@ -173,11 +174,14 @@ def wrk(server: Server, path: str, seconds: int, tls: bool = False, script: str 
 
 def h2load(server: Server, path: str, seconds: int, tls: bool = False) -> Figure:
     url = f"{'https' if tls else 'http'}://127.0.0.1:{server.ports['tls' if tls else 'h2c']}{path}"
-    command = ["h2load", "-c8", "-m16", f"-D{seconds}", url]
-    output, spent = under_load(server, command)
+    return h2loaded(server, ["-c8", "-m16", f"-D{seconds}", url])
+
+
+def h2loaded(server: Server, options: list[str]) -> Figure:
+    output, spent = under_load(server, ["h2load", *options])
     done, failed = re.search(r"(\d+) succeeded, (\d+) failed", output).groups()  # type: ignore[union-attr]
     if int(failed) or not int(done):
-        raise SystemExit(f"{server.name} {path}\n{output}")
+        raise SystemExit(f"{server.name} {options}\n{output}")
     rate = float(re.search(r"finished in [\d.]+m?s, ([\d.]+) req/s", output)[1])  # type: ignore[index]
     return Figure(rate, 0.0, 1e6 * sum(spent) / int(done), 1e6 * max(spent) / int(done))
 
@@ -298,12 +302,14 @@ def compare(servers: list[Server], rounds: int, seconds: int, only: list[str]) -
 
 
 def compare_threads(one: Server, two: Server, rounds: int, seconds: int) -> None:
-    for path in ("/hello", "/spin"):
-        singles, doubles = [], []
+    """Each connection asks as often as any other: wrk lets the thread that the machine holds up less serve more."""
+    for path, count in (("/hello", 80_000 * seconds), ("/spin", 12_000 * seconds)):
+        found: dict[Server, list[Figure]] = {one: [], two: []}
         for _ in range(rounds):
-            singles.append(wrk(one, path, seconds))
-            doubles.append(wrk(two, path, seconds))
-        single, double = medians(singles), medians(doubles)
+            for each, figures in found.items():
+                url = f"http://127.0.0.1:{each.ports['plain']}{path}"
+                figures.append(h2loaded(each, ["--h1", "-c32", f"-n{count}", url]))
+        single, double = medians(found[one]), medians(found[two])
         print(
             f"{path}: CPU a request {single.cpu:.1f} µs with one loop thread, {double.cpu:.1f} with two"
             f" ({double.cpu / single.cpu:.2f}); busiest thread {double.busiest / single.busiest:.2f} of one;"
