@@ -93,8 +93,10 @@ class Response(Draft):
         try:
             if self.started:
                 self._pump()
+            elif self.options or self.reason is not None or len(self._content) > 1 or not self._plain:
+                self._end_slowly()
             else:
-                self._end()
+                self._end_plainly()
         except Exception:
             self._ending = False  # whoever sees the failure may still answer with it
             raise
@@ -189,15 +191,8 @@ class Response(Draft):
             self._content.drop()
             self._notify()
 
-    def _end(self) -> None:
-        """The handler has said all, and nothing of it is sent yet."""
-        if self.options or self.reason is not None or len(self._content) > 1 or not self._plain:
-            self._end_slowly()
-        else:
-            self._end_plainly()
-
     def _end_plainly(self) -> None:
-        """The usual case, in one piece."""
+        """The handler has said all, and nothing of it is sent yet: the usual case, in one piece."""
         content = self._content
         headers = self._headers
         if (content and content[0].__class__ is not bytes) or b"content-length" in headers or self.code in _EMPTY:

@@ -117,8 +117,8 @@ class Http1(Parsing, Framing):
                 self._stay(rest[upgrade.args[0] :])
                 return
             rest = rest[size:]
-        if begun is not None and size >= len(data):
-            self._remember(data, begun)
+        if begun is not None and self.begun == begun + 1 and self.phase is IDLE and size >= len(data):
+            self._remember(data)
         if self._finishing:
             self._say_last()
         if rest:
@@ -134,9 +134,9 @@ class Http1(Parsing, Framing):
             traced.tell(traced.REQUEST_START, self._peer)
         self.arrived(same.again(self._peer, self.now))
 
-    def _remember(self, data: bytes, begun: int) -> None:
-        """*data* came when *begun* requests had begun: what makes a whole one for the second time is known."""
-        if self.begun == begun + 1 and self.phase is IDLE and not (self._last or self._failure):
+    def _remember(self, data: bytes) -> None:
+        """*data* was a whole request, unless it was refused; once it came twice it is known."""
+        if not (self._last or self._failure):
             _known.keep(data, self._queue[-1].again(NOBODY, 0.0) if data in _known else None, len(data))
 
     def _break_off(self) -> None:

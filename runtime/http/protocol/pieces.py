@@ -38,7 +38,8 @@ class Pieces:
             if end > 3 and data[0] not in b"\r\n":  # a whole one, as most are
                 self._in_trailers = False
                 self._skip = self._total = 0
-                self._look_at_line(data[:end])
+                if data[: data.find(b"\r\n")] not in _known_lines:
+                    self._look_at_line(data[:end])
                 return end
             skipped = len(data) - len(data.lstrip(b"\r\n"))
             if skipped == len(data):

@@ -33,7 +33,7 @@ GET_HANDLER = hooks.declare("mtev_rest_get_handler")
 
 BEFORE = (HTTP1_REQUEST_READ, REQUEST_READ, GET_HANDLER)
 """Hooks that see a request before it is routed."""
-_hooked: tuple[hooks.Hook, ...] = ()  # those of them that somebody is registered for
+_hooked: tuple[hooks.Hook, ...] = ()  # those of them, behind AUTHENTICATE, that somebody is registered for
 
 Around = Callable[[Callable[[Request, Response], None], Request, Response], None]
 _around: tuple[str, Around, Sampler | None] | None = None
@@ -194,27 +194,13 @@ def surround(name: str, around: Around | None, sampler: Sampler | None = None) -
     generation.advance()
 
 
-def dispatch(request: Request, response: Response) -> None:
-    """Serve *request*: hooks, route, access control, handler.  A handler that fails is a 500."""
-    if _around is None:
-        _dispatch(request, response)
-    else:
-        _around[1](_dispatch, request, response)
+def dispatch(request: Request, response: Response, *, surrounded: bool = False) -> None:
+    """Serve *request*: hooks, route, access control, handler.  A handler that fails is a 500.
 
-
-def surrounded_by() -> str | None:
-    """The name of who is called around each request."""
-    return None if _around is None else _around[0]
-
-
-def sampler() -> Sampler | None:
-    """What tells which requests they want to see, where that can be told."""
-    return None if _around is None else _around[2]
-
-
-def _dispatch(request: Request, response: Response) -> None:
-    if AUTHENTICATE.exists() and request.user is None:
-        AUTHENTICATE.invoke(request)
+    *surrounded*, whoever surrounds requests has been told of it."""
+    if _around is not None and not surrounded:
+        _around[1](_dispatch_surrounded, request, response)
+        return
     if _hooked and not _told_before(request, response):
         return
     path = request.path
@@ -244,16 +230,33 @@ def _dispatch(request: Request, response: Response) -> None:
             _failed(request, response)
 
 
+def _dispatch_surrounded(request: Request, response: Response) -> None:
+    dispatch(request, response, surrounded=True)
+
+
+def surrounded_by() -> str | None:
+    """The name of who is called around each request."""
+    return None if _around is None else _around[0]
+
+
+def sampler() -> Sampler | None:
+    """What tells which requests they want to see, where that can be told."""
+    return None if _around is None else _around[2]
+
+
 def _hooks_changed() -> None:
     global _hooked
-    _hooked = tuple(each for each in BEFORE if each.exists())
+    _hooked = tuple(each for each in (AUTHENTICATE, *BEFORE) if each.exists())
     generation.advance()
 
 
 def _told_before(request: Request, response: Response) -> bool:
     """Tell the hooks of a request that was read; False when one of them answers it, or wants it refused."""
     for hook in _hooked:
-        if hook is not HTTP1_REQUEST_READ or request.protocol.startswith(b"HTTP/1"):
+        if hook is AUTHENTICATE:
+            if request.user is None:
+                hook.invoke(request)
+        elif hook is not HTTP1_REQUEST_READ or request.protocol.startswith(b"HTTP/1"):
             verdict = hook.invoke(request, response)
             if verdict != hooks.CONTINUE:
                 if verdict == hooks.ABORT:
@@ -328,6 +331,6 @@ def _tell_methods(request: Request, response: Response) -> None:
 _METHODS: Final = Mountpoint(b"OPTIONS", b"/", b"", _tell_methods, client_cert_auth, False)
 """Stands for a route for OPTIONS on every path that has other methods."""
 
-for _hook in BEFORE:
+for _hook in (AUTHENTICATE, *BEFORE):
     _hook.changed = _hooks_changed
 _hooks_changed()
