@@ -20,6 +20,7 @@ FUZZ = r"""
 import random, struct, sys, time
 
 from runtime.http import CLOSE, GZIP, Limits
+from runtime.http.message.sampler import Sampler
 from runtime.http.protocol.batches import Offer
 from runtime.http.protocol.conversation import Terms
 from runtime.http.protocol.frames import PREFACE
@@ -137,6 +138,10 @@ class Batcher:
 
     def offer(self, peer, method, uri):
         return Offer(many, 0, uri, None) if method == b"GET" else None
+
+    def sampler(self):
+        names = rng.choice([frozenset(), frozenset((b":authority",))])
+        return rng.choice([None, Sampler(0.3, names, lambda headers: rng.random() < 0.5)])
 
     def settle(self, *_):
         pass
