@@ -242,6 +242,17 @@ def test_who_begins_to_watch_sees_the_requests_of_open_connections(web: Web) -> 
     assert said == [b"0", b"0", b"1", b"2", b"3"]
 
 
+def test_requests_of_both_kinds_are_served_in_turn(serving: Web) -> None:
+    with Client(serving.port) as client:
+        for _ in range(20):
+            assert serving.text("/hello") == "hello"  # both have a leader run many handlers in one task
+            numbers = {client.begin(f"/{act}"): act for act in ("hello", "slow", "fails", "two", "late", "hello")}
+            client.send()
+            bodies = {"hello": b"hello", "slow": b"slow", "two": b"ab", "late": b"early"}
+            for number, act in numbers.items():
+                assert act == "fails" or client.body(number) == bodies[act]
+
+
 def test_two_thousand_requests_of_h2load_have_their_lines(serving: Web) -> None:
     if shutil.which("h2load") is None:
         pytest.skip("h2load is not here")
