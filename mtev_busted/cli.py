@@ -56,14 +56,19 @@ def _one_of(options: Options, name: str, values: tuple[str, ...]) -> str:
     return given
 
 
-def _names(path: str | None) -> list[str]:
-    """The lines of a file of names; none if it is not there yet."""
-    if not path or not Path(path).exists():
-        return []
+def _read(name: str, path: str) -> list[str]:
     try:
         return Path(path).read_text(errors="surrogateescape").splitlines()
     except OSError as failure:
-        raise UsageError(f"--exclude-names-file: {path}: {failure.strerror}") from None
+        raise UsageError(f"--{name}: {path}: {failure.strerror}") from None
+
+
+def _excluded_names(options: Options) -> list[str]:
+    """The names of tests in a file, which a run may be about to begin."""
+    path = options.get("exclude-names-file")
+    if path is None or (path == options.get("log-success") and not Path(path).exists()):
+        return []
+    return _read("exclude-names-file", path)
 
 
 def _check_writable(options: Options, name: str) -> None:
@@ -84,7 +89,12 @@ def _check(options: Options) -> None:
         raise UsageError(f"--tags and --exclude-tags: both name '{min(both)}'")
     for name in ("log-success", "lcov", "cobertura"):
         _check_writable(options, name)
-    for name in ("filter", "filter-out"):
+    for one, other in (("watch", "list"), ("update-snapshots", "ci")):
+        if options.get(one) and options.get(other):
+            raise UsageError(f"--{one} and --{other}: only one of them can be asked for")
+    if options.get("coverage-config-file"):
+        _read("coverage-config-file", options.get("coverage-config-file"))
+    for name in ("filter", "filter-out", "pattern", "exclude-pattern"):
         check_patterns(f"--{name}", options.get(name, []))
     if options.get("lang", "en") not in LANGUAGES:
         raise UsageError(f"--lang: one of {', '.join(sorted(LANGUAGES))} is expected, got '{options.get('lang')}'")
@@ -132,7 +142,7 @@ def resolve(options: Options) -> Plan:
         seed=int.from_bytes(os.urandom(3)) if seed is None else seed,
         seed_given=seed is not None,
         statements=options.get("statement", []),
-        excluded_names=_names(options.get("exclude-names-file")),
+        excluded_names=_excluded_names(options),
         log_success=options.get("log-success", ""),
         runs=_number(options, "repeat", int, 1) or 1,
         timeout=timeout,
@@ -149,7 +159,7 @@ def resolve(options: Options) -> Plan:
         junit="test_detail.xml" if junit is None else junit,
         junit_required=bool(junit),
         hostname=platform.node(),
-        coverage=options.get("coverage", False),
+        coverage=options.get("coverage", False) and not options.get("list", False),
         coverage_config=options.get("coverage-config-file", ""),
         library=_library() if options.get("coverage") else "",
         lcov=options.get("lcov", "lcov.info"),
@@ -207,7 +217,7 @@ def _run_here(plan: Plan) -> int:
 
 def only_failed(plan: Plan) -> Plan:
     """*plan* for the tests that failed the last time, or as it is when none did."""
-    lines = [line.partition("\t") for line in _names(FAILED)]
+    lines = [line.partition("\t") for line in (_read("only-failed", FAILED) if Path(FAILED).exists() else [])]
     files = {file for file, _, _ in lines}
     if not files & set(plan.files):
         return plan

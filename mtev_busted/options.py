@@ -105,6 +105,11 @@ SHORT = {
 }  # fmt: skip
 SPLIT = {"tags", "exclude-tags", "Xhelper", "Xoutput", "loaders"}
 """Lists whose values may hold several, separated by commas."""
+NAMES = {
+    "file", "helper", "name", "X", "enable-log", "disable-log", "statement", "directory", "output", "leaks",
+    "coverage-config-file", "lcov", "cobertura", "config-file", "run", "exclude-names-file", "log-success",
+}  # fmt: skip
+"""Options whose value is not to be empty."""
 IDLE = {"lang", "loaders", "lua", "ignore-lua", "enable-sound", "defer-print"}
 """Options of busted that are accepted and do nothing."""
 LANGUAGES = {"ar", "de", "en", "es", "fr", "is", "it", "ja", "nl", "pt-BR", "ro", "ru", "th", "ua", "zh"}
@@ -130,6 +135,8 @@ def parse(argv: list[str]) -> Options:
     for word in rest:
         if word == "--":
             options.roots += rest
+        elif not word:
+            raise UsageError("the name of a file or directory is empty")
         elif not word.startswith("-") or word == "-":
             options.roots.append(word)
         else:
@@ -150,7 +157,7 @@ def _parse_option(options: Options, word: str, rest: Iterator[str]) -> None:
             if given is None:
                 raise UsageError(f"{shown}: a value is expected")
             value = given
-        _set(options, name, value)
+        _set(options, name, value, shown)
     elif name in FLAGS or (name.startswith("no-") and positive in FLAGS):
         if equals:
             raise UsageError(f"{shown}: takes no value")
@@ -159,7 +166,11 @@ def _parse_option(options: Options, word: str, rest: Iterator[str]) -> None:
         raise UsageError(f"{shown}: no such option")
 
 
-def _set(options: Options, name: str, value: str) -> None:
+def _set(options: Options, name: str, value: str, shown: str) -> None:
+    if name in NAMES and not value:
+        raise UsageError(f"{shown}: a value is expected")
+    if name == "X" and value.startswith("="):
+        raise UsageError(f"{shown}: K or K=V is expected, got '{value}'")
     if name not in LISTS:
         options.values[name] = value
     elif name in SPLIT:
@@ -176,7 +187,7 @@ def merge(options: Options, settings: dict[str, Any], source: str) -> None:
     given = set(options.values)
     for key, value in settings.items():
         if key in ("ROOT", "root"):
-            options.roots = options.roots or ([value] if isinstance(value, str) else list(value))
+            options.roots = options.roots or _texts(value, f"{source}: {key}")
             continue
         name = key.replace("_", "-")
         if name not in VALUES and name not in FLAGS:
@@ -186,10 +197,24 @@ def merge(options: Options, settings: dict[str, Any], source: str) -> None:
             continue
         if name in FLAGS:
             if not isinstance(value, bool):
-                raise UsageError(f"{source}: {key}: true or false expected, got {value!r}")
+                raise UsageError(f"{source}: {key}: true or false is expected, got {_shown(value)}")
             options.values[name] = value
         else:
-            for each in value if isinstance(value, list) else [value]:
-                if not isinstance(each, str | int | float) or isinstance(each, bool):
-                    raise UsageError(f"{source}: {key}: text expected, got {each!r}")
-                _set(options, name, str(each))
+            for each in _texts(value, f"{source}: {key}"):
+                _set(options, name, each, f"{source}: {key}")
+
+
+def _texts(value: object, shown: str) -> list[str]:
+    """A text, or those of a list; numbers are taken for texts."""
+    values = value if isinstance(value, list) else [value]
+    for each in values:
+        if not isinstance(each, str | int | float) or isinstance(each, bool):
+            raise UsageError(f"{shown}: text is expected, got {_shown(each)}")
+    return [str(each) for each in values]
+
+
+def _shown(value: object) -> str:
+    """A value of a configuration, as Lua has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "a table" if isinstance(value, dict | list) else repr(value)

@@ -13,6 +13,12 @@ Failure.__concat = function(a, b) return tostring(a) .. tostring(b) end
 -- True for the source of a file of this runner.
 function M.is_own(source) return source:sub(1, #own) == own end
 
+-- A message without the place in this runner that it begins with, if it does: `require` puts that of its caller there.
+function M.without_own_place(message)
+  local path, text = message:match("^([^\n]-):%d+: (.*)$")
+  return path and M.is_own("@" .. path) and text or message
+end
+
 -- The innermost call outside the runner: file, line; `skip` such calls are passed over.  Who knows that the first calls
 -- are the runner's own gives the *level* to begin at.
 function M.location(skip, level)

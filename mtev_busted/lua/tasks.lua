@@ -51,7 +51,7 @@ local function describe(err, stack)
   if failure.is(err) then
     info.kind, info.message, info.file, info.line = err.kind, err.message, err.file, err.line
   else
-    info.message = text_of(err)
+    info.message = failure.without_own_place(text_of(err))
     info.file, info.line = info.message:match("^([^\n]-):(%d+): ")
     if not info.file then
       info.file, info.line = info.traceback:match("\n%s+([^\n]-):(%d+): in ")
