@@ -96,6 +96,7 @@ class Web:
                 listeners=listeners,
             )
         )
+        (self.directory / "files").mkdir(exist_ok=True)
         self.settled = settled
         self.process = launch(self.directory, "web.conf", "wb", SETTLED if settled else ())
         self.await_port(self.port)

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from lxml import etree
 
+from runtime import log
+
 from . import _edit, _environment, _inherit, _load, _values, _xpath
 from ._errors import ConfError, line_of
 from ._fixup import fix_up, look_up
@@ -205,6 +207,13 @@ class Tree:
         if self._mistakes is None:
             raise mistake
         self._mistakes.append(mistake)
+
+    def warn(self, mistake: ConfError) -> None:
+        """Log *mistake*, with which a start goes on; within :meth:`collecting`, take it down."""
+        if self._mistakes is None:
+            log.stream_find("error/conf").log(f"{mistake}\n")
+        else:
+            self._mistakes.append(mistake)
 
     @property
     def complaints(self) -> int:

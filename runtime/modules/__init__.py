@@ -124,6 +124,11 @@ def _load_all(configuration: Conf) -> list[Loaded]:
     tops = configuration.get_sections(f"/{root}/modules|/{root}/include/modules")
     known: dict[str, Loader] = {}
     found: list[Loaded] = []
+    for each_top in tops:
+        for path in _directories(configuration, each_top):
+            if not path.is_dir():
+                about = f"<modules> directory: there is no directory '{path}'"
+                configuration.warn(configuration.error(about, each_top))
     for tags in (("loader",), GENERICS):
         for section in _active(configuration, tops, tags):
             try:
@@ -155,8 +160,7 @@ def _load(configuration: Conf, section: Section, known: dict[str, Loader]) -> Lo
     if not image or not name:
         lacking = "name" if image else "image"
         raise ModuleError(f"a <{section.tag}> needs an image and a name: it has no {lacking}")
-    paths = re.split("[:;]", configuration.inherited(section, "directory") or "")
-    directories = [Path(configuration.found(each)) for each in paths if each]
+    directories = _directories(configuration, section)
     kind = "loader" if section.tag == "loader" else "generic"
     loader = configuration.inherited(section, "loader") or DEFAULT_LOADER
     where = str(Loaded(image, name, None, section, kind))
@@ -252,6 +256,12 @@ def start(loaded: list[Loaded]) -> None:
         except Exception as failure:
             log.debug.log(f"module {each.name} failed to start\n{traceback.format_exc()}")
             raise ModuleError(f"module {each.name} (image {each.image}) failed to start: {failure}") from failure
+
+
+def _directories(configuration: Conf, section: Section) -> list[Path]:
+    """Where modules of *section* are looked for."""
+    paths = re.split("[:;]", configuration.inherited(section, "directory") or "")
+    return [Path(configuration.found(each)) for each in paths if each]
 
 
 def _made(target: str) -> Any:

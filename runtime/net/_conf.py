@@ -57,8 +57,15 @@ def _open(c: Conf, section: Section) -> Listener | None:
     root = config.get("document_root")
     if root:
         config["document_root"] = c.found(root)
-        if not os.path.isabs(root) and not os.path.isdir(config["document_root"]):  # noqa: PTH112, PTH117
-            c.complain(wrong(f"document_root: there is no directory '{root}' here, nor beside {c.name}"))
+        if not os.path.isdir(config["document_root"]):  # noqa: PTH112
+            where = "" if os.path.isabs(root) else f" here, nor beside {c.name}"  # noqa: PTH117
+            c.complain(wrong(f"document_root: there is no directory '{root}'{where}"))
+    history = config.get("history_file")
+    if history:
+        config["history_file"] = c.place(history)
+        directory = os.path.dirname(config["history_file"])  # noqa: PTH120
+        if directory and not os.path.isdir(directory):  # noqa: PTH112
+            c.warn(wrong(f"history_file: there is no directory '{directory}'"))
     idle_timeout = _idle_timeout(c, section)
     if idle_timeout is not None:
         config["idle_timeout"] = idle_timeout

@@ -70,7 +70,7 @@ def test_ten_thousand_idle_connections_hold_up_nobody(web: Web) -> None:
 
 def test_clients_that_mean_harm_get_what_they_deserve(web: Web) -> None:
     web.start(HELLO, settled=True)
-    (web.directory / "files").mkdir()
+    (web.directory / "files").mkdir(exist_ok=True)
     (web.directory / "secret").write_text("secret")
     assert web.text("/") == "xxxxx"
     memory, descriptors = web.resident(), web.descriptors()

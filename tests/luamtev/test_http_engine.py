@@ -69,7 +69,7 @@ def received(sock: socket.socket) -> bytes:
 
 
 def test_requests_of_lua_stay_and_others_leave_and_come_back(web: Web) -> None:
-    (web.directory / "files").mkdir()
+    (web.directory / "files").mkdir(exist_ok=True)
     (web.directory / "files" / "page").write_text("a page")
     web.start(HELLO, web="<mount_get>web:GET:/lua/</mount_get>")
     lua = GET.replace(b"/x", b"/lua/x?n=1")

@@ -434,7 +434,7 @@ def test_mounts_are_told_apart_and_assigned_to_loops(web: Web) -> None:
     assert web.ask("/a/x").status == 404
     assert web.ask("/a/12", "POST", b"").status == 405
     assert web.text("/b/anything") == "other e:slow/0 end"
-    (web.directory / "files").mkdir()
+    (web.directory / "files").mkdir(exist_ok=True)
     (web.directory / "files" / "f.txt").write_text("a file")
     assert web.text("/f.txt") == "a file"
 

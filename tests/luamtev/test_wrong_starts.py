@@ -197,6 +197,12 @@ CASES = [
     http("pool", 'fanout="on" fanout_pool="none"', 3, "fanout_pool='none'", "default"),
     http("directory", "", 4, "document_root", "'none'",
          inside="<config>\n<document_root>none</document_root></config>"),
+    http("absolute directory", "", 4, "document_root", "'/nowhere/www'",
+         inside="<config>\n<document_root>/nowhere/www</document_root></config>"),
+    http("directory that is a file", "", 4, "document_root", "'main.lua'",
+         inside="<config>\n<document_root>main.lua</document_root></config>"),
+    part("listener's directory", '<listeners>\n<listener type="http_rest_api" address="/nowhere/sock"/></listeners>', 3,
+         "/nowhere/sock: No such file"),
     http("key", "", 4, "document_rot, expected document_root",
          inside="<config>\n<document_rot>.</document_rot></config>"),
     http("limit", "", 4, "max_header 'x'", "integer", inside="<config>\n<max_header>x</max_header></config>"),
@@ -352,6 +358,12 @@ def test_a_check_says_what_the_start_says(wrong: Wrong, ran: dict[str, tuple[int
 
 
 ONLY_WHEN_CHECKED = [
+    part("directory of modules", '<modules directory="/nowhere"/>', 2, "there is no directory '/nowhere'"),
+    listener("history of a console", 'type="mtev_console" port="0"', 4, "history_file", "'/nowhere'",
+             inside="<config>\n<history_file>/nowhere/lines</history_file></config>"),
+    part("watchdog's traces", '<watchdog tracedir="main.lua"/>', 2, "tracedir='main.lua'", "File exists"),
+    part("application's directory", '<managed>\n<application exec="sh" dir="/nowhere"/></managed>', 3,
+         "dir='/nowhere'", "no such directory"),
     part("no such module", "", 5, "lua_module: there is no module 'none'", "./none.lua",
          general=GENERAL.replace("main.lua", "none")),
     part("a module that does not compile", "", 5, r"lua_module: bad\.lua:1: unexpected symbol",
@@ -386,3 +398,19 @@ def test_what_only_lua_finds_is_in_one_line_too(wrong: Wrong, ran: dict[str, tup
     status, out, errors = ran[f"{wrong.name}: start"]
     assert (status, out) == (wrong.status, "")
     the_line(wrong, errors)
+
+
+def test_a_start_tells_of_directories_that_it_does_without(tmp_path: Path) -> None:
+    (tmp_path / "main.lua").write_text(MAIN)
+    (tmp_path / "c.xml").write_text(
+        f"""<cli>
+        <modules directory="/nowhere/modules"><generic image='lua_mtev' name='lua_general'>{GENERAL}</generic></modules>
+        <listeners><listener type="mtev_console" address="127.0.0.1" port="0"><config>
+        <history_file>/nowhere/lines</history_file></config></listener></listeners></cli>"""
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "luamtev", "-c", "c.xml"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    assert "c.xml:2: <modules> directory: there is no directory '/nowhere/modules'" in done.stderr
+    assert "c.xml:4: <listener>: history_file: there is no directory '/nowhere'" in done.stderr
