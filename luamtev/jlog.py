@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from runtime import jlog
 from runtime.jlog import Id, JlogError, Message
@@ -18,10 +19,23 @@ from runtime.jlog import Id, JlogError, Message
 INTERVAL = 0.2
 """Seconds between two looks of ``tail -f``."""
 
+MOST = 1_000_000_000
+"""Messages that ``tail`` may be asked for."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"luamtev-jlog: {message}; {self.prog} --help lists the options\n")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line *argv*, the process's own by default; returns the exit status."""
     arguments = _parser().parse_args(argv)
+    if sys.stdout is None:
+        sys.stderr.write("luamtev-jlog: standard output is closed\n")
+        return 1
     try:
         arguments.run(arguments)
         sys.stdout.flush()
@@ -30,19 +44,23 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on, as behind `| head`
+    except OSError as failure:
+        sys.stderr.write(f"luamtev-jlog: {failure.filename or 'standard output'}: {failure.strerror}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left goes nowhere
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("luamtev-jlog", description="Reads journals of log streams of type jlog.")
+    parser = _Parser("luamtev-jlog", description="Reads journals of log streams of type jlog.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, does: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=does, description=does)
         made.set_defaults(run=globals()[name])
-        made.add_argument("directory", metavar="DIRECTORY", help="the jlog")
+        made.add_argument("directory", metavar="DIRECTORY", type=_directory, help="the jlog")
         return made
 
     for name, does in (("cat", "print every message"), ("tail", "print the last messages")):
@@ -59,9 +77,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of messages")
+    if not text.isdecimal() or len(text) > len(str(MOST)) or int(text) > MOST:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of messages up to {MOST}")
     return int(text)
+
+
+def _directory(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("a name that is empty is no jlog's")
+    return text
 
 
 def cat(arguments: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """luamtev-jlog: journals read from the shell, which changes nothing, and repaired."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from luamtev.jlog import main
 from runtime import jlog
 from runtime.jlog import Reader, Writer
 
@@ -131,3 +133,77 @@ def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path) -> None:
     assert cat.stderr is not None
     assert (cat.stderr.read(), cat.wait(60)) == (b"", 0)
     cat.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "says"),
+    [
+        ("", 2, "required: COMMAND; luamtev-jlog --help lists"),
+        ("caat J", 2, "invalid choice: 'caat' (choose from "),
+        ("cat", 2, "required: DIRECTORY; luamtev-jlog cat --help lists"),
+        ("cat J more", 2, "unrecognized arguments: more;"),
+        ("cat -x J", 2, "unrecognized arguments: -x;"),
+        ("cat -n 3 J", 2, "unrecognized arguments: "),
+        ("cat -s", 2, "-s/--subscriber: expected one argument;"),
+        ("cat -s nobody J", 1, "there is no subscriber 'nobody', but one, two"),
+        ("tail -n J", 2, "-n/--lines: 'J' is no number of messages"),
+        ("tail -n 1.5 J", 2, "-n/--lines: '1.5' is no number of messages"),
+        ("tail -n -1 J", 2, "-n/--lines: '-1' is no number of messages"),
+        ("tail -n 99999999999999999999999 J", 2, "no number of messages up to 1000000000"),
+        ("tail --follow=x J", 2, "-f/--follow: ignored explicit argument 'x'"),
+        ("info J J", 2, "unrecognized arguments: J;"),
+        ("repair", 2, "required: DIRECTORY; luamtev-jlog repair --help lists"),
+        *(
+            (f"{command} {path}", 1, f"jlog {path}: metastore: {why}")
+            for command in ("cat", "tail", "tail -f", "info", "repair")
+            for path, why in (
+                ("none", "No such file or directory"),
+                ("file", "Not a directory"),
+                ("empty", "No such file or directory"),
+                ("torn", "a metastore has 16 bytes, not 3"),
+            )
+        ),
+    ],
+)
+def test_a_wrong_command_line_is_told_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    line: str,
+    status: int,
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("J", "torn"):
+        shutil.copytree(DATA / "plain", name)
+    os.truncate("torn/metastore", 3)
+    Path("file").touch()
+    Path("empty").mkdir()
+    try:
+        found = main(line.split())
+    except SystemExit as left:
+        found = int(str(left.code))
+    out, errors = capfd.readouterr()
+    assert (found, out, errors.count("\n")) == (status, "", 1)
+    assert errors.startswith("luamtev-jlog: ") and says in errors
+
+
+def test_a_jlog_without_a_name_is_none(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["cat", ""])
+    assert "DIRECTORY: a name that is empty is no jlog's" in capfd.readouterr().err
+
+
+def test_an_output_that_takes_nothing_is_told(journal: Journal) -> None:
+    path = journal("plain")
+    for output, why in (
+        (">/dev/full", "standard output: No space left on device"),
+        (">&-", "standard output is closed"),
+    ):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'exec "$@" {output}', "sh", *COMMAND, "cat", str(path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (1, f"luamtev-jlog: {why}\n")
