@@ -51,6 +51,9 @@ describe("mtev.enable_log and mtev.log_enabled", function()
   end)
 
   it("need a name", function()
+    for _, f in ipairs({ mtev.log, mtev.log_enabled, mtev.enable_log, mtev.printto }) do
+      assert.error_matches(function() f("", "x") end, "log_spec.lua:%d+: bad argument #1 to '[%w_]+' %(log stream name expected, got an empty one%)")
+    end
     assert.has_error(function() mtev.log_enabled() end)
     assert.has_error(function() mtev.enable_log(7) end)
   end)

@@ -25,8 +25,8 @@ local direct = ffi.cast("const volatile int32_t *", ffi.cast("uintptr_t", border
 local slots = {} -- stream name -> index into `enabled`
 
 local function slot_of(name, caller)
-  if type(name) ~= "string" then
-    refuse(1, caller, "log stream name", type(name), 3)
+  if type(name) ~= "string" or name == "" then
+    refuse(1, caller, "log stream name", name == "" and "an empty one" or type(name), 3)
   end
   local slot = find(name)
   slots[name] = slot
