@@ -46,8 +46,27 @@ describe("mtev.Api", function()
   it("wants a host and a port", function()
     assert.error_matches(function() mtev.Api:http() end, "api_spec.lua:%d+: No host given")
     assert.error_matches(function() mtev.Api:https("127.0.0.1") end, "api_spec.lua:%d+: No port given")
-    assert.error_matches(function() mtev.Api:http("127.0.0.1", "many") end, "port expected, got many")
+    for _, port in ipairs({ "many", 0, 65536, 80.5, 0 / 0, "nan" }) do
+      assert.error_matches(function() mtev.Api:http("127.0.0.1", port) end, "port expected, got " .. tostring(port), 1, true)
+    end
     assert.error_matches(function() mtev.Api:http("127.0.0.1", 80, "A: 1") end, "table expected, got string")
+  end)
+
+  it("takes an IPv6 address with and without the brackets of URLs", function()
+    for _, host in ipairs({ "::1", "[::1]" }) do
+      local server = mtev.socket("inet6")
+      server:bind("::1", 0)
+      server:listen(1)
+      local _, port = server:sock_name()
+      mtev.coroutine_spawn(function()
+        local mine = server:own()
+        local peer = mine:accept()
+        peer:write(body(peer:read("\r\n\r\n"):match("Host: ([^\r]*)")))
+        peer:close()
+        mine:close()
+      end)
+      assert.equal("[::1]:" .. port, mtev.Api:http(host, port):get("/"):text())
+    end
   end)
 
   it("sends each method, a payload, a table as JSON", function()

@@ -4,14 +4,14 @@
 
 local home = ...
 
-local refuse = home.need("arguments").refuse
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local resolve = home.need("mtev/dns").resolve
 local HttpClient = mtev.HttpClient
 local HttpPool, need = home.need("mtev/HttpPool"), home.need -- the rest is loaded when it is wanted
 local monotonic = home.kernel.monotonic
 local type, tostring, pairs, error, setmetatable, getmetatable = type, tostring, pairs, error, setmetatable, getmetatable
-local tonumber, ipairs, pcall = tonumber, ipairs, pcall
-local format, lower, concat = string.format, string.lower, table.concat
+local ipairs, pcall = ipairs, pcall
+local format, lower, match, concat = string.format, string.lower, string.match, table.concat
 
 local LARGEST = 100000000 -- bytes of a body
 
@@ -57,8 +57,9 @@ local function new(name, host, port, headers, sslconfig)
   if type(host) ~= "string" then
     refuse(1, name, "host", type(host), 3)
   end
-  local number = tonumber(port)
-  if not number or number < 1 or number > 65535 then
+  host = match(host, "^%[(.*:.*)%]$") or host -- an IPv6 address as URLs have it
+  local number = numeral(port)
+  if not number or number < 1 or number > 65535 or number % 1 ~= 0 then
     refuse(2, name, "port", tostring(port), 3)
   end
   for place, value in pairs({ [3] = headers, [4] = sslconfig }) do
