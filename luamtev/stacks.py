@@ -87,14 +87,9 @@ def _observe(address: int) -> bytes:
 
 @cache
 def _lua() -> Any:
-    library = ctypes.PyDLL(bridge.LIBRARY)
+    library = ctypes.PyDLL(bridge.LIBRARY)  # which is there: no file is opened
     library.lua_tolstring.restype = ctypes.c_void_p
     return library
-
-
-def prepare() -> None:
-    """Open what a report takes, while the process may still open it."""
-    _lua()
 
 
 def _title(state: "Port") -> str:

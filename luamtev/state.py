@@ -14,8 +14,6 @@ from luamtev import bridge, families, libraries, settings
 from luamtev.api import stopping
 from luamtev.port import Kin, Library, Pending
 from luamtev.settings import Options
-from luamtev.stacks import prepare as prepare_report
-from luamtev.stacks import report
 from runtime import eventer, main, stacks
 from runtime.log import stream_find
 
@@ -288,12 +286,13 @@ class State:
 
 
 def _report() -> str:
+    from luamtev.stacks import report  # for those who look
+
     return report(_states)
 
 
 def prepare() -> None:
-    """Read what every state and its report is made of, while the process may still read it."""
-    prepare_report()
+    """Read what every state is made of, while the process may still read it."""
     stopping.prepare()
     libraries.sources()
 
