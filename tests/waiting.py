@@ -16,11 +16,14 @@ def until(
 ) -> _T:
     """What *holds* returns, once that is true.  After *timeout* seconds it fails with what *tell* returns.
 
-    *holds* may assert that what is awaited can still come."""
+    It is asked ever more seldom, for what takes long is not to be kept from its work.  *holds* may assert that what is
+    awaited can still come."""
     deadline = time.monotonic() + timeout
+    pause = 0.005
     while not (found := holds()):
         assert time.monotonic() < deadline, tell()
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.4 * pause, 0.1)
     return found
 
 
