@@ -32,7 +32,8 @@ from .conversation import BODY, IDLE, TERMS, Serve, Terms
 from .framing import Framing
 from .parsing import NONE, Parsing
 
-_known: Known[bytes, Request | None] = Known()  # heads that came before, and what they ask once they have come twice
+_known: Known[bytes, Request] = Known()  # heads that came twice, and what they ask
+_seen = [0] * 256  # hashes of those that came once, each in the place that it tells
 READ_AHEAD = 16 << 10  # bytes
 _PASSED_OVER = 64 << 10  # bytes of a body that nobody read, at most, behind which a connection goes on
 
@@ -136,8 +137,11 @@ class Http1(Parsing, Framing):
 
     def _remember(self, data: bytes) -> None:
         """*data* was a whole request, unless it was refused; once it came twice it is known."""
-        if not (self._last or self._failure):
-            _known.keep(data, self._queue[-1].again(NOBODY, 0.0) if data in _known else None, len(data))
+        mark = hash(data)
+        if _seen[mark & 255] != mark:
+            _seen[mark & 255] = mark
+        elif not (self._last or self._failure):
+            _known.keep(data, self._queue[-1].again(NOBODY, 0.0), len(data))
 
     def _break_off(self) -> None:
         """The body that a handler reads cannot be read on: it is told, and answers."""
