@@ -71,3 +71,17 @@ describe("A text that is no number is told of", function()
     refuses(function() mtev.semaphore("numerals", "0.5") end)
   end)
 end)
+
+describe("A port that is none", function()
+  it("is told of, or nothing is begun", function()
+    for _, port in ipairs({ -1, 65536, 80.5, 0 / 0, "nan", "x" }) do
+      local told = "port expected, got " .. tostring(port)
+      assert.error_matches(function() mtev.socket():connect("127.0.0.1", port) end, told, 1, true)
+      assert.error_matches(function() mtev.socket():bind("127.0.0.1", port) end, told, 1, true)
+      assert.error_matches(function() mtev.socket("inet", "udp"):sendto("x", "127.0.0.1", port) end, told, 1, true)
+      assert.error_matches(function() mtev.Api:http("127.0.0.1", port) end, told, 1, true)
+      assert.has_error(function() mtev.dns("127.0.0.1:" .. tostring(port)) end)
+      assert.is_false(mtev.websocket_client_connect("127.0.0.1", port, "/", "", {}))
+    end
+  end)
+end)

@@ -24,4 +24,10 @@ function M.numeral(value)
   return type(number) == "number" and number == number and number or nil
 end
 
+-- A port from *least* on, also as a text; nil for anything else.
+function M.port(value, least)
+  local number = M.numeral(value)
+  return number and number >= least and number <= 65535 and number % 1 == 0 and number or nil
+end
+
 return M

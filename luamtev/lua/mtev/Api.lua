@@ -4,7 +4,7 @@
 
 local home = ...
 
-local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
+local refuse, port_of = home.need("arguments").refuse, home.need("arguments").port
 local resolve = home.need("mtev/dns").resolve
 local HttpClient = mtev.HttpClient
 local HttpPool, need = home.need("mtev/HttpPool"), home.need -- the rest is loaded when it is wanted
@@ -58,8 +58,8 @@ local function new(name, host, port, headers, sslconfig)
     refuse(1, name, "host", type(host), 3)
   end
   host = match(host, "^%[(.*:.*)%]$") or host -- an IPv6 address as URLs have it
-  local number = numeral(port)
-  if not number or number < 1 or number > 65535 or number % 1 ~= 0 then
+  local number = port_of(port, 1)
+  if not number then
     refuse(2, name, "port", tostring(port), 3)
   end
   for place, value in pairs({ [3] = headers, [4] = sslconfig }) do

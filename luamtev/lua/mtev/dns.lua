@@ -8,12 +8,13 @@ local home = ...
 local class = home.need("mtev/object")
 local receive_datagram = home.need("mtev/socket").receive_datagram
 local bit = require("bit")
-local kernel, border, checked, check_bytes = home.kernel, home.border, home.checked, home.need("arguments").check_bytes
-local refuse = home.need("arguments").refuse
+local kernel, border, checked = home.kernel, home.border, home.checked
+local arguments = home.need("arguments")
+local check_bytes, refuse, port_of = arguments.check_bytes, arguments.refuse, arguments.port
 local sockaddr = home.need("mtev/sockaddr")
 local query, reply, settings, hosts =
   checked(border.dns_query), checked(border.dns_reply), checked(border.dns_settings), checked(border.dns_hosts)
-local type, tonumber, error, unpack, ipairs = type, tonumber, error, unpack, ipairs
+local type, error, unpack, ipairs = type, error, unpack, ipairs
 local upper, gsub, select = string.upper, string.gsub, select
 local monotonic, min, huge = kernel.monotonic, math.min, math.huge
 
@@ -135,8 +136,8 @@ local function parse_server(text)
   if mtev.inet_pton(text) then return { address = text } end
   local address, port = text:match("^%[(.*)%]:(%d+)$")
   if not address then address, port = text:match("^([^:]*):(%d+)$") end
-  port = tonumber(port)
-  if not port or port < 1 or port > 65535 or not mtev.inet_pton(address) then
+  port = port_of(port, 1)
+  if not port or not mtev.inet_pton(address) then
     error("bad argument #1 to 'dns' (address of a name server expected, got '" .. text .. "')", 3)
   end
   return { address = address, port = port }

@@ -5,7 +5,8 @@ local home = ...
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, reactor, sockaddr, eventer = home.kernel, home.reactor, home.need("mtev/sockaddr"), home.need("mtev/eventer")
-local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
+local arguments = home.need("arguments")
+local refuse, numeral, port_of = arguments.refuse, arguments.numeral, arguments.port
 local methods = {}
 local numbers, families = sockaddr.numbers, sockaddr.family_number
 local valid, owned, ready, payload, error_text =
@@ -82,8 +83,8 @@ local function address_for(event, host, port, name)
     if not packed then return nil, "path too long: '" .. host .. "'" end
     return packed, size
   end
-  local number = tonumber(port)
-  if not number or number < 0 or number > 65535 or number % 1 ~= 0 then
+  local number = port_of(port, 0)
+  if not number then
     refuse(2, name, "port", tostring(port), 3)
   end
   local packed, size = sockaddr.pack(host, number)

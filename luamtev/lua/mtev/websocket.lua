@@ -5,7 +5,7 @@
 
 local home = ...
 
-local refuse = home.need("arguments").refuse
+local refuse, port_of = home.need("arguments").refuse, home.need("arguments").port
 local class = home.need("mtev/object")
 local resolve = home.need("mtev/dns").resolve
 local border, kernel, eventer = home.border, home.kernel, home.need("mtev/eventer")
@@ -182,8 +182,8 @@ end
 -- Begins to connect; true, or false when it cannot even begin.  What comes of it the callbacks learn.
 function mtev.websocket_client_connect(host, port, uri, service, callbacks, sslconfig)
   host, uri, service = text(host, 1), text(uri, 3), service and text(service, 4) or ""
-  local number = tonumber(port)
-  if not number or number < 1 or number > 65535 then return false end
+  local number = port_of(port, 1)
+  if not number then return false end
   if type(callbacks) ~= "table" then
     refuse(5, "websocket_client_connect", "table of callbacks", type(callbacks), 2)
   end
