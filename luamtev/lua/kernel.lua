@@ -250,13 +250,16 @@ end
 -- Replaced by the reactor: moves tasks whose descriptors are ready into the ready queue.
 function kernel.poll() end
 
--- Replaced by whoever serves connections without a task for each (http1): visits those that have news, until *stop*;
--- whether some have; and what is to be done at the end of every visit of the event loop.
+-- Replaced by whoever serves connections without a task for each (http1): visits those that have news, until *stop*, and
+-- returns whether the reactor had no more news at the end; whether some have; and what is to be done at the end of every visit of the event loop.
 function kernel.serve(_now, _stop) end
 function kernel.is_serving() return false end
 function kernel.end_visit() end
 
 kernel.delay = delay
+
+-- Whether tasks can be resumed, *now* by the clock.
+function kernel.has_ready(now) return ready_count > 0 or turn_at < turn_count or earliest() <= now end
 
 -- Runs what is due for one slice of time; returns delay().
 function kernel.pump()
@@ -267,11 +270,8 @@ function kernel.pump()
   repeat
     expire(now)
     kernel.poll()
-    if kernel.is_serving() then
-      kernel.serve(now, stop)
-    elseif ready_count == 0 and turn_at >= turn_count then
-      break
-    end
+    local is_quiet = not kernel.is_serving() or kernel.serve(now, stop)
+    if is_quiet and ready_count == 0 and turn_at >= turn_count then break end
     if turn_at >= turn_count then next_turn() end
     run_turn(stop)
     now = monotonic()

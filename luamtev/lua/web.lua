@@ -236,8 +236,8 @@ local entries = {
 
 -- Where descriptors can be waited for here, this state serves connections of HTTP/1 itself.
 if home.reactor.attend then
-  local engine = home.load_library("http1/connection", home, { run = run })
-  for name, entry in pairs(engine) do entries[name] = entry end
+  home.load_library("http1/turns", home, run)
+  for name, entry in pairs(home.need("http1/connections").entries) do entries[name] = entry end
 end
 
 return entries

@@ -1,6 +1,6 @@
 -- What a web handler holds: the request, and the response as it is gathered, which is sent in one piece when the handler
 -- ends it, or when it flushes.  Who read the request and sends the response is the context's `side`: the Python side, by
--- a handle (below), or this state itself (http1/connection.lua).  Manual: lua_web.
+-- a handle (below), or this state itself (http1/answers.lua).  Manual: lua_web.
 
 local home = ...
 

@@ -3,7 +3,7 @@
 --   whole(out, context, content, date, keep, minor, mute)   puts status line, headers and *content* into the buffer *out*;
 --                                                    false, and nothing, where the answer needs more care than this
 --
--- Everything else is put together by runtime.http's Response, see connection.lua.  The two agree byte by byte.
+-- Everything else is put together by runtime.http's Response, see answers.lua.  The two agree byte by byte.
 
 local home = ...
 

@@ -1,0 +1,165 @@
+-- What a handler asks of its request and says in answer (the context's `side`, see web_http.lua), on a connection that
+-- this state serves.
+--
+-- Most answers framing.lua puts together.  Any other is runtime.http's Response (luamtev.web.answers): its bytes come back
+-- from every call, as far as the client takes them.
+--
+-- Of a connection this file keeps closing, nothing may follow the last answer; answered, there was one; lagging, the
+-- Python side waits for what was said to be gone.
+
+local home = ...
+
+local bit = require("bit")
+local kernel, border, checked = home.kernel, home.border, home.checked
+local parser, ledger = home.need("http1/parser"), home.need("http1/ledger")
+local connections, batch = home.need("http1/connections"), home.need("http1/batch")
+local put_whole = home.need("http1/framing")
+local open_answer, say = checked(border.http1_answer), checked(border.http1_say)
+local accepts = checked(border.web_accepts)
+local say_file, more = checked(border.http1_say_file), checked(border.http1_more)
+local give_up, end_span = border.http1_gone, border.http1_end_span
+local enqueue, tell = connections.enqueue, connections.tell
+local flush, buffer_of = batch.flush, batch.buffer_of
+local note, date_of, time_of = ledger.note, ledger.date_of, ledger.time_of
+local sub, band, unpack = string.sub, bit.band, unpack
+
+local SLOW = 0.0002 -- seconds that a handler may take until others do not wait for it (see turns.lua)
+local CHUNKED, CLOSE = 1, 2
+local WRITABLE, ALIVE = 1, 2
+local COMPLETE, LAST, WAITING = 4, 8, 16 -- an answer is whole; nothing may follow it; more comes once this is gone
+
+-- The answer to what *context* asks is whole, *written* bytes of it; *last*, nothing may follow it.
+local function complete(conn, context, written, last)
+  local clock = note(conn, context, written)
+  connections.clock = clock
+  context.line.route.is_slow = clock - context.began >= SLOW
+  if context.span then end_span(context.span, context.code, written, context.handle ~= false) end
+  conn.active, conn.stage, conn.touched, conn.answered = false, "idle", clock, true
+  conn.closing = conn.closing or last
+  if context.watchers then tell(context, false) end
+  if conn ~= batch.visited and (conn.closing or conn.more or conn.news or conn.eof or connections.finishing) then
+    enqueue(conn)
+  end
+end
+
+-- Sends what the Python side put together: *state* says how it stands with the answer, *written* how long it is.
+local function pass_on(conn, context, state, data, written)
+  if data ~= "" then
+    local said = buffer_of(conn)
+    said:put(data)
+    if not flush(conn, said) then return WRITABLE end
+  end
+  if band(state, COMPLETE) ~= 0 then
+    complete(conn, context, written, band(state, LAST) ~= 0)
+    return WRITABLE + ALIVE
+  end
+  if band(state, WAITING + WRITABLE) ~= WRITABLE then -- somebody waits for what was said to be gone
+    conn.lagging = true
+    if not conn.unsent then enqueue(conn) end
+  end
+  return band(state, WRITABLE) + ALIVE
+end
+
+local function open(conn, context)
+  local line = context.line
+  local handle = open_answer(conn.number, line.verb, line.target, line.minor, line.head.text, context.payload,
+    line.keep and not connections.finishing, time_of(context.began), line.route.slot, context.span)
+  context.handle = handle
+  return handle
+end
+
+local side = {}
+
+-- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
+function side.send(context, ending, content)
+  local conn = context.wire
+  if conn.gone then return WRITABLE end
+  if ending and not context.handle then
+    local line = context.line
+    local keep = line.keep and band(context.options, CLOSE) == 0 and not connections.finishing
+    local said = buffer_of(conn)
+    local before = #said
+    if put_whole(said, context, content, date_of(time_of(context.began)), keep, line.minor, line.mute) then
+      local written = #said - before
+      if conn ~= batch.visited and not flush(conn, said) then return WRITABLE end
+      complete(conn, context, written, not keep)
+      return WRITABLE + ALIVE
+    end
+  end
+  local handle = context.handle or open(conn, context)
+  local code, reason, options, n = context.code, context.reason or nil, context.options, context.count
+  if n == 0 then return pass_on(conn, context, say(handle, code, reason, options, ending, content)) end
+  local name, value = context.name, context.value
+  if n == 1 then return pass_on(conn, context, say(handle, code, reason, options, ending, content, name, value)) end
+  return pass_on(conn, context,
+    say(handle, code, reason, options, ending, content, name, value, unpack(context.lines, 1, 2 * n - 2)))
+end
+
+-- The same for a part of a file; true, or false and why not.
+function side.send_file(context, content, fd, length, offset)
+  if context.wire.gone then return false, "the client is gone" end
+  return say_file(context.handle or open(context.wire, context), content, fd, length, offset)
+end
+
+-- Ends an answer that is under way where it is.
+function side.cut(context)
+  local conn = context.wire
+  if conn.gone then return end
+  complete(conn, context, context.handle and give_up(context.handle) or 0, true)
+end
+
+function side.allowed(context)
+  local line = context.line
+  local route = line.route
+  if route.acl == nil then route.acl = border.http1_allows(context.wire.number, line.target) end
+  return route.acl
+end
+
+function side.target(context) return context.line.target end
+function side.client(context) return context.wire.remote end
+
+-- Has *ticket* told what becomes of the client; false when the answer is done.
+function side.watch(context, ticket)
+  local conn = context.wire
+  if context.is_lost or conn.active == context and conn.eof then
+    kernel.deliver(ticket, true)
+  elseif conn.active ~= context then
+    return false
+  elseif context.watchers then
+    context.watchers[#context.watchers + 1] = ticket
+  else
+    context.watchers = { ticket }
+    if conn.secure and conn.news then enqueue(conn) end
+  end
+  return true
+end
+
+function side.fields(context) return parser.fields(context.line.head.text) end
+
+function side.parameters(context)
+  local line = context.line
+  return parser.parameters(sub(line.target, line.mark + 2))
+end
+
+function side.payload(context)
+  local payload = context.payload
+  return (payload ~= "" or context.line.head.announces) and payload or nil
+end
+
+function side.options(context)
+  local line = context.line
+  if line.minor == 0 then return CLOSE end
+  local accept = parser.fields(line.head.text)["accept-encoding"]
+  return CLOSE + CHUNKED + (accept and accepts(accept) or 0)
+end
+
+local answers = { side = side }
+
+-- What was said on *conn* is gone: the Python side may make more.
+function answers.catch_up(conn)
+  local context = conn.active
+  conn.lagging = false
+  if context and context.handle then pass_on(conn, context, more(context.handle, 0)) end
+end
+
+return answers
