@@ -380,6 +380,24 @@ def test_a_large_heap_is_not_collected_all_the_time(lua: Any) -> None:
     assert lua(program, gc_full=1) == "true\n"
 
 
+def test_nobody_waits_for_a_whole_collection(lua: Any) -> None:
+    program = """
+        function main()
+          collectgarbage("setpause", 100000) -- nothing but full collections is left
+          heap = {}
+          for i = 1, 300000 do heap[i] = { i } end
+          local turns, weak = 0, setmetatable({ {} }, { __mode = "v" })
+          while weak[1] do
+            turns = turns + 1
+            mtev.sleep(0.0001)
+          end
+          print(turns > 10)
+          os.exit(0)
+        end
+    """
+    assert lua(program, gc_full=1) == "true\n"
+
+
 def test_gc_pause_and_stepmul_are_set(lua: Any) -> None:
     program = """
         function main()
