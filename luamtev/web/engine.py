@@ -7,13 +7,14 @@ is encrypted is read and written here, a crossing for each piece.  Lua knows con
 import itertools
 import random
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from luamtev.api.zipkin import number_of
 from luamtev.bridge import LuaError
 from luamtev.port import Port
-from runtime import eventer, http, log, trace
+from runtime import eventer, http, log, tls, trace
 from runtime.eventer import EXCEPTION, READ, Event
 from runtime.http import Limits, Mountpoint, Peer, Request, Response
 from runtime.http.ledger.access import escaped
@@ -29,6 +30,7 @@ from .said import say, say_file
 CALLBACK = "http/lua"
 """The name that operators see."""
 READ_SIZE = 32 << 10
+"""More than what TLS has in a record: it tells of no rest."""
 MOST_STRANGERS = 3
 """Requests in a row that are not for Lua, after which a connection comes back only once one is."""
 
@@ -336,16 +338,25 @@ class Engine:
 
     def _receive(self, number: float) -> bytes | bool | None:
         """What came of an encrypted connection; None for nothing yet, False for one that failed."""
+        sock: Any = self._held[int(number)].connection.sock
         try:
-            return self._held[int(number)].connection.recv(READ_SIZE)
+            data: bytes = sock.recv(READ_SIZE)
+        except tls.WANTS:
+            return None
+        except ssl.SSLEOFError:
+            return b""
         except OSError:
             return False
+        return data
 
     def _send(self, number: float, data: bytes) -> int | None:
         try:
-            return self._held[int(number)].connection.send(data)
+            taken: int = self._held[int(number)].connection.sock.send(data)
+        except tls.WANTS:
+            return 0
         except OSError:
             return None
+        return taken
 
     def _timeout(self, number: float, stage: bytes) -> None:
         http.log_timeout(self._held[int(number)].peer, stage.decode())
