@@ -7,7 +7,7 @@ local home = ...
 
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
 local http = home.need("web_http")
-local new_context, flush_end = http.new_context, http.flush_end
+local new_context, flush_end, is_over, conclude = http.new_context, http.flush_end, http.is_over, http.conclude
 local fetch_config = checked(border.web_config)
 local monotonic, unpack = kernel.monotonic, unpack
 local release, mounts, mount_names = border.web_release, border.web_mounts(), border.web_mount_names()
@@ -58,14 +58,15 @@ local function handler_of(mount)
 end
 
 local function close_with(context, code, content_type, message)
-  if context.started then
+  local response = context.response
+  if response.started then
     context.side.cut(context)
-    context.ended = true
+    conclude(context)
     return
   end
-  context.code, context.reason, context.options = code, false, 0
-  context.name, context.value, context.count = "Content-Type", content_type, 1
-  context.body, context.pieces = message, 1
+  response.code, response.reason, response.options = code, false, 0
+  response.name, response.value, response.count = "Content-Type", content_type, 1
+  response.body, response.pieces = message, 1
   flush_end(context)
 end
 
@@ -87,10 +88,10 @@ local function serve(rest, mount, config)
   local context = rest.context
   local handler = handlers[mount] or handler_of(mount)
   handler(rest, config_of(config))
-  if context.ended then return end
+  if is_over(context) then return end
   if context.refusal then
     close_with(context, context.refusal, "text/plain", http.reason_of(context.refusal) .. "\n")
-  elseif context.started then
+  elseif context.response.started then
     flush_end(context)
   elseif rest.denied then
     close_with(context, 403, "text/plain", "Forbidden\n")
@@ -106,7 +107,7 @@ local function run(context, mount, config)
   if not ok then
     failure = failures.described(failure)
     border.task_failed(failures.report_of(failure.report, context, mount_names[mount], mounts[mount]))
-    if not context.ended then close_with(context, 500, "text/html", failures.page(failure.text)) end
+    if not is_over(context) then close_with(context, 500, "text/html", failures.page(failure.text)) end
   end
 end
 
@@ -136,20 +137,20 @@ end
 -- So does one that yields to nobody.
 kernel.on_adrift(function(co)
   local context = context_of(co)
-  return context and function() return not context.ended and (pcall(cut_off, context)) end
+  return context and function() return not is_over(context) and (pcall(cut_off, context)) end
 end)
 
 kernel.on_leaving(function(task)
   if status(task.co) ~= "suspended" then return end -- it came to its end
   local context = context_of(task.co)
-  if context and not context.ended then pcall(cut_off, context) end -- it raises where all is over anyway
+  if context and not is_over(context) then pcall(cut_off, context) end -- it raises where all is over anyway
 end)
 
 home.subjects[run] = function(co, level)
   local _, context = getlocal(co, level, 1)
   local wire = not context.handle and context.wire -- of a request that Lua read; of others Python knows who asks
   local client = wire and " of " .. tostring(wire.remote) or ""
-  return tostring(context.verb) .. " " .. tostring(context.path) .. client, context.handle or nil
+  return context.side.method(context) .. " " .. context.side.path(context) .. client, context.handle or nil
 end
 
 local function new_entry()

@@ -72,7 +72,7 @@ end
 local function report_of(report, context, mount, module_name)
   local uri = gsub(context.side.target(context), "[%c\127-\255]", function(c) return ("\\x%02x"):format(c:byte()) end)
   local client = context.side.client(context)
-  return report .. "\n\tserving " .. context.verb .. " " .. uri .. " of " .. (client ~= "" and client or "a local socket")
+  return report .. "\n\tserving " .. context.side.method(context) .. " " .. uri .. " of " .. (client ~= "" and client or "a local socket")
     .. ", mount_" .. mount .. " (" .. module_name .. "), " .. tostring(running())
 end
 

@@ -1,6 +1,9 @@
 -- What a web handler holds: the request, and the response as it is gathered, which is sent in one piece when the handler
 -- ends it, or when it flushes.  Who read the request and sends the response is the context's `side`: the Python side, by
 -- a handle (below), or this state itself (http1/answers.lua).  Manual: lua_web.
+--
+-- A handler may keep its context for as long as it likes.  What is gathered is a table apart, its `response`, which
+-- serves other requests once the response has ended: most requests leave little garbage.
 
 local home = ...
 
@@ -57,7 +60,7 @@ local function key_of(name) return good_names[name] or name:lower() end
 local FRAMING = { connection = true, ["transfer-encoding"] = true, ["content-length"] = true }
 
 -- Takes a header that tells of the framing; true when that is all.
-local function frame(context, name, value)
+local function frame(response, name, value)
   local key = good_names[name]
   if key == "content-length" then
     if #value < 19 and find(value, "^%d+$") then return false end
@@ -66,7 +69,7 @@ local function frame(context, name, value)
   if key ~= "connection" or value:lower() ~= "close" then
     error("bad argument #1 to 'header' (" .. name .. " is the server's to send; see option)", 3)
   end
-  if not context.started then context.options = bit.bor(context.options, CLOSE) end
+  if not response.started then response.options = bit.bor(response.options, CLOSE) end
   return true
 end
 
@@ -91,10 +94,10 @@ end
 
 local request_methods = {}
 
-function request_methods:method() return self.source.verb end
+function request_methods:method() return self.source.side.method(self.source) end
 
 -- The path, decoded, without the query string: what routing and access control saw.
-function request_methods:uri() return self.source.path end
+function request_methods:uri() return self.source.side.path(self.source) end
 
 -- The target as it came, the query string with it.
 function request_methods:raw_uri() return self.source.side.target(self.source) end
@@ -204,11 +207,46 @@ function context_methods:request()
   return asked
 end
 
+-- A response as it is gathered: code, reason, options, body; started, something of it was sent; name and value of the
+-- first header, lines for the others, one after the other, and how many headers there are, count; pieces, how many texts
+-- the body has; began, when its request came, on the kernel's clock; date, the header's line, or false where a response is
+-- put together elsewhere.
+
+local MOST_SPARE = 64
+local OVER = { started = true } -- the response of a context whose response has ended
+local spare, spare_count = {}, 0
+
+local function new_response(began, date)
+  local response
+  if spare_count > 0 then
+    response = spare[spare_count]
+    spare_count = spare_count - 1
+  else
+    response = { name = false, value = false }
+  end
+  response.code, response.reason, response.options, response.count, response.started = 200, false, 0, 0, false
+  response.body, response.pieces, response.lines, response.began, response.date = "", 0, false, began, date
+  return response
+end
+
+-- The response of *context* has ended.
+local function conclude(context)
+  local response = context.response
+  if response == OVER then return end
+  context.response, response.body, response.lines = OVER, "", false
+  if spare_count < MOST_SPARE then
+    spare_count = spare_count + 1
+    spare[spare_count] = response
+  end
+end
+
+local function is_over(context) return context.response == OVER end
+
 -- A body is a text, until something follows it: then it is a table of texts.
-local function gathered(context)
-  local body = context.body
-  if context.pieces < 2 then return body end
-  return concat(body, "", 1, context.pieces)
+local function gathered(response)
+  local body = response.body
+  if response.pieces < 2 then return body end
+  return concat(body, "", 1, response.pieces)
 end
 
 -- Names that say something of the framing, or need more than one line: such responses are put together elsewhere.
@@ -224,31 +262,33 @@ end
 
 -- The lines of the headers, if the response is of the usual kind: nothing flushed, no options, a body whose length is to be
 -- told, a header or two that say nothing of the framing.  nil otherwise.
-local function plain_lines(context)
-  local n, code = context.count, context.code
-  if n > 2 or context.options ~= 0 or context.started or code == 204 or code == 205 or code == 304 then return nil end
+local function plain_lines(response)
+  local n, code = response.count, response.code
+  if n > 2 or response.options ~= 0 or response.started or code == 204 or code == 205 or code == 304 then return nil end
   if n == 0 then return "" end
-  local name = context.name
+  local name = response.name
   local key = good_names[name]
   if TELLING[key] then return nil end
-  if n == 1 then return name .. ": " .. context.value .. "\r\n" end
-  local lines = context.lines
+  if n == 1 then return name .. ": " .. response.value .. "\r\n" end
+  local lines = response.lines
   local other = good_names[lines[1]]
   if other == key or TELLING[other] then return nil end
-  return name .. ": " .. context.value .. "\r\n" .. lines[1] .. ": " .. lines[2] .. "\r\n"
+  return name .. ": " .. response.value .. "\r\n" .. lines[1] .. ": " .. lines[2] .. "\r\n"
 end
 
 -- Such a response as bytes of HTTP/1.
-local function compose(context, content)
-  local lines = context.date and plain_lines(context)
+local function compose(response, content)
+  local lines = response.date and plain_lines(response)
   if not lines then return nil end
-  local code, reason = context.code, context.reason
+  local code, reason = response.code, response.reason
   local first = not reason and status_lines[code] or status_line(code, reason)
-  return first .. context.date .. lines .. "Content-Length: " .. #content .. "\r\n\r\n" .. content
+  return first .. response.date .. lines .. "Content-Length: " .. #content .. "\r\n\r\n" .. content
 end
 
 local by_handle = {} -- the side of requests that Python read
 
+function by_handle.method(context) return context.verb end
+function by_handle.path(context) return context.path end
 function by_handle.target(context) return (ask(context.handle, "target")) end
 function by_handle.client(context) return (ask(context.handle, "client")) end
 function by_handle.fields(context) return headers_of(context.handle) end
@@ -270,25 +310,26 @@ function by_handle.send_file(context, ...) return respond_fd(context.handle, ...
 
 -- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
 function by_handle.send(context, ending, content)
-  local entry = context.entry
+  local entry, response = context.entry, context.response
   if ending and entry.many and entry.within then
-    local lines = plain_lines(context)
+    local lines = plain_lines(response)
     if lines then
-      entry.code, entry.lines, entry.data = context.code, lines, content
+      entry.code, entry.lines, entry.data = response.code, lines, content
       return WRITABLE + ALIVE
     end
   end
-  local data = ending and compose(context, content)
+  local data = ending and compose(response, content)
   if data then
-    if not entry.within then return whole(context.handle, context.code, data) end
-    entry.code, entry.data = context.code, data
+    if not entry.within then return whole(context.handle, response.code, data) end
+    entry.code, entry.data = response.code, data
     return WRITABLE + ALIVE
   end
-  local n = context.count
-  local handle, code, reason, options = context.handle, context.code, context.reason or nil, context.options
+  local n = response.count
+  local handle, code, reason, options = context.handle, response.code, response.reason or nil, response.options
   if n == 0 then return respond(handle, code, reason, options, ending, content) end
-  if n == 1 then return respond(handle, code, reason, options, ending, content, context.name, context.value) end
-  return respond(handle, code, reason, options, ending, content, context.name, context.value, unpack(context.lines, 1, 2 * n - 2))
+  local name, value = response.name, response.value
+  if n == 1 then return respond(handle, code, reason, options, ending, content, name, value) end
+  return respond(handle, code, reason, options, ending, content, name, value, unpack(response.lines, 1, 2 * n - 2))
 end
 
 -- status(code[, reason]): false when it is too late.
@@ -307,9 +348,9 @@ function context_methods:status(...)
       error("bad argument #2 to 'status' (control character in the reason)", 2)
     end
   end
-  if self.started then return false end
-  self.code = number
-  if reason or self.reason then self.reason = reason or false end
+  local response = self.response
+  if response.started then return false end
+  response.code, response.reason = number, reason or false
   return true
 end
 
@@ -320,51 +361,53 @@ function context_methods:header(...)
   name, value = check_text(name, 1, "header"), check_text(value, 2, "header")
   if not good_names[name] then check_name(name) end
   if not good_values[value] then check_value(name, value) end
-  if FRAMING[good_names[name]] and frame(self, name, value) then return not self.started end
-  if self.started then return false end
-  local n = self.count
+  local response = self.response
+  if FRAMING[good_names[name]] and frame(response, name, value) then return not response.started end
+  if response.started then return false end
+  local n = response.count
   if n == MOST_HEADERS then error("header: a response has no more than " .. MOST_HEADERS .. " headers", 2) end
   if n == 0 then
-    self.name, self.value = name, value
+    response.name, response.value = name, value
   else
-    local lines = self.lines
+    local lines = response.lines
     if not lines then
       lines = {}
-      self.lines = lines
+      response.lines = lines
     end
     lines[2 * n - 1], lines[2 * n] = name, value
   end
-  self.count = n + 1
+  response.count = n + 1
   return true
 end
 
-local function append(context, text)
-  local n = context.pieces + 1
+local function append(response, text)
+  local n = response.pieces + 1
   if n == 1 then
-    context.body = text
+    response.body = text
   else
-    if n == 2 then context.body = { context.body } end
-    context.body[n] = text
+    if n == 2 then response.body = { response.body } end
+    response.body[n] = text
   end
-  context.pieces = n
+  response.pieces = n
 end
 
 -- Appends to the body; false when the response has ended or the client is gone.
 function context_methods:write(...)
   check_count(select("#", ...), 1, 1, "write")
   local text = check_text((...), 1, "write")
-  if self.ended then return false end
-  append(self, text)
+  if is_over(self) then return false end
+  append(self.response, text)
   return true
 end
 
 -- Sends what there is, and waits while the client does not take it.  False when the response has ended or the client is gone.
 function context_methods:flush()
-  if self.ended then return false end
-  local outcome = self.side.send(self, false, gathered(self))
-  self.started, self.body, self.pieces, self.count = true, "", 0, 0
+  if is_over(self) then return false end
+  local response = self.response
+  local outcome = self.side.send(self, false, gathered(response))
+  response.started, response.body, response.pieces, response.count = true, "", 0, 0
   if bit.band(outcome, ALIVE) == 0 then
-    self.ended = true
+    conclude(self)
     return false
   end
   if bit.band(outcome, WRITABLE) == 0 then
@@ -394,14 +437,15 @@ function context_methods:write_fd(...)
     end
   end
   fd, size, offset = numeral(fd), numeral(size), numeral(offset)
-  if self.ended then return false end
+  if is_over(self) then return false end
+  local response = self.response
   local text = read_file(fd, size, offset)
   if text then
-    append(self, text)
+    append(response, text)
     return true
   end
-  local done, failure = self.side.send_file(self, gathered(self), fd, size, offset)
-  self.body, self.pieces, self.date = "", 0, false -- it is not all here any more
+  local done, failure = self.side.send_file(self, gathered(response), fd, size, offset)
+  response.body, response.pieces, response.date = "", 0, false -- it is not all here any more
   if done then return true end
   cannot_write(fd, failure)
   return false, failure
@@ -409,10 +453,9 @@ end
 
 -- Ends the response; false when it has ended already or the client is gone.
 function context_methods:flush_end()
-  if self.ended then return false end
-  local outcome = self.side.send(self, true, gathered(self)) -- what cannot be sent raises, and nothing has ended
-  self.started, self.ended = true, true
-  self.body, self.pieces, self.count = "", 0, 0
+  if is_over(self) then return false end
+  local outcome = self.side.send(self, true, gathered(self.response)) -- what cannot be sent raises, and nothing has ended
+  conclude(self)
   return bit.band(outcome, ALIVE) ~= 0
 end
 
@@ -423,10 +466,10 @@ function context_methods:option(...)
   if not option or option < 0 or option > ALL or option % 1 ~= 0 or bit.band(option, bit.bnot(ALL)) ~= 0 then
     error("bad argument #1 to 'option' (CHUNKED, CLOSE, GZIP or DEFLATE expected, got " .. tostring((...)) .. ")", 2)
   end
-  if self.started then return false end
+  if self.response.started then return false end
   local possible = bit.bor(self:request():opts(), CLOSE)
   if bit.band(option, bit.bnot(possible)) ~= 0 then return false end
-  self.options = bit.bor(self.options, option)
+  self.response.options = bit.bor(self.response.options, option)
   return true
 end
 
@@ -465,32 +508,25 @@ end
 local function constants_of(side)
   return {
     CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEFLATE,
-    side = side, handle = false, reason = false, options = 0, lines = false, payload = "", span = false,
-    refusal = false, watchers = false, is_lost = false,
+    side = side, handle = false, payload = "", span = false, refusal = false, watchers = false, is_lost = false,
   }
 end
 
 local make_context = class("mtev.http_ctx", context_methods, constants_of(by_handle))
 
--- What a handler says in response to the request *handle*.  *date* is the header's line, or false where a response is put
--- together elsewhere; a response that is whole before *entry* is left goes there.
+-- What a handler says in response to the request *handle*.  A response that is whole before *entry* is left goes there.
 local function new_context(entry, handle, date, method, path)
   return make_context({
-    entry = entry, handle = handle, date = date, verb = method, path = path, asked = false, code = 200, name = false,
-    value = false, count = 0, body = "", pieces = 0, started = false, ended = false,
+    entry = entry, handle = handle, verb = method, path = path, asked = false, response = new_response(0, date),
     span = entry.span,
   })
 end
 
--- The same in response to requests that *side* reads: on the connection *wire*, with the request line *line* and a body,
--- at *began* on the kernel's clock.
+-- The same in response to requests that *side* reads: on the connection *wire*, with the request line *line*, at *began*.
 local function contexts_of(side)
   local make = class("mtev.http_ctx", context_methods, constants_of(side))
   return function(wire, line, began)
-    return make({
-      wire = wire, line = line, verb = line.verb, path = line.path, began = began, asked = false, code = 200,
-      name = false, value = false, count = 0, body = "", pieces = 0, started = false, ended = false,
-    })
+    return make({ wire = wire, line = line, asked = false, response = new_response(began, false) })
   end
 end
 
@@ -503,7 +539,8 @@ local function new_request_of(handle, path)
 end
 
 return {
-  check_count = check_count, check_text = check_text, flush_end = context_methods.flush_end, key_of = key_of,
+  check_count = check_count, check_text = check_text, flush_end = context_methods.flush_end, is_over = is_over,
+  conclude = conclude, key_of = key_of,
   reason_of = usual_reason, new_context = new_context, contexts_of = contexts_of, new_request_of = new_request_of,
   status_line = function(code, reason) return not reason and status_lines[code] or status_line(code, reason) end,
 }

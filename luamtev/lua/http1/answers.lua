@@ -1,8 +1,8 @@
 -- What a handler asks of its request and says in answer (the context's `side`, see web_http.lua), on a connection that
 -- this state serves.
 --
--- Most answers framing.lua puts together.  Any other is runtime.http's Response (luamtev.web.answers): its bytes come back
--- from every call, as far as the client takes them.
+-- Most answers framing.lua puts together.  Any other is runtime.http's Response (luamtev.web.answers): its bytes come
+-- back from every call, as far as the client takes them.
 --
 -- Of a connection this file keeps closing, nothing may follow the last answer; answered, there was one; lagging, the
 -- Python side waits for what was said to be gone.
@@ -13,7 +13,7 @@ local bit = require("bit")
 local kernel, border, checked = home.kernel, home.border, home.checked
 local parser, ledger = home.need("http1/parser"), home.need("http1/ledger")
 local connections, batch = home.need("http1/connections"), home.need("http1/batch")
-local put_whole = home.need("http1/framing")
+local conclude, put_whole = home.need("web_http").conclude, home.need("http1/framing").put
 local open_answer, say = checked(border.http1_answer), checked(border.http1_say)
 local accepts = checked(border.web_accepts)
 local say_file, more = checked(border.http1_say_file), checked(border.http1_more)
@@ -28,12 +28,20 @@ local CHUNKED, CLOSE = 1, 2
 local WRITABLE, ALIVE = 1, 2
 local COMPLETE, LAST, WAITING = 4, 8, 16 -- an answer is whole; nothing may follow it; more comes once this is gone
 
+local side = {}
+local answers = { side = side }
+
+-- Set by turns.lua: whether nothing is left of what was read from the connection that is visited.
+function answers.is_all_taken() return true end
+
 -- The answer to what *context* asks is whole, *written* bytes of it; *last*, nothing may follow it.
 local function complete(conn, context, written, last)
   local clock = note(conn, context, written)
   connections.clock = clock
-  context.line.route.is_slow = clock - context.began >= SLOW
-  if context.span then end_span(context.span, context.code, written, context.handle ~= false) end
+  local response = context.response
+  context.line.route.is_slow = clock - response.began >= SLOW
+  if context.span then end_span(context.span, response.code, written, context.handle ~= false) end
+  conclude(context)
   conn.active, conn.stage, conn.touched, conn.answered = false, "idle", clock, true
   conn.closing = conn.closing or last
   if context.watchers then tell(context, false) end
@@ -60,15 +68,20 @@ local function pass_on(conn, context, state, data, written)
   return band(state, WRITABLE) + ALIVE
 end
 
+-- Whether the answer that is begun is the last on *conn*: it ends, and nothing that came waits behind it.
+local function is_last(conn)
+  if not connections.finishing or conn.buffer ~= "" then return false end
+  if conn == batch.visited then return answers.is_all_taken() end
+  return not conn.news
+end
+
 local function open(conn, context)
   local line = context.line
   local handle = open_answer(conn.number, line.verb, line.target, line.minor, line.head.text, context.payload,
-    line.keep and not connections.finishing, time_of(context.began), line.route.slot, context.span)
+    line.keep and not is_last(conn), time_of(context.response.began), line.route.slot, context.span)
   context.handle = handle
   return handle
 end
-
-local side = {}
 
 -- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
 function side.send(context, ending, content)
@@ -76,23 +89,25 @@ function side.send(context, ending, content)
   if conn.gone then return WRITABLE end
   if ending and not context.handle then
     local line = context.line
-    local keep = line.keep and band(context.options, CLOSE) == 0 and not connections.finishing
+    local response = context.response
+    local keep = line.keep and band(response.options, CLOSE) == 0 and not is_last(conn)
     local said = buffer_of(conn)
     local before = #said
-    if put_whole(said, context, content, date_of(time_of(context.began)), keep, line.minor, line.mute) then
+    if put_whole(said, response, content, date_of(time_of(response.began)), keep, line.minor, line.mute,
+      line.route.head) then
       local written = #said - before
       if conn ~= batch.visited and not flush(conn, said) then return WRITABLE end
       complete(conn, context, written, not keep)
       return WRITABLE + ALIVE
     end
   end
-  local handle = context.handle or open(conn, context)
-  local code, reason, options, n = context.code, context.reason or nil, context.options, context.count
+  local handle, response = context.handle or open(conn, context), context.response
+  local code, reason, options, n = response.code, response.reason or nil, response.options, response.count
   if n == 0 then return pass_on(conn, context, say(handle, code, reason, options, ending, content)) end
-  local name, value = context.name, context.value
+  local name, value = response.name, response.value
   if n == 1 then return pass_on(conn, context, say(handle, code, reason, options, ending, content, name, value)) end
   return pass_on(conn, context,
-    say(handle, code, reason, options, ending, content, name, value, unpack(context.lines, 1, 2 * n - 2)))
+    say(handle, code, reason, options, ending, content, name, value, unpack(response.lines, 1, 2 * n - 2)))
 end
 
 -- The same for a part of a file; true, or false and why not.
@@ -115,6 +130,8 @@ function side.allowed(context)
   return route.acl
 end
 
+function side.method(context) return context.line.verb end
+function side.path(context) return context.line.path end
 function side.target(context) return context.line.target end
 function side.client(context) return context.wire.remote end
 
@@ -152,8 +169,6 @@ function side.options(context)
   local accept = parser.fields(line.head.text)["accept-encoding"]
   return CLOSE + CHUNKED + (accept and accepts(accept) or 0)
 end
-
-local answers = { side = side }
 
 -- What was said on *conn* is gone: the Python side may make more.
 function answers.catch_up(conn)

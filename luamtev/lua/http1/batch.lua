@@ -14,7 +14,7 @@ local aside = new_buffer(wire.READ_SIZE) -- what any other says
 local said_from = 0 -- where in `out` begins what the one that is visited says
 local speakers, beginnings, speaker_count = {}, {}, 0 -- those visited before, and where what each said begins
 
--- visited: the connection that is visited now, or false.  Of a connection the batch keeps said, there is something of it.
+-- visited: the connection that is visited now, or false.  Of a connection the batch keeps said, something of it waits.
 local batch = { visited = false }
 
 -- What the connection that is visited has said so far belongs to it.

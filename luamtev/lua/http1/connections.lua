@@ -1,10 +1,10 @@
 -- The connections of HTTP/1 that this state serves: how they come, wait for their turn, and end.
 --
--- A connection is a table: number, by which the Python side knows it; fd; secure, it is encrypted; profile, the limits of
--- its listener; remote and client, who is there, for people and for access control; logged, how lines of the log begin;
+-- A connection is a table: number, by which the Python side knows it; fd; secure, it is encrypted; profile, the limits
+-- of its listener; remote and client, who is there, for people and for access control; logged, how lines of the log begin;
 -- buffer, bytes that were read and not taken; active, the context of the request under way, or false; stage, what it is
--- at since the time `since`: idle, head, body, handler, linger; touched, when it last did anything.  What is said of news
--- and of what was sent is beside the code for it (turns.lua, batch.lua, wire.lua).
+-- at since the time `since`: idle, head, body, handler, linger; touched, when it last did anything.  What is said of
+-- news and of what was sent is beside the code for it (turns.lua, batch.lua, wire.lua).
 --
 -- The Python side may bring back a connection that was handed over to it.
 
@@ -12,6 +12,7 @@ local home = ...
 
 local kernel, reactor, border, checked = home.kernel, home.reactor, home.border, home.checked
 local wire, ledger = home.need("http1/wire"), home.need("http1/ledger")
+local conclude = home.need("web_http").conclude
 local fetch_profile = checked(border.http1_profile)
 local give_up, give_back, shut = border.http1_gone, border.http1_hand_over, border.http1_close
 local drop_span, tell_timeout = border.http1_drop_span, border.http1_timeout
@@ -35,13 +36,16 @@ local function enqueue(conn)
 end
 connections.enqueue = enqueue
 
+-- To be called now and then: the queue begins at its beginning again, if it is empty.
+function connections.compact() if queue_at > queue_end then queue_at, queue_end = 1, 0 end end
+
 function connections.are_waiting() return queue_at <= queue_end end
 
 -- The one that waits longest.
 function connections.next()
   local conn = queue[queue_at]
   queue[queue_at] = nil
-  if queue_at == queue_end then queue_at, queue_end = 1, 0 else queue_at = queue_at + 1 end
+  queue_at = queue_at + 1
   conn.queued = false
   return conn
 end
@@ -69,7 +73,8 @@ local function close(conn)
   local context = conn.active
   if context then
     conn.active = false
-    context.ended, context.is_lost = true, true
+    conclude(context)
+    context.is_lost = true
     if context.watchers then tell(context, true) end
     if context.handle then give_up(context.handle) end
     if context.span then drop_span(context.span) end
@@ -119,6 +124,7 @@ function entries.http1_open(number, fd, secure, listener, remote, client)
   end
   local conn = {
     number = number, fd = fd, secure = secure, profile = profile, remote = remote, client = client, known = false,
+    last = false,
     logged = (remote ~= "" and remote or "-"), said = false, serial = false, buffer = "", active = false,
     unsent = false, queued = false, news = true, over = false, eof = false, more = false, closing = false, leaving = false, gone = false,
     lagging = false, answered = false, stage = "idle", since = 0, touched = monotonic(), tears = 0,

@@ -1,13 +1,16 @@
 -- How an answer looks on the wire, where it is whole when it leaves and says nothing unusual of its framing.
 --
---   whole(out, context, content, date, keep, minor, mute)   puts status line, headers and *content* into the buffer *out*;
---                                                    false, and nothing, where the answer needs more care than this
+--   put(out, response, content, date, keep, minor, mute, head)
+--                  puts status line, headers and *content* into the buffer *out*; false, and nothing, where the answer
+--                  needs more care than this
+--   new_head()     what `put` keeps of a handler's answers
 --
 -- Everything else is put together by runtime.http's Response, see answers.lua.  The two agree byte by byte.
 
 local home = ...
 
 local http = home.need("web_http")
+local new_buffer = require("string.buffer").new
 local key_of, status_line = http.key_of, http.status_line
 
 local CLOSE = 2
@@ -19,12 +22,12 @@ local TELLING = { connection = true, ["content-length"] = true, ["transfer-encod
   ["content-encoding"] = true }
 
 -- A name that came before replaces what it had; cookies add up.
-local function gathered(context, n)
-  local lines = context.lines
+local function gathered(response, n)
+  local lines = response.lines
   local order, values, count = {}, {}, 0
   for i = 1, n do
-    local name = i == 1 and context.name or lines[2 * i - 3]
-    local value = i == 1 and context.value or lines[2 * i - 2]
+    local name = i == 1 and response.name or lines[2 * i - 3]
+    local value = i == 1 and response.value or lines[2 * i - 2]
     local key = key_of(name)
     if TELLING[key] then return nil end
     local line = name .. ": " .. value .. "\r\n"
@@ -39,32 +42,70 @@ local function gathered(context, n)
   return order
 end
 
-local function whole(out, context, content, date, keep, minor, mute)
-  local options, code, n = context.options, context.code, context.count
-  if context.started or code == 205 or options ~= 0 and options ~= CLOSE then return false end
+-- Puts status line and headers of *response* as its handler said them; false, and nothing, where they need more care.
+local function put_head(out, response, date)
+  local n = response.count
   local lines
   if n == 1 then
-    if TELLING[key_of(context.name)] then return false end
+    if TELLING[key_of(response.name)] then return false end
   elseif n > 1 then
-    lines = gathered(context, n)
+    lines = gathered(response, n)
     if not lines then return false end
   end
-  out:put(status_line(code, context.reason), date)
+  out:put(status_line(response.code, response.reason), date)
   if n == 1 then
-    out:put(context.name, ": ", context.value, "\r\n")
+    out:put(response.name, ": ", response.value, "\r\n")
   elseif n > 1 then
     for i = 1, #lines do out:put(lines[i]) end
   end
-  local empty = code == 204 or code == 304
-  if not empty then out:put(lengths[#content] or "Content-Length: " .. #content .. "\r\n") end
-  if not keep then
-    out:put("Connection: close\r\n")
-  elseif minor == 0 then
-    out:put("Connection: keep-alive\r\n")
-  end
-  out:put("\r\n")
-  if not mute and not empty then out:put(content) end
   return true
 end
 
-return whole
+-- What a handler said last: most say the same headers again and again.  text: all of that as it is put, once it was
+-- said twice.
+local function new_head()
+  return { date = "", code = 0, reason = false, count = 0, name = false, value = false, lines = false, text = false }
+end
+
+local function is_same(head, response, date)
+  local n = response.count
+  if head.date ~= date or head.code ~= response.code or head.reason ~= response.reason or head.count ~= n then
+    return false
+  end
+  if n == 0 then return true end
+  if head.name ~= response.name or head.value ~= response.value then return false end
+  for i = 1, 2 * n - 2 do
+    if head.lines[i] ~= response.lines[i] then return false end
+  end
+  return true
+end
+
+local scratch = new_buffer()
+
+local function put(out, response, content, date, keep, minor, mute, head)
+  local options, code = response.options, response.code
+  if response.started or code == 205 or options ~= 0 and options ~= CLOSE then return false end
+  if is_same(head, response, date) then
+    if not head.text then
+      put_head(scratch, response, date)
+      head.text = scratch:get()
+    end
+    out:put(head.text)
+  else
+    if not put_head(out, response, date) then return false end
+    head.date, head.code, head.reason, head.text = date, code, response.reason, false
+    head.count, head.name, head.value, head.lines = response.count, response.name, response.value, response.lines
+  end
+  local empty = code == 204 or code == 304
+  local length = empty and "" or lengths[#content] or "Content-Length: " .. #content .. "\r\n"
+  local ending = "\r\n"
+  if not keep then
+    ending = "Connection: close\r\n\r\n"
+  elseif minor == 0 then
+    ending = "Connection: keep-alive\r\n\r\n"
+  end
+  out:put(length, ending, (mute or empty) and "" or content)
+  return true
+end
+
+return { put = put, new_head = new_head }

@@ -129,11 +129,38 @@ local function look(now) offset = wall_clock() - now end
 -- The time of day at *moment* of the kernel's clock.
 local function time_of(moment) return moment + offset end
 
+-- What is kept of lines for the same request: most answers of a second are alike.  text: how they begin, once there were
+-- two of them.
+local function new_beginning()
+  return { who = "", second = 0, code = 0, written = 0, read = 0, text = false }
+end
+
+local function put_parts(into, who, asked, code, written, read)
+  into:put(who, log_date, asked, codes[code] or code .. " ", sizes[written] or written .. "|",
+    amounts[read] or read .. " ")
+end
+
+local scratch = new_buffer()
+
+-- Puts all of a line but how long the answer took: of *who*, who *asked* so.
+local function put_beginning(into, last, who, asked, code, written, read)
+  if last.second ~= second or last.who ~= who or last.code ~= code or last.written ~= written or last.read ~= read then
+    last.second, last.who, last.code, last.written, last.read, last.text = second, who, code, written, read, false
+    return put_parts(into, who, asked, code, written, read)
+  end
+  if not last.text then
+    put_parts(scratch, who, asked, code, written, read)
+    last.text = scratch:get()
+  end
+  into:put(last.text)
+end
+
 -- Notes the answer to *context*, *written* bytes of it.  Returns what the kernel's clock says.
 local function note(conn, context, written)
   counts[0] = counts[0] + 1
-  local now, line, code = kernel.monotonic(), context.line, context.code
-  local elapsed = now - context.began
+  local now, line, response = kernel.monotonic(), context.line, context.response
+  local code, began = response.code, response.began
+  local elapsed = now - began
   local micros = floor(elapsed * 1e6 + 0.5)
   count_answer(line.route.slot, elapsed, micros, code)
   if enabled[ACCESS] == 0 then return now end
@@ -141,20 +168,20 @@ local function note(conn, context, written)
   if direct[ACCESS] == 0 then
     local n = entry_count
     entries[n + 1], entries[n + 2], entries[n + 3] = conn.remote, line.verb, line.target
-    entries[n + 4], entries[n + 5], entries[n + 6] = line.minor, context.began + offset, now + offset
+    entries[n + 4], entries[n + 5], entries[n + 6] = line.minor, began + offset, now + offset
     entries[n + 7], entries[n + 8], entries[n + 9] = code, written, read
     entry_count = n + 9
     return now
   end
   local wall = floor(now + offset)
   if wall ~= second then make_dates(wall) end
+  put_beginning(lines, line.noted, conn.logged, line.shown, code, written, read)
   local millis = floor(micros / 1000)
-  lines:put(conn.logged, log_date, line.shown, codes[code] or code .. " ", sizes[written] or written .. "|",
-    amounts[read] or read .. " ", millis, endings[micros - millis * 1000])
+  lines:put(millis, endings[micros - millis * 1000])
   return now
 end
 
 return {
-  count_handed_over = count_handed_over, date_of = date_of, flush = flush, look = look, note = note, shown = shown,
+  count_handed_over = count_handed_over, new_beginning = new_beginning, date_of = date_of, flush = flush, look = look, note = note, shown = shown,
   time_of = time_of,
 }

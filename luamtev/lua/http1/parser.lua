@@ -6,8 +6,9 @@
 --     -> 0                                           the head is not all there
 --     -> nil, reason                                 it is none that this parser takes
 --
---   remember(bytes, from, to, line)   keeps what a caller found out of the head there
+--   remember(bytes, from, to, line)   keeps what a caller found out of the head there; line.raw is the head from then on
 --   parse_known(bytes, from, size)    -> that line, and the offset behind the head, if it came before as it is; nil
+--   is_same(bytes, from, size, line)  -> the offset behind the head, if it is that of *line*, which is remembered; nil
 --
 -- What headers say is remembered by their bytes, for most clients send the same ones again and again: head.text, the
 -- lines; head.close, a word on the connection: true, false for keep-alive, nil for none; head.length, of the body, 0
@@ -20,7 +21,10 @@ local bxor, rol, tobit = bit.bxor, bit.rol, bit.tobit
 local string_of, lower, find, sub, byte = ffi.string, string.lower, string.find, string.sub, string.byte
 local char, gmatch, gsub = string.char, string.gmatch, string.gsub
 
-ffi.cdef [[ void *luamtev_memmem(const void *in, size_t size, const void *what, size_t length) __asm__("memmem"); ]]
+ffi.cdef [[
+void *luamtev_memmem(const void *in, size_t size, const void *what, size_t length) __asm__("memmem");
+int luamtev_memcmp(const void *one, const void *other, size_t size) __asm__("memcmp");
+]]
 local C = ffi.C
 
 local MOST_KNOWN, MOST_KNOWN_SIZE = 512, 1024 -- heads that are remembered, and how long they may be
@@ -155,7 +159,14 @@ local function remember(bytes, from, to, line)
   if whole_count >= MOST_KNOWN then whole, whole_count = {}, 0 end
   local text = string_of(bytes + from, to - from)
   if not whole[text] then whole_count = whole_count + 1 end
-  whole[text] = line
+  whole[text], line.raw = line, text
+end
+
+-- A head ends with its first empty line: bytes that begin with a whole one begin with no other.
+local function is_same(bytes, from, size, line)
+  local raw = line.raw
+  if #raw > size - from or C.luamtev_memcmp(bytes + from, raw, #raw) ~= 0 then return nil end
+  return from + #raw
 end
 
 local known, known_count = {}, 0
@@ -244,5 +255,5 @@ local function parameters(query)
 end
 
 return {
-  parse = parse, parse_known = parse_known, remember = remember, fields = fields, parameters = parameters,
+  is_same = is_same, parse = parse, parse_known = parse_known, remember = remember, fields = fields, parameters = parameters,
 }

@@ -6,12 +6,14 @@
 --
 -- An answer is a table: mount, the number of a Lua mount of this state, or false for what is not ours; slot, where its
 -- latencies are counted; path, the path in its one form; shown, as the log shows it; acl, what access control
--- says of the path, nil until somebody asks; is_slow, whether its handler took long the last time.
+-- says of the path, nil until somebody asks; is_slow, whether its handler took long the last time; head, how its last
+-- answer began.
 
 local home = ...
 
 local ffi = require("ffi")
 local border, checked = home.border, home.checked
+local new_head = home.need("http1/framing").new_head
 local new_tracing = home.need("http1/tracing")
 local decide, renewed, find_log = checked(border.http1_decide), checked(border.http1_renewed), checked(border.log_find)
 
@@ -27,9 +29,10 @@ local by_client, count = {}, 0
 local same_for_all = false -- access control asks for nobody's address
 local everybody = {}
 
--- hooked: there are functions on hooks of HTTP; serial changes when what routes.of gave is to be asked for again;
--- traced: whether a request is traced, by the headers of its trace (tracing.lua), or false while none is.
-local routes = { hooked = false, serial = 0, traced = false }
+-- hooked: there are functions on hooks of HTTP; heard: somebody listens at trace points; serial changes when what
+-- routes.of gave is to be asked for again; traced: whether a request is traced, by the headers of its trace
+-- (tracing.lua), or false while none is.
+local routes = { hooked = false, heard = false, serial = 0, traced = false }
 
 local function forget()
   by_client, everybody, count = {}, {}, 0
@@ -46,15 +49,16 @@ function routes.renew()
   forget()
 end
 
-local function points_are_heard()
+-- Looks who listens at trace points.  To be called before each batch: a loop among its requests would cut it in pieces.
+function routes.listen()
   local heard = 0
   for at = 1, #POINTS do heard = heard + cells[POINTS[at]] end
-  return heard ~= 0
+  routes.heard = heard ~= 0
 end
 
 -- Whether somebody wants to see each request, as an object, in the log or at its trace points.
 function routes.is_watched()
-  return routes.hooked or enabled[IO] + enabled[DEBUG_HTTP] + enabled[DEBUG_REST] ~= 0 or points_are_heard()
+  return routes.hooked or routes.heard or enabled[IO] + enabled[DEBUG_HTTP] + enabled[DEBUG_REST] ~= 0
 end
 
 function routes.of(client)
@@ -72,7 +76,8 @@ function routes.find(known, number, method, path)
   local answer = of_method and of_method[path]
   if answer then return answer end
   local mount, slot, normal, shown = decide(number, method, path)
-  answer = { mount = mount, slot = slot, path = normal, shown = shown, acl = nil, is_slow = false }
+  answer = { mount = mount, slot = slot, path = normal, shown = shown, acl = nil, is_slow = false,
+    head = new_head() }
   if count >= MOST then
     forget() -- *known* goes on for as long as its holder holds it
     return answer

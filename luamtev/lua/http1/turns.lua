@@ -1,8 +1,8 @@
 -- Connections of HTTP/1 that this state serves itself take turns: bytes in, requests, handlers, answers.
 --
 -- A request is taken when it is there whole and surely understood (parser.lua), a Lua mount of this state serves it
--- (routes.lua) and nobody watches requests (hooks, debug logs).  Anything else goes to runtime.http, with the connection
--- and all bytes that were not answered.
+-- (routes.lua) and nobody watches requests (hooks, debug logs).  Anything else goes to runtime.http, with the
+-- connection and all bytes that were not answered.
 --
 -- One request of a connection is served at a time.  While one is, or while its client does not read, nothing more is
 -- taken from the network.  Connections with news are visited in batches (batch.lua), in a task that all handlers share
@@ -10,7 +10,8 @@
 --
 -- Of a connection this file keeps news, there may be something to read; over, the end is among it; eof, it was read;
 -- more, the buffer may hold another request; leaving, why it is handed over, or false; known, the routes that hold for
--- it; tears, the pieces that a head came in; pieces, missing and request of a body that comes.
+-- it; last, the request line that came last, or false; tears, the pieces that a head came in; pieces, missing and
+-- request of a body that comes.
 
 local home, run = ...
 
@@ -26,7 +27,7 @@ local close, enqueue = connections.close, connections.enqueue
 local finish, hand_over = connections.finish, connections.hand_over
 local deliver, is_full = batch.deliver, batch.is_full
 local monotonic = kernel.monotonic
-local parse, parse_known = parser.parse, parser.parse_known
+local is_same, parse, parse_known = parser.is_same, parser.parse, parser.parse_known
 local string_of, sub, band = ffi.string, string.sub, bit.band
 
 local READ_SIZE, NEWS, END, WRITABLE = wire.READ_SIZE, wire.NEWS, wire.END, wire.WRITABLE
@@ -43,6 +44,8 @@ local served, stuck = 0, false -- requests of this visit; the next is not there 
 local visit_end = 0 -- on the clock
 
 -- Requests ------------------------------------------------------------------------------------------------------------
+
+function answers.is_all_taken() return at >= size end
 
 local new_context = home.need("web_http").contexts_of(answers.side)
 
@@ -75,8 +78,13 @@ end
 -- The request line that begins here, with all that its head says, and where what follows it begins; nil when there is
 -- none that is taken.
 local function next_line(conn)
-  local line, next_at = parse_known(bytes, at, size)
-  if line and line.known == conn.known then return line, next_at end
+  local line = conn.last -- most clients send the same again and again
+  local next_at = line and is_same(bytes, at, size, line)
+  if not next_at then line, next_at = parse_known(bytes, at, size) end
+  if line and line.known == conn.known then
+    conn.last = line
+    return line, next_at
+  end
   local method, target, mark, minor, head
   next_at, method, target, mark, minor, head = parse(bytes, at, size)
   if next_at == 0 then
@@ -92,6 +100,7 @@ local function next_line(conn)
   line = {
     verb = method, path = route.path, target = target, mark = mark, minor = minor, head = head, route = route,
     keep = head.close == false or head.close == nil and minor == 1, mute = method == "HEAD", known = conn.known,
+    raw = "", noted = ledger.new_beginning(),
     shown = ledger.shown(method, route, target, mark, minor), length = length,
   }
   parser.remember(bytes, at, next_at, line)
@@ -261,6 +270,11 @@ local function is_over()
   return not connections.are_waiting() or visitor_count >= BATCH or connections.clock >= batch_end or is_full()
 end
 
+local function begin_batch(clock)
+  routes.listen()
+  connections.clock, batch_end = clock, clock + BATCH_TIME
+end
+
 -- What was said leaves, and each that was visited goes on.  Whether there is another batch to be visited at once.
 local function next_batch()
   deliver()
@@ -274,8 +288,9 @@ local function next_batch()
     end
   end
   visitor_count = 0
+  connections.compact()
   local clock = monotonic()
-  connections.clock, batch_end = clock, clock + BATCH_TIME
+  begin_batch(clock)
   if clock >= serving_end or kernel.has_ready(clock) then return false end
   if connections.are_waiting() then return true end
   kernel.poll()
@@ -286,14 +301,9 @@ end
 -- Visits connections, batch after batch; false when the task is not the leader any more.  One loop, without others
 -- inside, is what the compiler makes one piece of; and with few tail calls, for it gives up after fifteen.
 local function visit()
-  while true do
-    if not batch.visited then
-      if is_over() and not next_batch() then
-        is_done = true
-        return true
-      end
-      enter(connections.next())
-    end
+  is_done = is_over() and not next_batch()
+  while not is_done do
+    if not batch.visited then enter(connections.next()) end
     local conn = batch.visited
     if conn and at < size and not stuck and not conn.gone then
       if conn.stage == "body" then take_body(conn) else serve(conn) end
@@ -303,7 +313,9 @@ local function visit()
       or served > 0 and (connections.clock >= visit_end or is_full())) then
       leave(conn)
     end
+    if not batch.visited and is_over() and not next_batch() then is_done = true end
   end
+  return true
 end
 
 -- A batch failed half-way, in the kernel.
@@ -320,7 +332,8 @@ kernel.is_serving = connections.are_waiting
 function kernel.serve(now, stop)
   ledger.look(now)
   if batch.visited or visitor_count > 0 then give_up_batch() end
-  connections.clock, batch_end, serving_end, is_done, is_quiet = now, now + BATCH_TIME, stop, false, false
+  serving_end, is_done, is_quiet = stop, false, false
+  begin_batch(now)
   repeat
     if not kernel.lead(visit) then
       if batch.visited then close(batch.visited) else give_up_batch() end

@@ -1,5 +1,5 @@
--- What passes between a connection and its client: through the descriptor, or, where it is encrypted, through TLS on the
--- Python side, a crossing for each piece.
+-- What passes between a connection and its client: through the descriptor, or, where it is encrypted, through TLS on
+-- the Python side, a crossing for each piece.
 --
 -- Of a connection (connections.lua) this file reads number, fd and secure, and keeps unsent, bytes that the network has
 -- not taken, or false; mask, the events of its descriptor that the reactor tells of.
@@ -55,8 +55,8 @@ function wire.receive(conn)
   return (errno == EAGAIN or errno == EINTR) and -1 or nil
 end
 
--- The reactor tells of an encrypted connection again and again, for TLS does not say whether the network has more: it is
--- told what is wanted.
+-- The reactor tells of an encrypted connection again and again, for TLS does not say whether the network has more: it
+-- is told what is wanted.
 local function watch(conn)
   local wanted = IN + RDHUP
   if conn.unsent then
