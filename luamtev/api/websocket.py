@@ -14,11 +14,14 @@ def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/websocket.lua`` builds on."""
     clients: Handles[Client] = Handles()
 
-    def open_client(host: bytes, target: bytes, service: bytes) -> tuple[int, bytes]:
+    def open_client(host: bytes, target: bytes, service: bytes) -> tuple[int | None, bytes]:
         from runtime.util.websocket_protocol import greet
 
         wanted = [each.strip() for each in service.decode("latin-1").split(",") if each.strip()]
-        client, data = greet(host.decode("latin-1"), target.decode("latin-1"), wanted)
+        try:
+            client, data = greet(host.decode("latin-1"), target.decode("latin-1"), wanted)
+        except ValueError as wrong:
+            return None, str(wrong).encode()
         return clients.add(client), data
 
     def send(handle: int, opcode: float, data: bytes) -> Any:

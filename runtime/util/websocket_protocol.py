@@ -104,10 +104,14 @@ class Client:
 
 
 def greet(host: str, target: str, subprotocols: Sequence[str] = ()) -> tuple[Client, bytes]:
-    """A client, and the bytes with which it begins."""
+    """A client, and the bytes with which it begins.  Raises :exc:`ValueError` for what no request can carry."""
+    from h11 import LocalProtocolError
     from wsproto import ConnectionType, WSConnection
     from wsproto.events import Request
 
     connection = WSConnection(ConnectionType.CLIENT)
-    data = connection.send(Request(host=host, target=target, subprotocols=list(subprotocols)))
+    try:
+        data = connection.send(Request(host=host, target=target, subprotocols=list(subprotocols)))
+    except LocalProtocolError as wrong:
+        raise ValueError(str(wrong)) from None
     return Client(connection), data

@@ -155,6 +155,32 @@ def test_wrong_arguments_are_named(lua: Any) -> None:
     ]
 
 
+def test_what_no_request_can_carry_and_settings_of_the_wrong_type_end_nothing(lua: Any) -> None:
+    text = lua(
+        """
+        function main()
+          local connect = mtev.websocket_client_connect
+          print(connect("127.0.0.1", 1, "/\\195\\169", "", {}), connect("a\\r\\nX: y", 1, "/", "", {}),
+            connect("127.0.0.1", 1, "/", "a\\r\\nX: y", {}), connect("127.0.0.1", 80.5, "/", "", {}))
+          for _, ssl in ipairs({ { ca_chain = 5 }, { ciphers = {} }, { cert = true }, { timeout = "soon" } }) do
+            print(select(2, pcall(connect, "127.0.0.1", 1, "/", "", {}, ssl)))
+          end
+          mtev.sleep(0.05)
+          os.exit(0)
+        end
+        """
+    )
+    named = "bad argument #6 to 'websocket_client_connect'"
+    assert text.splitlines() == [
+        "false\tfalse\tfalse\tfalse",
+        f"{named} (string for ca_chain expected, got number)",
+        f"{named} (string for ciphers expected, got table)",
+        f"{named} (string for cert expected, got boolean)",
+        f"{named} (number of seconds for timeout expected, got soon)",
+    ]
+    assert "Illegal header value" in lua.errors()
+
+
 def test_debug_websocket_client_tells_of_a_connection(lua: Any) -> None:
     heard, errors = hear("debug/websocket_client"), hear("error/websocket_client")
     with serving(lambda peer: converse(peer, echo)) as port:

@@ -5,7 +5,7 @@
 
 local home = ...
 
-local refuse = home.need("arguments").refuse
+local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local ffi = require("ffi")
 local border, kernel, reactor, eventer = home.border, home.kernel, home.reactor, home.need("mtev/eventer")
 local owned, ready, valid = eventer.owned, eventer.ready, eventer.valid
@@ -13,7 +13,8 @@ local start, handshake, describe = home.checked(border.tls_start), home.checked(
   home.checked(border.tls_describe)
 local tls_read, tls_write = home.checked(border.tls_read), home.checked(border.tls_write)
 local tls_close, tls_release = border.tls_close, border.tls_release
-local type, error, setmetatable, tostring, sub, match = type, error, setmetatable, tostring, string.sub, string.match
+local type, error, setmetatable, tostring, ipairs = type, error, setmetatable, tostring, ipairs
+local sub, match = string.sub, string.match
 
 local HANDSHAKE_TIMEOUT = 30 -- seconds
 local RECORD = 65536 -- bytes handed over at once
@@ -50,6 +51,21 @@ local function host_of(name)
   return match(host, "^(.+)%.$") or host
 end
 
+local TEXTS = { "certificate_file", "certificate", "cert", "key_file", "key", "ca_chain", "ca_file", "ciphers", "layer",
+  "layer_openssl_11", "crl", "alpn", "npn", "snihost" }
+
+-- Raises, *level* functions up, for a table of settings, argument *position* of *caller*, with a value of the wrong type.
+local function check_settings(settings, position, caller, level)
+  for _, key in ipairs(TEXTS) do
+    if settings[key] and type(settings[key]) ~= "string" then
+      refuse(position, caller, "string for " .. key, type(settings[key]), level + 1)
+    end
+  end
+  if settings.timeout ~= nil and not numeral(settings.timeout) then
+    refuse(position, caller, "number of seconds for timeout", tostring(settings.timeout), level + 1)
+  end
+end
+
 -- certificate, key, CA, ciphers, name, layer, timeout; or a table, name, layer, timeout.  Gives the timeout first.
 local function arguments(first, ...)
   if type(first) ~= "table" then
@@ -57,9 +73,11 @@ local function arguments(first, ...)
     return timeout, text(first, 1), text(key, 2), text(ca, 3), text(ciphers, 4), host_of(text(name, 5)), text(layer, 6)
   end
   local name, layer, timeout = ...
-  return timeout or first.timeout, text(first.certificate_file or first.certificate or first.cert, 1),
-    text(first.key_file or first.key, 1), text(first.ca_chain or first.ca_file, 1), text(first.ciphers, 1),
-    host_of(text(name or first.snihost, 2)), text(layer or first.layer_openssl_11 or first.layer, 3), text(first.crl, 1), text(first.alpn or first.npn, 1)
+  check_settings(first, 1, "ssl_upgrade_socket", 3)
+  return timeout or first.timeout, first.certificate_file or first.certificate or first.cert or "",
+    first.key_file or first.key or "", first.ca_chain or first.ca_file or "", first.ciphers or "",
+    host_of(text(name or first.snihost, 2)), text(layer or first.layer_openssl_11 or first.layer, 3), first.crl or "",
+    first.alpn or first.npn or ""
 end
 
 local function upgrade(event, timeout, ...)
@@ -110,3 +128,5 @@ function methods:ssl_ctx()
 end
 
 eventer.add_methods(methods)
+
+return { check_settings = check_settings }

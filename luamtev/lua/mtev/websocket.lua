@@ -105,6 +105,7 @@ local function connect(client, host, port, sslconfig)
   local failure
   for _, address in ipairs(addresses) do
     local socket = mtev.socket(address)
+    if not socket then return nil, "no socket can be made" end
     client.socket = socket
     local rv
     rv, failure = socket:connect(address, port, CONNECT_TIMEOUT)
@@ -153,12 +154,9 @@ local function finish(client)
   client.socket:close()
 end
 
-local function run(client, host, port, uri, service, sslconfig)
+local function run(client, host, port, request, sslconfig)
   local ok, why = connect(client, host, port, sslconfig)
   if ok then
-    local name = host:find(":", 1, true) and "[" .. host .. "]" or host
-    local handle, request = open(name .. ":" .. port, uri, service)
-    client.handle = handle
     tell(client, "connected")
     queue(client, request)
     mtev.coroutine_spawn(function() write_queued(client) end)
@@ -166,10 +164,10 @@ local function run(client, host, port, uri, service, sslconfig)
     ok, failure = pcall(converse, client)
     if not ok then complain(client, tostring(failure)) end
     finish(client)
-    release(handle)
   else
     complain(client, tostring(why))
   end
+  release(client.handle)
   tell(client, "ended")
   callback(client, "cleanup")
 end
@@ -194,13 +192,20 @@ function mtev.websocket_client_connect(host, port, uri, service, callbacks, sslc
   if sslconfig ~= nil and type(sslconfig) ~= "table" then
     refuse(6, "websocket_client_connect", "table", type(sslconfig), 2)
   end
+  if sslconfig then home.need("mtev/tls").check_settings(sslconfig, 6, "websocket_client_connect", 2) end
   if uri:find("[%s%c]") then return false end
+  local authority = (host:find(":", 1, true) and "[" .. host .. "]" or host) .. ":" .. number
+  local handle, request = open(authority, uri, service)
   local client = new_client({
     callbacks = callbacks, open = false, closing = false, ended = false, queued = {}, queued_bytes = 0, writer = false,
-    writer_idle = false, written = false, handle = false, socket = false,
+    writer_idle = false, written = false, handle = handle, socket = false,
     url = (sslconfig and "wss://" or "ws://") .. host .. ":" .. number .. uri,
   })
+  if not handle then
+    complain(client, request)
+    return false
+  end
   for name, opcode in pairs(OPCODES) do client[name], client[name:lower()] = opcode, opcode end
-  mtev.coroutine_spawn(run, client, host, number, uri, service, sslconfig)
+  mtev.coroutine_spawn(run, client, host, number, request, sslconfig)
   return true
 end
