@@ -4,6 +4,7 @@ Exit status: 0 when every test passed, 2 otherwise: a failure, an error anywhere
 or a command line that cannot be used.  Manual: mtev-busted.
 """
 
+import contextlib
 import os
 import platform
 import sys
@@ -240,6 +241,15 @@ def run(plan: Plan) -> int:
     return Parallel(plan, plan.workers, _run_here, ordered).run()
 
 
+def _open_standard_descriptors() -> None:
+    """Have 0, 1 and 2 lead nowhere where they are closed: nothing else shall get these numbers, and what is written."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, open(descriptor, "r" if descriptor == 0 else "w", closefd=False))  # noqa: SIM115
+
+
 def _load_stack() -> None:
     """Load what every process of a run needs, once for all."""
     from luamtev import program as _program  # noqa: F401
@@ -253,6 +263,7 @@ def _load_stack() -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line *argv* (that of the process by default); returns the exit status if the process lives on."""
+    _open_standard_descriptors()
     try:
         return _main(argv)
     except KeyboardInterrupt:

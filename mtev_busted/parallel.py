@@ -287,7 +287,7 @@ class Parallel:
                     break
             if descriptor in worker.open:
                 self._shut(worker, descriptor)
-        self._add(worker, worker.rest)
+        self._add(worker, b"".join(worker.rest))
         self._dismiss(worker)
         self.workers.remove(worker)
         self.busy = True

@@ -34,8 +34,9 @@ def fork(runner: Runner, plan: Plan, unwanted: Collection[int], ends: tuple[int,
 
     What a terminal sends is for this process, not for it.  With *ends* it writes to these two, reads nothing, and leads
     a session, by which that which it has started is known."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # a run tells that itself
+            stream.flush()
     pid = os.fork()
     if pid:
         return pid
@@ -71,7 +72,7 @@ class Worker:
     err: int
     job: Job | None = None
     next: Job | None = None  # what it was told to do after that
-    rest: bytes = b""  # of what it wrote, an event that is not whole
+    rest: list[bytes] = field(default_factory=list)  # of what it wrote, an event that is not whole
     heard: float = field(default_factory=time.monotonic)
     limit: float = 0.0  # seconds that what runs now may take, 0: no limit
     began: float = 0.0
@@ -115,11 +116,14 @@ class Worker:
     def heard_of(self, chunk: bytes, mark: bytes) -> Iterator[tuple[bool, bytes]]:
         """What it wrote, in order: events for us (True, the event), and (False, what is to be reported)."""
         self.heard = time.monotonic()
-        data = self.rest + chunk
+        if len(b"".join(self.rest[:2])) >= len(mark) and b"\n" not in chunk:
+            self.rest.append(chunk)  # of a long one
+            return
+        data = b"".join((*self.rest, chunk))
         whole = data.rfind(mark)
-        if whole < 0 or b"\n" in data[whole:]:
+        if whole < 0 or data.find(b"\n", whole) >= 0:
             whole = len(data) - _beginning(mark, data)
-        self.rest = data[whole:]
+        self.rest = [data[whole:]] if whole < len(data) else []
         for_us, at = mark + b"!", 0
         while (found := data.find(for_us, at, whole)) >= 0:
             if found > at:

@@ -96,7 +96,12 @@ local function main()
     result = 2
   end
   use("children").kill_all()
-  io.stdout:flush()
+  local base = use("outputs/base")
+  base.flush_now()
+  if base.unwritten then
+    io.stderr:write("mtev-busted: cannot write to standard output: ", base.unwritten, "\n")
+    result = 2
+  end
   exit(result)
 end
 

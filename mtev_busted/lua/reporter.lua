@@ -52,6 +52,7 @@ end
 
 local function finish_by_id(channel, fields)
   local element = by_id[fields[1]]
+  if not element then return end -- a child that a test has forked goes on and ends it once more
   element.try = tonumber(fields[4])
   finish(channel, element, fields[2], text_or_nil(fields[3]))
   if channel == "file" then by_id = {} end
@@ -125,7 +126,7 @@ local function each_chunk(fd, take)
     local n = tonumber(ffi.C.mtev_busted_read(fd, buffer, CHUNK))
     if n > 0 then
       rest[#rest + 1] = ffi.string(buffer, n)
-      local ends = rest[#rest]:match(".*()\n")
+      local ends = rest[#rest]:match("^.*()\n")
       if ends then
         local data = table.concat(rest)
         local last = #data - n + ends
@@ -153,7 +154,7 @@ local function report(data, last)
     handlers[data:sub(kind, kind)](wire.unpack(data, kind, stop - 1))
     at = stop + 1
   end
-  io.stdout:flush()
+  base.flush_now()
 end
 
 -- Reports what comes: beside what workers tell, "R run seed" when a run begins and "r" when it ends.

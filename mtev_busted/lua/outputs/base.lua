@@ -195,10 +195,17 @@ M.before_write = function() end -- clears a progress line
 
 function M.write(...)
   M.before_write()
-  out:write(...)
+  local ok, why = out:write(...)
+  if not ok then M.unwritten = why end -- and what was lost stays lost
 end
 
-function M.flush() out:flush() end
+-- Has all be written now.
+function M.flush_now()
+  local ok, why = out:flush()
+  if not ok then M.unwritten = why end
+end
+
+M.flush = M.flush_now -- what outputs call when they have told something whole
 
 function M.count(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
 
