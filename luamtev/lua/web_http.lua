@@ -34,6 +34,10 @@ local function check_count(n, least, most, name)
   error("wrong number of arguments to '" .. name .. "' (" .. expected .. " expected, got " .. n .. ")", 3)
 end
 
+-- For methods that take no arguments and are called for every request: a parameter that takes the one too many is cheaper
+-- than counting.
+local function refuse(name) error("wrong number of arguments to '" .. name .. "' (none expected)", 3) end
+
 local function check_text(value, position, name)
   if type(value) == "string" then return value end
   if type(value) == "number" then return tostring(value) end
@@ -94,13 +98,23 @@ end
 
 local request_methods = {}
 
-function request_methods:method() return self.source.side.method(self.source) end
+-- One argument beyond is let pass, as in the original.
+function request_methods:method(_, surplus)
+  if surplus ~= nil then refuse("method") end
+  return self.source.side.method(self.source)
+end
 
 -- The path, decoded, without the query string: what routing and access control saw.
-function request_methods:uri() return self.source.side.path(self.source) end
+function request_methods:uri(_, surplus)
+  if surplus ~= nil then refuse("uri") end
+  return self.source.side.path(self.source)
+end
 
 -- The target as it came, the query string with it.
-function request_methods:raw_uri() return self.source.side.target(self.source) end
+function request_methods:raw_uri(_, surplus)
+  if surplus ~= nil then refuse("raw_uri") end
+  return self.source.side.target(self.source)
+end
 
 -- All headers by lower-case name, or one of them.
 function request_methods:headers(...)
@@ -130,7 +144,8 @@ end
 
 -- The whole body; nil where none was announced, "" for one of no bytes.  Of one that is read as it comes, what was not
 -- read yet; nil and why when that cannot be.
-function request_methods:payload()
+function request_methods:payload(_, surplus)
+  if surplus ~= nil then refuse("payload") end
   local payload = self.whole or self.source.side.payload(self.source)
   if payload ~= false then return payload end
   local why
@@ -198,7 +213,8 @@ end
 
 local context_methods = {}
 
-function context_methods:request()
+function context_methods:request(surplus)
+  if surplus ~= nil then refuse("request") end
   local asked = self.asked
   if not asked then
     asked = new_request({ source = self, fields = false, parameters = false, accepted = false })
@@ -401,7 +417,8 @@ function context_methods:write(...)
 end
 
 -- Sends what there is, and waits while the client does not take it.  False when the response has ended or the client is gone.
-function context_methods:flush()
+function context_methods:flush(surplus)
+  if surplus ~= nil then refuse("flush") end
   if is_over(self) then return false end
   local response = self.response
   local outcome = self.side.send(self, false, gathered(response))
@@ -452,7 +469,8 @@ function context_methods:write_fd(...)
 end
 
 -- Ends the response; false when it has ended already or the client is gone.
-function context_methods:flush_end()
+function context_methods:flush_end(surplus)
+  if surplus ~= nil then refuse("flush_end") end
   if is_over(self) then return false end
   local outcome = self.side.send(self, true, gathered(self.response)) -- what cannot be sent raises, and nothing has ended
   conclude(self)

@@ -132,6 +132,11 @@ def test_misuse_raises_in_the_handler(web: Web) -> None:
           try(http.url_encode, http)
           try(http.write, "x")
           try(req.headers, req, 1, 2)
+          for _, name in ipairs({ "method", "uri", "raw_uri", "payload" }) do
+            req[name](req, 1) -- as the original lets it pass
+            try(req[name], req, 1, 2)
+          end
+          for _, name in ipairs({ "request", "flush", "flush_end" }) do try(http[name], http, 1) end
           try(function() return http.nothing end)
           try(function() return req.nothing end)
           try(function() return rest.nothing end)
@@ -158,6 +163,10 @@ def test_misuse_raises_in_the_handler(web: Web) -> None:
         "wrong number of arguments to 'url_encode' (1 expected, got 0)",
         "must be called as method",
         "wrong number of arguments to 'headers' (0 to 1 expected, got 2)",
+        *(
+            f"wrong number of arguments to '{name}' (none expected)"
+            for name in ("method", "uri", "raw_uri", "payload", "request", "flush", "flush_end")
+        ),
         "mtev.http_ctx no such element: nothing",
         "mtev.http_request no such element: nothing",
         "mtev.http_rest no such element: nothing",
