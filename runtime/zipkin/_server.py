@@ -196,6 +196,7 @@ def _serve(serve: Callable[[Request, Response], None], request: Request, respons
     if span is None:
         serve(request, response)
         return
+    response.on_lost = span.drop
     with _active.within(span):
         _note(span, b"sr_done")
         serve(request, response)

@@ -32,9 +32,9 @@ class Response(Draft):
     """The response to one request.  All methods belong on the request's loop thread, :meth:`resume` excepted.
 
     Attributes, besides those of what was said: ``started``, the head is on its way; ``written``, bytes on the wire so
-    far; ``on_close``, None or called once when complete; ``abandoned``, the client has gone, or has ended its side;
-    ``owner``, the loop thread, or None; ``sink``, the protocol
-    that it leaves by."""
+    far; ``on_close``, None or called once when complete; ``on_lost``, None or called where it never will be;
+    ``abandoned``, the client has gone, or has ended its side; ``owner``, the loop thread, or None; ``sink``, the
+    protocol that it leaves by."""
 
     __slots__ = (
         "_compressor",
@@ -45,6 +45,7 @@ class Response(Draft):
         "_watchers",
         "abandoned",
         "on_close",
+        "on_lost",
         "owner",
         "sink",
         "started",
@@ -58,6 +59,7 @@ class Response(Draft):
         self.started = False
         self.written = 0
         self.on_close: Callable[[], object] | None = None
+        self.on_lost: Callable[[], object] | None = None
         self.abandoned = False
         self._watchers: list[Callable[[bool], object]] | None = None
         self._waiting = False  # for the client to take more of a file
@@ -190,6 +192,8 @@ class Response(Draft):
             self.complete = True
             self._content.drop()
             self._notify()
+            if self.on_lost is not None:
+                self.on_lost()
 
     def _end_plainly(self) -> None:
         """The handler has said all, and nothing of it is sent yet: the usual case, in one piece."""

@@ -2,14 +2,18 @@
 
 import http.client
 import json
+import socket
+import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import traced
+from waiting import until
 
-from runtime import conf, eventer, log, sampling, zipkin
+from runtime import conf, eventer, log, sampling, stats, zipkin
 from runtime import http as server
 from runtime.http import Request, Response
 
@@ -58,6 +62,25 @@ def test_a_connection_that_closes_gives_its_span_too(port: int) -> None:
         traced.ask(port, "/hello", headers={"Connection": "close"})
         (span,) = traced.published()
         assert traced.tags(span)["http.status_code"] == 200
+
+
+def test_the_span_of_a_client_that_leaves_is_dropped_and_counted(port: int) -> None:
+    begun, dropped = threading.Event(), stats.counter("zipkin.dropped")
+
+    def never(_request: Request, _response: Response) -> None:
+        begun.set()
+
+    server.mount("GET", "/never/", "", never)
+    with traced.tracing():
+        before = dropped.value
+        with socket.create_connection(("127.0.0.1", port), 60) as client:
+            client.sendall(b"GET /never/ HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert begun.wait(60)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+        until(lambda: dropped.value == before + 1)
+        traced.ask(port, "/hello")
+        (span,) = traced.published()
+        assert span.name == "/(^hello$)"
 
 
 def test_bodies_and_failures_are_told(port: int) -> None:
