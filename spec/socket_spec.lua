@@ -262,6 +262,14 @@ describe("read", function()
     assert.equal(1, called)
   end)
 
+  it("takes what came while the process stood still, though its time is over", function()
+    local result = elsewhere(function() return peer:own():read("\n", nil, 0.02) end)
+    client:write("line\n")
+    local ends = mtev.timeval.now() + mtev.timeval.new(0, 50000)
+    while mtev.timeval.now() < ends do end
+    assert.same({ true, "line\n" }, { result() })
+  end)
+
   it("ends without a timeout function too when only a time is given", function()
     assert.same({ nil, "timeout" }, { peer:read(1, nil, 0.01) })
   end)

@@ -268,8 +268,8 @@ function kernel.pump()
   slice_end = stop
   look(now)
   repeat
+    kernel.poll() -- before deadlines: what came while the process stood still came in time
     expire(now)
-    kernel.poll()
     local is_quiet = not kernel.is_serving() or kernel.serve(now, stop)
     if is_quiet and ready_count == 0 and turn_at >= turn_count then break end
     if turn_at >= turn_count then next_turn() end
