@@ -1,10 +1,10 @@
 -- The connections of HTTP/1 that this state serves: how they come, wait for their turn, and end.
 --
 -- A connection is a table: number, by which the Python side knows it; fd; secure, it is encrypted; profile, the limits
--- of its listener; remote and client, who is there, for people and for access control; logged, how lines of the log begin;
--- buffer, bytes that were read and not taken; active, the context of the request under way, or false; stage, what it is
--- at since the time `since`: idle, head, body, handler, linger; touched, when it last did anything.  What is said of
--- news and of what was sent is beside the code for it (turns.lua, batch.lua, wire.lua).
+-- of its listener; remote and client, who is there, for people and for access control; logged, how lines of the log
+-- begin; buffer, bytes that were read and not taken; active, the context of the request under way, or false; stage, what
+-- it is at since the time `since`: idle, head, body, handler, linger; touched, when it last did anything.  What is said
+-- of news and of what was sent is beside the code for it (turns.lua, batch.lua, wire.lua).
 --
 -- The Python side may bring back a connection that was handed over to it.
 
@@ -123,12 +123,11 @@ function entries.http1_open(number, fd, secure, listener, remote, client)
     profiles[listener] = profile
   end
   local conn = {
-    number = number, fd = fd, secure = secure, profile = profile, remote = remote, client = client, known = false,
-    last = false,
-    logged = (remote ~= "" and remote or "-"), said = false, serial = false, buffer = "", active = false,
-    unsent = false, queued = false, news = true, over = false, eof = false, more = false, closing = false, leaving = false, gone = false,
-    lagging = false, answered = false, stage = "idle", since = 0, touched = monotonic(), tears = 0,
-    mask = wire.READABLE,
+    number = number, fd = fd, secure = secure, profile = profile, remote = remote, client = client,
+    logged = (remote ~= "" and remote or "-"), known = false, serial = false, last = false, buffer = "", said = false,
+    unsent = false, active = false, queued = false, news = true, over = false, eof = false, more = false,
+    closing = false, leaving = false, gone = false, lagging = false, answered = false, stage = "idle", since = 0,
+    touched = monotonic(), tears = 0, mask = wire.READABLE,
   }
   by_number[number] = conn
   reactor.attend(fd, conn, secure)
