@@ -5,6 +5,7 @@ local busted = use("core")
 local wire = use("wire")
 
 local out = io.stdout
+out:setvbuf("full") -- it writes when it is told to, whatever PYTHONUNBUFFERED says
 local ids, last_id = {}, 0 -- element of the running file -> its number
 
 local function id_of(element)
