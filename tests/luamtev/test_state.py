@@ -505,7 +505,7 @@ def test_coroutines_that_end_or_fail_or_are_cancelled_leave_nothing(
     lua.start(program)
     assert lua.status() == 0, lua.errors()
     lua_kilobytes, resident_kilobytes = map(int, lua.printed().split())
-    assert lua_kilobytes < 200
+    assert lua_kilobytes < 500  # of tables, by how many waited at once; 20,000 coroutines are 20,000
     assert resident_kilobytes < 8 * 1024
 
 
