@@ -93,7 +93,7 @@ def _check(options: Options) -> None:
     for one, other in (("watch", "list"), ("update-snapshots", "ci")):
         if options.get(one) and options.get(other):
             raise UsageError(f"--{one} and --{other}: only one of them can be asked for")
-    if options.get("coverage-config-file"):
+    if options.get("coverage") and options.get("coverage-config-file"):
         _read("coverage-config-file", options.get("coverage-config-file"))
     for name in ("filter", "filter-out", "pattern", "exclude-pattern"):
         check_patterns(f"--{name}", options.get(name, []))

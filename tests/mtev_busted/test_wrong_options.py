@@ -34,7 +34,7 @@ WRONG = [
         for path, why in (("directory", "Is a directory"), ("no/file", "No such directory"))
     ],
     *[
-        (f"--{name}={path}", f"--{name}: {path}: {why}")
+        (f"--coverage --{name}={path}", f"--{name}: {path}: {why}")
         for name in ("coverage-config-file", "exclude-names-file")
         for path, why in (("directory", "Is a directory"), ("no", "No such file or directory"))
     ],
