@@ -82,7 +82,8 @@ def run(
     :exc:`runtime.daemon.LockError` or :exc:`SecurityError` for what cannot be brought up.  Manual: mtev_main."""
     with signals.kept():
         try:
-            return _run(configuration, foreground, lock, glider, user, group, tuple(enable_logs))
+            with signals.unmistaken():
+                return _run(configuration, foreground, lock, glider, user, group, tuple(enable_logs))
         except signals.Terminated as told:
             return _ended_early(told)
 
@@ -127,12 +128,13 @@ def _run(
 
     def serve() -> int:
         try:
-            signals.unblock()
-            if watchdog.number_of_starts():
-                reload.reopen_logs()
-                with contextlib.suppress(conf.ConfError):  # which was told
-                    reload.read_again(configuration)  # as the server before may have left it
-            status = _serve(configuration, user, group, watchdog)
+            with signals.unmistaken():
+                signals.unblock()
+                if watchdog.number_of_starts():
+                    reload.reopen_logs()
+                    with contextlib.suppress(conf.ConfError):  # which was told
+                        reload.read_again(configuration)  # as the server before may have left it
+                status = _serve(configuration, user, group, watchdog)
         except STARTING_ERRORS as failure:
             log.error.log(f"{configuration.root_name}: {failure}\n")
             status = EXIT_CONFIGURATION

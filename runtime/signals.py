@@ -8,6 +8,7 @@ Programs come here first, so nothing slow is imported.
 import os
 import select
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -30,6 +31,7 @@ class Terminated(BaseException):
 _kept: list[int] = []  # as the kernel keeps them: each once, in the order in which they came
 _is_keeping = False
 _is_raising = False
+_raised = 0  # the number of the one that was
 
 
 @contextmanager
@@ -43,15 +45,28 @@ def kept() -> Iterator[None]:
         yield
         return
     before = {each: signal.getsignal(each) for each in HANDLED}
+    tell_unraisable = sys.unraisablehook
+
+    def unraisable(told: "sys.UnraisableHookArgs") -> None:
+        """It came in the middle of something that lets no exception through, as the end of an object does."""
+        global _is_raising
+        if isinstance(told.exc_value, Terminated):
+            _is_raising = True  # by the next; this one is kept
+        else:
+            tell_unraisable(told)
+
     _is_keeping = True
+    sys.unraisablehook = unraisable
     try:
         begin()
         for each in HANDLED:
             signal.signal(each, _came)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-        yield
+        with unmistaken():
+            yield
     finally:
         _is_keeping = False
+        sys.unraisablehook = tell_unraisable
         for each, handler in before.items():
             if handler is not None:  # else it is none of Python's
                 signal.signal(each, handler)
@@ -59,9 +74,21 @@ def kept() -> Iterator[None]:
 
 def begin() -> None:
     """The process starts; what came before was for another."""
-    global _is_raising
-    _is_raising = True
+    global _is_raising, _raised
+    _is_raising, _raised = True, 0
     _kept.clear()
+
+
+@contextmanager
+def unmistaken() -> Iterator[None]:
+    """Have :exc:`Terminated` leave the block, where some code has made another exception of it, as compiled modules do
+    whose import it ends."""
+    try:
+        yield
+    except Exception:
+        if _raised:
+            raise Terminated(_raised) from None
+        raise
 
 
 def hold() -> None:
@@ -124,9 +151,9 @@ def unblock() -> None:
 
 
 def _came(number: int, _frame: FrameType | None) -> None:
-    global _is_raising
+    global _is_raising, _raised
     if number not in _kept:
         _kept.append(number)  # even if it is raised, as some code lets nothing through
     if _is_raising and number in TERMINATING:
-        _is_raising = False  # the second does not disturb what the first began
+        _is_raising, _raised = False, number  # the second does not disturb what the first began
         raise Terminated(number)
