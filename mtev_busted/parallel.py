@@ -26,6 +26,9 @@ from mtev_busted.worker import CHUNK, EXIT_FAILURE, GRACE, Runner, Worker, fork,
 GATHER = 0.002
 """Seconds in which what workers write is left to come together: a test writes at once, for its process may die."""
 
+YOUNG = 0.001
+"""Seconds of a file in which nothing is left to come together: it may be small, and its worker wait for the next."""
+
 AT_MOST = 64
 """Reads of what is left in a pipe of a worker that has ended; who writes more than that is a program it left behind."""
 
@@ -164,7 +167,7 @@ class Parallel:
         for worker in self.workers:
             self._kill_hung(worker, now)
         self._assign()
-        if not self.busy:
+        if not self.busy and all(now - each.began > YOUNG for each in self.workers):
             time.sleep(GATHER)
 
     def _interrupt(self) -> None:
