@@ -248,7 +248,7 @@ CHECKED = """\
 <cli lockfile="{lock}">
   <logs>
     <console_output><outlet name="stderr"/><log name="error"/></console_output>
-    <log name="x" type="file" path="/nowhere/x.log"/>
+    <log name="x" type="file" path="{nowhere}/x.log"/>
     <log name="y" type="file" path="y.log" typ="z"/>
   </logs>
   <modules>
@@ -267,14 +267,15 @@ CHECKED = """\
 
 
 def test_check_names_every_mistake_with_its_line(luamtev: Program, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        text = CHECKED.format(taken=taken.getsockname()[1], lock=tmp_path / "lock")
+        text = CHECKED.format(taken=taken.getsockname()[1], lock=tmp_path / "lock", nowhere=nowhere)
         (tmp_path / "c.xml").write_text(text)
         done = luamtev("-c", "c.xml", "-l", "nosuchlog", "--check", "main.lua", source="function main() end")
     said = done.stderr.decode()
     assert (done.returncode, done.stdout) == (2, b"")
     for line, what in (
-        (4, "/nowhere does not exist"),
+        (4, f"{nowhere} does not exist"),
         (5, "there is no attribute typ, expected type"),
         (9, "lua_web"),
         (10, "nosuch"),
@@ -288,7 +289,7 @@ def test_check_names_every_mistake_with_its_line(luamtev: Program, tmp_path: Pat
 
 
 def test_check_finds_nothing_wrong_and_starts_nothing(luamtev: Program, tmp_path: Path) -> None:
-    text = CHECKED.format(taken=0, lock=tmp_path / "lock").replace('typ="z"', "").replace("/nowhere/x.log", "x.log")
+    text = CHECKED.format(taken=0, lock=tmp_path / "lock", nowhere=tmp_path).replace('typ="z"', "")
     text = re.sub(r"<generic image=\"nosuch.*?/>|<generic.*lua_web.*\n|<listener[^>]*ssl=(?s:.*?)</listener>", "", text)
     (tmp_path / "c.xml").write_text(text.replace("alow", "allow"))
     done = luamtev("-c", "c.xml", "-t", "main.lua", source="error('it ran')")

@@ -57,7 +57,7 @@ return {
 def lua() -> Callable[..., Any]:
     border = bridge.Border()
     folder = resources.files("luamtev") / "lua"
-    names = [f"mtev/{name}" for name in ("object", "json_decode", "json_encode", "json")]
+    names = ["arguments", "mtev/object", "mtev/json_decode", "mtev/json_encode", "mtev/json"]
     functions = border.load(BENCH, "bench")(
         border.table({name: (folder / f"{name}.lua").read_bytes() for name in names})
     )

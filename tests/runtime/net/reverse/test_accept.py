@@ -236,7 +236,9 @@ def test_a_reader_that_is_alone_and_reads_is_waited_for(listener: Listener) -> N
     while size < 1_200_000:
         with contextlib.suppress(TimeoutError):
             queue = queue[sock.send(queue) :] if queue else queue
-        size += len(local.recv(20000))
+        part = local.recv(20000)
+        assert part, f"cut after {size} bytes"
+        size += len(part)
         time.sleep(0.02)
     assert tunnel.slow == 0
     local.close()
