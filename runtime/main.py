@@ -168,6 +168,7 @@ def _lock_only(configuration: conf.Conf, operation: daemon.LockOp) -> None:
 
 def _serve(configuration: conf.Conf, user: str | None, group: str | None, watched: ModuleType | None) -> int:
     """The server itself, from its loops to its end; *watched* is the watchdog, if there is one."""
+    memory.watch()
     if crash.wanted():
         eventer.prepare_threads(crash.prepare_thread)
     eventer.init(configuration)
@@ -195,7 +196,6 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None, watche
         lifecycle.start()
         if watched is not None:
             eventer.after_posted(watched.came_up)
-        memory.watch()  # only now: within the collector's call a signal that is to be raised would be lost
         received = _until_told(configuration, report)
     except signals.Terminated as told:
         received = told.number
