@@ -32,6 +32,7 @@ local SWITCH_DEPTH = 100 -- resumes on the C stack before notify and spawn take 
 local STACK_DEPTH = 4000 -- resumes on the C stack before user code gets an error instead of a crash
 
 local PARK = setmetatable({}, { __tostring = function() return "park" end }) -- what a parked coroutine yields
+local FREE = setmetatable({}, { __tostring = function() return "free" end }) -- what a leader yields that is done
 
 local kernel = { PARK = PARK }
 local deadlines = load_library("kernel/deadlines")
@@ -117,6 +118,10 @@ local function ended(task, previous, outside, ok, what)
     return ok
   end
   tasks[task.co] = nil
+  if what == FREE then
+    spare = task
+    return ok
+  end
   if not ok or raw_status(task.co) == "dead" then leaving(task) else note_adrift(task.co) end
   if not ok then border.task_failed(traceback(task.co, describe(what))) end
   return ok
@@ -349,8 +354,6 @@ end
 -- As long as none of them suspends or gets hold of its task, one serves for all; the work goes on in compiled code.
 -- Before each such function the work calls kernel.lend, after it kernel.is_leader; when that says no, the work is another
 -- task's now, and returns at once.
-
-local FREE = setmetatable({}, { __tostring = function() return "free" end }) -- what a leader yields that is done
 
 local function lead(work)
   while work() do work = yield(FREE) end

@@ -283,11 +283,11 @@ local function plain_lines(response)
   if n > 2 or response.options ~= 0 or response.started or code == 204 or code == 205 or code == 304 then return nil end
   if n == 0 then return "" end
   local name = response.name
-  local key = good_names[name]
+  local key = key_of(name)
   if TELLING[key] then return nil end
   if n == 1 then return name .. ": " .. response.value .. "\r\n" end
   local lines = response.lines
-  local other = good_names[lines[1]]
+  local other = key_of(lines[1])
   if other == key or TELLING[other] then return nil end
   return name .. ": " .. response.value .. "\r\n" .. lines[1] .. ": " .. lines[2] .. "\r\n"
 end

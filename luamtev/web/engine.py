@@ -115,7 +115,7 @@ class Engine:
         peer, connection = held.peer, held.connection
         if connection.closed:
             return
-        client = peer.remote.encode()
+        client = b"%d %s" % (peer.listener, peer.remote.encode())
         if peer.cn is not None:
             client += b" " + peer.cn.encode()
         self._tell(

@@ -141,6 +141,19 @@ def test_a_connection_that_takes_too_long_is_closed(web: Web, key: str, sent: by
     assert web.text("/x") == "hello "
 
 
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_nobody_is_told_to_go_on_in_a_version_that_does_not_know_that(web: Web) -> None:
+    web.start("function handler(rest) rest:http():write(rest:http():request():payload()) rest:http():flush_end() end")
+    with socket.create_connection(("127.0.0.1", web.port), 20) as client:
+        client.sendall(b"POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        web.ask("/", "POST", b"other")  # the head has been read
+        client.sendall(b"abc")
+        with client.makefile("rb") as stream:
+            said = stream.read()
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert said.endswith(b"\r\n\r\nabc")
+
+
 def test_a_handler_that_waits_is_not_idle(web: Web) -> None:
     web.listener = "<idle_timeout>100</idle_timeout>"
     web.start(HELLO.replace("http:write", "mtev.sleep(0.6) http:write"))

@@ -158,6 +158,34 @@ def test_one_whose_client_is_gone_already_hears_it_at_once_and_one_that_answered
     until(lambda: web.text("/told?of=answered") == "1 false")
 
 
+LATE = """
+local watched, told = 0, 0
+function handler(rest)
+  local http, asked = rest:http(), rest:http():request()
+  local clock = os.clock()
+  repeat until not asked:querystring("spin") or os.clock() > clock + 0.005
+  if asked:querystring("watch") then
+    watched = watched + 1
+    rest:on_abort(function() told = told + 1 end)
+    mtev.sleep(0.01)
+  end
+  http:write(asked:uri() == "/late" and "late" or watched .. " " .. told)
+  http:flush_end()
+end
+"""
+
+
+@both
+def test_whoever_runs_for_a_client_that_went_before_its_turn_hears_it(web: Web) -> None:
+    web.start(LATE)
+    for _ in range(5):
+        assert web.text("/late?spin") == "late"  # what is said before it leaves first from now on
+        with socket.create_connection(("127.0.0.1", web.port), 20) as client:
+            client.sendall(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\nGET /late?watch HTTP/1.1\r\nHost: a\r\n\r\n")
+            reset(client)
+    until(lambda: len(set(web.text("/first").split())) == 1, lambda: web.text("/first"))
+
+
 @both
 def test_all_functions_are_called_and_one_that_fails_is_logged(web: Web) -> None:
     web.start(HANDLER)

@@ -3,8 +3,10 @@
 import gzip
 import json
 import socket
+from dataclasses import replace
 
 import pytest
+from launching import free_port
 from webprogram import WS, Socket, Web
 
 SEEN = """
@@ -38,6 +40,23 @@ def test_access_control_is_asked_before_the_handler(web: Web) -> None:
     assert public["^/denied/open/(.*)$"] is True
     assert public["^/denied/shut/(.*)$"] is False
     assert public["^/(.*)$"] is False
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_a_client_has_of_each_listener_what_access_control_says_there(web: Web) -> None:
+    other = free_port()
+    web.listener = "<zone>inside</zone>"
+    web.start(
+        SEEN,
+        acl='<acl><rule type="allow" listener_zone="^inside$"/></acl>',
+        listeners=f"""<listener type="http_rest_api" address="127.0.0.1" port="{other}">
+          <config><zone>outside</zone></config></listener>""",
+    )
+    web.await_port(other)
+    outside = replace(web, port=other)
+    for _ in range(2):
+        assert web.ask("/fine").status == 200
+        assert outside.ask("/fine").status == 403
 
 
 def test_a_denied_upload_is_refused_before_its_body(web: Web) -> None:

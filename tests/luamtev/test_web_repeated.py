@@ -4,6 +4,8 @@ import re
 import socket
 
 import pytest
+from h2.events import ResponseReceived
+from h2client import Client
 from webprogram import Web
 
 ECHO = """
@@ -99,3 +101,28 @@ def test_a_context_that_is_kept_says_nothing_in_other_answers(web: Web) -> None:
         assert b"X-Old" not in answer
         body = b"new" if number == 0 else b"new" + b" false" * 7 + b" /%d" % (number - 1)
         assert answer.endswith(b"\r\n\r\n" + body)
+
+
+MANY = """
+local count = 0
+function handler(rest)
+  local http = rest:http()
+  count = count + 1
+  http:header("Content-Length", "2")
+  http:header("X-Number-" .. count, "")
+  http:write("ok")
+  http:flush_end()
+end
+"""
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_names_of_headers_beyond_those_that_are_remembered_change_nothing(web: Web) -> None:
+    web.start(MANY)
+    asked = [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"] * 1199
+    found = answers_to(web, [*asked, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"])
+    assert [answer.lower().count(b"content-length:") for answer in found] == [1] * 1200
+    with Client(web.port) as client:
+        for _ in range(1200):
+            names = [name for name, _ in client.until(ResponseReceived, client.ask("/")).headers]
+            assert names.count("content-length") == 1

@@ -185,3 +185,17 @@ def test_one_that_is_interrupted_leaves_the_others_their_answers(web: Web) -> No
             received += chunk
         assert answers(web, ["/2", "/3"]) == ["/2", "/3"]
     assert "interrupted!" in web.errors()
+
+
+def test_who_may_be_interrupted_and_gets_no_request_yet_is_no_coroutine_that_is_lost(web: Web) -> None:
+    web.start(
+        'function handler(rest) rest:http():write("whole") rest:http():flush_end() end',
+        web="<interrupt_time>60</interrupt_time><mount_get>web:GET:/</mount_get>",
+    )
+    with socket.create_connection(("127.0.0.1", web.port), timeout=20) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHo")
+        assert answers(web, ["/", "/"]) == ["whole", "whole"]  # that beginning has been read
+        sock.sendall(b"st: a\r\n\r\n")
+        assert sock.recv(1000).endswith(b"whole")
+    assert web.stop() == 0
+    assert "yielded" not in web.errors()

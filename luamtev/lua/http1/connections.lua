@@ -1,10 +1,11 @@
 -- The connections of HTTP/1 that this state serves: how they come, wait for their turn, and end.
 --
 -- A connection is a table: number, by which the Python side knows it; fd; secure, it is encrypted; profile, the limits
--- of its listener; remote and client, who is there, for people and for access control; logged, how lines of the log
--- begin; buffer, bytes that were read and not taken; active, the context of the request under way, or false; stage, what
--- it is at since the time `since`: idle, head, body, handler, linger; touched, when it last did anything.  What is said
--- of news and of what was sent is beside the code for it (turns.lua, batch.lua, wire.lua).
+-- of its listener; remote and client, who is there, for people and for access control, which knows the listener, too;
+-- logged, how lines of the log begin; buffer, bytes that were read and not taken; active, the context of the request
+-- under way, or false; stage, what it is at since the time `since`: idle, head, body, handler, linger; touched, when it
+-- last did anything.  What is said of news and of what was sent is beside the code for it (turns.lua, batch.lua,
+-- wire.lua).
 --
 -- The Python side may bring back a connection that was handed over to it.
 

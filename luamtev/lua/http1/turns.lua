@@ -51,7 +51,10 @@ local new_context = home.need("web_http").contexts_of(answers.side)
 
 -- Has a handler answer to *line*.  What was said before does not wait for one that took long the last time.
 local function begin(conn, line, payload)
-  if line.route.is_slow then deliver() end
+  if line.route.is_slow then
+    deliver()
+    if conn.gone then return end
+  end
   local clock = connections.clock
   local context = new_context(conn, line, clock)
   if payload ~= "" then context.payload = payload end
@@ -124,7 +127,7 @@ local function serve(conn)
     local part = string_of(bytes + next_at, size - next_at)
     conn.stage, conn.since = "body", connections.clock
     conn.request, conn.pieces, conn.missing = line, { part }, length - #part
-    if line.head.expects and part == "" then batch.buffer_of(conn):put("HTTP/1.1 100 Continue\r\n\r\n") end
+    if line.head.expects and line.minor == 1 and part == "" then batch.buffer_of(conn):put("HTTP/1.1 100 Continue\r\n\r\n") end
     at = size
   end
 end
