@@ -145,8 +145,11 @@ def test_a_connection_that_takes_too_long_is_closed(web: Web, key: str, sent: by
 def test_nobody_is_told_to_go_on_in_a_version_that_does_not_know_that(web: Web) -> None:
     web.start("function handler(rest) rest:http():write(rest:http():request():payload()) rest:http():flush_end() end")
     with socket.create_connection(("127.0.0.1", web.port), 20) as client:
-        client.sendall(b"POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
-        web.ask("/", "POST", b"other")  # the head has been read
+        head = b"POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 3\r\n"
+        assert answer(client, head + b"Connection: keep-alive\r\n\r\none") == b"one"
+        client.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        for _ in range(3):
+            assert web.text("/", "POST", b"other") == "other"  # that head has been read
         client.sendall(b"abc")
         with client.makefile("rb") as stream:
             said = stream.read()
