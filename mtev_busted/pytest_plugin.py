@@ -3,22 +3,37 @@
 To be enabled by ``-p mtev_busted.pytest_plugin``.  The tests of a file are listed in a process of their own at
 collection, and run together when the first of them is due; ``-k``, ``--lf``, ``-x`` and the like choose as usual.  With
 pytest-xdist's ``-n`` the tests of a file stay together: where nothing else is said, files are what is handed out.
+Durations are those of the tests themselves, a try that is not the first stands behind the result, what a test leaves
+behind is a warning.
 """
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mtev_busted import lcov
+
 TIMEOUT_HELP = "seconds after which a test in a *_spec.lua is stopped"
+FILE_TIMEOUT_HELP = "seconds after which the process that runs a *_spec.lua is ended"
 SNAPSHOTS_HELP = "take snapshots that are missing (the default), take all again, or fail for those that are missing"
-COVERAGE_HELP = "write FILE.lcov and FILE.xml (Cobertura) there, of the Lua lines that each file of specs runs"
+COVERAGE_HELP = (
+    "count Lua lines: lcov.info of all, and FILE.lcov and FILE.xml (Cobertura) of each file of specs, go there"
+)
+
+
+TRIES = "tries"
+"""The property of a report, of JUnit's too, that says how often a test was tried."""
+
+
+class SpecWarning(UserWarning):
+    """What a test of a spec leaves behind."""
 
 
 class SpecFailure(Exception):
@@ -29,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of mtev-busted that pytest has none for."""
     group = parser.getgroup("mtev-busted", "specs in Lua")
     group.addoption("--spec-timeout", type=float, default=None, metavar="SECONDS", help=TIMEOUT_HELP)
+    group.addoption("--spec-file-timeout", type=float, default=None, metavar="SECONDS", help=FILE_TIMEOUT_HELP)
     group.addoption("--spec-retry", type=int, default=None, metavar="N", help="try a test that failed N times more")
     group.addoption("--spec-leaks", choices=("warn", "fail"), default=None, help="tell of what a test leaves behind")
     group.addoption("--spec-revert", action="store_true", help="take spies and stubs back after each test")
@@ -47,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _options(config: pytest.Config) -> list[str]:
     """What the command line of pytest says to mtev-busted."""
     options = [f"--X={each}" for each in config.getoption("--spec-option")]
-    for name in ("timeout", "retry", "leaks"):
+    for name in ("timeout", "file-timeout", "retry", "leaks"):
         value = config.getoption(f"--spec-{name}")
         if value is not None:
             options.append(f"--{name}={value}")
@@ -55,6 +71,50 @@ def _options(config: pytest.Config) -> list[str]:
         options.append("--auto-revert")
     options += {"take": [], "update": ["--update-snapshots"], "check": ["--ci"]}[config.getoption("--spec-snapshots")]
     return options
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have the report of a spec's test say how long the test took, not how long its file was waited for."""
+    report = yield
+    if isinstance(item, SpecItem) and call.when == "call" and item.duration is not None:
+        report.duration = item.duration
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
+    """Show the number of the try where it is not the first."""
+    tries = dict(getattr(report, "user_properties", ())).get(TRIES)
+    if report.when != "call" or tries is None or report.skipped:
+        return None
+    category, letter = ("passed", ".") if report.passed else ("failed", "F")
+    return category, letter, f"{category.upper()} (try {tries})"
+
+
+def _counts_file(config: pytest.Config, spec: str) -> Path:
+    """The lcov file for *spec*, a path relative to the root directory."""
+    name = spec.replace("/", "-").removesuffix(".lua")
+    return Path(config.rootpath, config.getoption("--spec-coverage"), f"{name}.lcov")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Write what the specs of this run have covered, in whichever process: ``lcov.info``, and a summary."""
+    if not config.getoption("--spec-coverage"):
+        return
+    reports = [each for kind in terminalreporter.stats.values() for each in kind if hasattr(each, "nodeid")]
+    specs = dict.fromkeys(each.nodeid.partition("::")[0] for each in reports)
+    counted = [
+        path for path in (_counts_file(config, each) for each in specs if each.endswith("_spec.lua")) if path.exists()
+    ]
+    hits = lcov.merged(counted)
+    if counted:
+        (counted[0].parent / "lcov.info").write_text(lcov.text(hits), errors="surrogateescape")
+    terminalreporter.section("Lua coverage")
+    for line in lcov.summary(hits, config.rootpath):
+        terminalreporter.write_line(line)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SpecFile | None":
@@ -69,6 +129,7 @@ class Results:
     """What a run of some tests of a file said: results by full name, in order."""
 
     by_name: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    leaks: dict[tuple[str, int], list[str]] = field(default_factory=dict)  # by full name and line
     elsewhere: str = ""  # errors that belong to no test
     output: str = ""
 
@@ -108,6 +169,10 @@ class SpecFile(pytest.File):
         reason = found.elsewhere or "mtev-busted ended without a result for this test"
         return {"status": "error", "details": f"{reason}\n{found.output}".strip()}
 
+    def leaks(self, item: "SpecItem") -> list[str]:
+        """What *item*, which has run, is said to have left behind."""
+        return self.results.leaks.get((item.full_name, item.line), []) if self.results else []
+
     def _run(self, items: Iterable["SpecItem"]) -> Results:
         names = dict.fromkeys(each.full_name for each in items)
         options = [f"--name={name}" for name in names] + _options(self.config) + self._coverage()
@@ -119,6 +184,9 @@ class SpecFile(pytest.File):
         results = Results(output=document["output"])
         for result in document["results"]:
             results.by_name.setdefault(result["name"], []).append(result)
+        for leak in document["leaks"]:
+            place = leak["name"], leak["trace"]["currentline"]
+            results.leaks.setdefault(place, []).append(leak["message"])
         results.elsewhere = "\n".join(
             f"{entry['title']}\n{entry.get('details', '')}"
             for entry in (*document["failures"], *document["errors"])
@@ -129,11 +197,11 @@ class SpecFile(pytest.File):
     def _coverage(self) -> list[str]:
         directory = self.config.getoption("--spec-coverage")
         if not directory:
-            return []
-        target = Path(self.config.rootpath, directory)
-        target.mkdir(parents=True, exist_ok=True)
-        name = self.path.relative_to(self.config.rootpath).as_posix().replace("/", "-").removesuffix(".lua")
-        return ["--coverage", f"--lcov={target / name}.lcov", f"--cobertura={target / name}.xml"]
+            return ["--no-coverage"]  # .busted may ask for it: files would write over each other's
+        target = _counts_file(self.config, os.path.relpath(self.path, self.config.rootpath))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # that of an earlier run
+        return ["--coverage", f"--lcov={target}", f"--cobertura={target.with_suffix('.xml')}"]
 
     def _document(self, options: list[str]) -> dict[str, Any]:
         """Run mtev-busted on the file; the JSON it ends with, and under ``output`` what came before."""
@@ -167,11 +235,19 @@ class SpecItem(pytest.Item):
         super().__init__(**kwargs)
         self.full_name = full_name
         self.line = line
+        self.duration: float | None = None
 
     def runtest(self) -> None:
         """Pass, skip or raise :exc:`SpecFailure` as the test did."""
         assert isinstance(self.parent, SpecFile)
         result = self.parent.result(self)
+        self.duration = result.get("duration")
+        if result.get("tries", 1) > 1:
+            self.user_properties.append((TRIES, result["tries"]))
+            if result["status"] == "success":
+                self.add_report_section("call", "tries", result["details"])
+        for leak in self.parent.leaks(self):
+            self.warn(SpecWarning(leak))
         if result["status"] == "pending":
             pytest.skip(result["details"] or "pending")
         if result["status"] != "success":

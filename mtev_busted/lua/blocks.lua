@@ -237,6 +237,7 @@ local function retry(test, blocks, most)
     if not again then break end
   end
   if test.started then tell_end(test, status) end
+  leaks.tell(test)
 end
 
 local function it(test)

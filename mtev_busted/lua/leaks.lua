@@ -9,7 +9,8 @@ local tasks = use("tasks")
 
 local M = {}
 
-local made = {} -- what the running test made: kind, place, is_left(), text
+local made = {} -- what the running test made: kind, place, is_left()
+local found = {} -- what it left, as it is to be told
 local status = coroutine.status
 
 local function note(kind, is_left)
@@ -37,7 +38,16 @@ local function watch(name, kind, is_left)
   end
 end
 
--- Tells what *test* left.
+-- Tells what was found.
+function M.tell(test)
+  local list = found
+  found = {}
+  for _, info in ipairs(list) do
+    busted.tell({ info.kind, test.descriptor }, test, context.parent(test), info.message, info)
+  end
+end
+
+-- Finds out what *test* left, and tells of it; where its end is told later, M.tell is to be called then.
 function M.check(test)
   if plan.leaks == "" or test.descriptor ~= "it" then return end
   local things = made
@@ -47,12 +57,12 @@ function M.check(test)
   for _, thing in ipairs(things) do
     if thing.is_left() then
       local where = thing.file and (" (%s:%d)"):format(thing.file, thing.line) or ""
-      local info = { kind = plan.leaks == "fail" and "error" or "leak", message = "the test left " .. thing.kind .. where,
+      found[#found + 1] = { kind = plan.leaks == "fail" and "error" or "leak", message = "the test left " .. thing.kind .. where,
         file = thing.file, line = thing.line, short_src = thing.file, currentline = thing.line, traceback = "",
         late = true }
-      busted.tell({ info.kind, test.descriptor }, test, context.parent(test), info.message, info)
     end
   end
+  if not busted.held then M.tell(test) end
 end
 
 if plan.leaks ~= "" then

@@ -64,7 +64,7 @@ local function wrong(fields)
   local parent = context.parent(element)
   if parent then parent.randomseed = tonumber(fields[7]) or parent.randomseed end
   element.load_error = text_or_nil(fields[13]) and true or nil
-  local info = { kind = kind, message = text_of(fields[8]), traceback = fields[9], file = text_or_nil(fields[10]),
+  local info = { kind = kind, message = text_of(fields[8]), traceback = text_of(fields[9]), file = text_or_nil(fields[10]),
     line = tonumber(fields[11]), late = fields[12] == "late", try = tonumber(fields[14]) }
   info.short_src, info.currentline = info.file, info.line
   busted.tell({ kind, element.descriptor }, element, parent, info.message, info)

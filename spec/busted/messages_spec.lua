@@ -41,6 +41,22 @@ describe("a failure", function()
     assert.matches("  .more: not expected, got true", text, 1, true)
   end)
 
+  it("tells of a pair of tables once, however often it is met", function()
+    local function pair(x)
+      local inner = { x = x }
+      local outer = { inner, { again = inner }, same = 1 }
+      inner.up, outer.me = outer, outer
+      return outer
+    end
+    local text = message_of(assert.same, pair(1), pair(2))
+    assert.equal("Difference:\n  [1].x: expected 1, got 2\n  [2].again: differs as [1] does", text:match("Difference:.*"))
+    local a, b = { next = { next = {} } }, { next = {} }
+    a.next.next.next, b.next.next = a, b
+    a.next.x = 1
+    assert.matches("  .next.x: missing, expected 1", message_of(assert.same, a, b), 1, true)
+    assert.same(pair(1), pair(1))
+  end)
+
   it("finds where long strings differ", function()
     local a = ("line\n"):rep(20) .. "tail of a"
     local b = ("line\n"):rep(20) .. "tail of b"

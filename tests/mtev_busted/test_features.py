@@ -40,7 +40,7 @@ def test_a_failed_test_is_tried_again_with_its_hooks(busted: Any, jobs: tuple[st
     assert len(run.json()["errors"]) == 1
     cases = busted.junit().findall(".//testcase")
     assert [each.tag for each in cases[0]] == ["flakyFailure", "flakyFailure"]
-    assert [each.tag for each in cases[1]] == ["flakyFailure", "flakyFailure", "error"]
+    assert [each.tag for each in cases[1]] == ["rerunFailure", "rerunFailure", "error"]
     assert busted.junit().get("errors") == "1"
 
 
@@ -238,4 +238,4 @@ def test_github_gets_an_annotation_at_the_line(busted: Any) -> None:
     assert lines[0].startswith(
         "::error file=spec/one_spec.lua,line=4,title=bad::spec/one_spec.lua:4: Expected objects to be equal.%0A"
     )
-    assert lines[1].startswith("::warning file=spec/one_spec.lua,line=5,title=flaky #flaky::")
+    assert lines[1].startswith("::warning file=spec/one_spec.lua,line=5,title=flaky #flaky (try 1)::")

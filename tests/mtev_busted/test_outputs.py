@@ -1,11 +1,7 @@
-"""The outputs: gtest, plain, TAP, JSON, JUnit; colour and progress on terminals only."""
+"""The outputs: gtest, plain, TAP, JSON, JUnit."""
 
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -91,33 +87,6 @@ def test_bytes_that_are_no_text_do_not_spoil_the_document(busted: Any, output: s
     else:
         assert etree.fromstring(run.out.encode()).find(".//error") is not None
     assert busted.junit().find(".//error") is not None
-
-
-def test_a_terminal_gets_colour_and_a_file_none(busted: Any) -> None:
-    assert "\x1b[" not in busted.spec(SOURCE).out
-    master, slave = pty.openpty()
-    try:
-        environment = {**os.environ, "TERM": "xterm"}
-        environment.pop("NO_COLOR", None)
-        command = [sys.executable, "-m", "mtev_busted.cli"]
-        process = subprocess.Popen(
-            command, cwd=busted.directory, stdout=slave, stderr=slave, stdin=subprocess.DEVNULL, env=environment
-        )
-        os.close(slave)
-        data = b""
-        while True:
-            try:
-                chunk = os.read(master, 65536)
-            except OSError:  # EIO: the last writer is gone
-                break
-            if not chunk:
-                break
-            data += chunk
-        assert process.wait(60) == 2
-    finally:
-        os.close(master)
-    assert b"\x1b[32m[       OK ]\x1b[0m" in data
-    assert b"\x1b[31m[  FAILED  ]\x1b[0m" in data
 
 
 @given(st.recursive(st.booleans() | st.integers() | st.text(), st.lists))

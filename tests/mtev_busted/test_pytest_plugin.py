@@ -1,8 +1,11 @@
 """Specs as items of pytest."""
 
+import re
 import subprocess
 import sys
 from typing import Any
+
+import pytest
 
 
 def run_pytest(busted: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -116,6 +119,67 @@ def test_the_runners_options_are_pytests_too(busted: Any) -> None:
     assert (busted.directory / "cov/spec-one_spec.xml").exists()
     (busted.directory / "spec/__snapshots__/one_spec.snap").unlink()
     assert "has a snapshot FAILED" in run_pytest(busted, "--spec-snapshots=check").stdout
+
+
+TRIED = """
+local n = 0
+it("passes at last #flaky", function() n = n + 1 assert.equal(2, n) end)
+it("never does", function() error("no") end)
+it("takes its time", function() mtev.sleep(0.2) end)
+it("leaks", function() mtev.socket("inet"):bind("127.0.0.1", 0) end)
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two processes"])
+def test_reports_have_tries_durations_and_what_is_left(busted: Any, workers: tuple[str, ...]) -> None:
+    busted.write("spec/one_spec.lua", TRIED)
+    out = run_pytest(
+        busted, "--spec-retry=1", "--spec-leaks=warn", "--durations=1", "-rP", "--junit-xml=junit.xml", *workers
+    ).stdout
+    for name, status in (("passes at last #flaky", "PASSED (try 2)"), ("never does", "FAILED (try 2)")):
+        assert any(name in line and status in line for line in out.splitlines()), out
+    assert out.count("try 1 failed:\n") == 2
+    assert "one_spec.lua:6: SpecWarning: the test left an open socket" in out
+    assert re.search(r"slowest 1 durations =+\n0[.]2\ds call +spec/one_spec.lua::takes its time\n", out)
+    cases = busted.junit("junit.xml").findall(".//testcase")
+    tries = {each.get("name"): [one.get("value") for one in each.iter("property")] for each in cases}
+    assert tries == {"passes at last #flaky": ["2"], "never does": ["2"], "takes its time": [], "leaks": []}
+
+
+def test_a_warning_can_be_made_an_error(busted: Any) -> None:
+    busted.write("spec/one_spec.lua", TRIED)
+    out = run_pytest(busted, "--spec-leaks=warn", "-W", "error", "-k", "leaks").stdout
+    assert "leaks FAILED" in out
+    assert "the test left an open socket" in out
+
+
+def test_a_file_that_does_not_go_on_is_ended(busted: Any) -> None:
+    busted.write(
+        "spec/one_spec.lua", 'it("a", function() end) it("b", function() ffi.cdef("int pause();") ffi.C.pause() end)'
+    )
+    out = run_pytest(busted, "--spec-file-timeout=1").stdout
+    assert "a PASSED" in out
+    assert "b FAILED" in out
+    assert "its process was killed" in out
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two processes"])
+def test_coverage_stands_beside_that_of_python(busted: Any, workers: tuple[str, ...]) -> None:
+    busted.write("src/m.lua", "local function f(x)\n  if x then return 1 end\n  return 2\nend\nreturn f\n")
+    busted.write("mine/__init__.py", "def f():\n    return 1\n")
+    busted.write("test_mine.py", "import mine\n\ndef test_f():\n    assert mine.f() == 1\n")
+    busted.write("spec/a_spec.lua", 'it("a", function() assert.equal(1, require("m")(true)) end)')
+    busted.write("spec/b_spec.lua", 'it("b", function() require("m")(true) end)')
+    busted.write(".busted", "return { default = { coverage = true } }")
+    done = run_pytest(busted, "--cov=mine", "--spec-coverage=cov", *workers)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"mine/__init__.py +2 +0 +100%\n", done.stdout)
+    assert re.search(r"src/m.lua +4 +1 +75.0%  3\n", done.stdout)
+    assert "DA:2,2\nDA:3,0\n" in (busted.directory / "cov/lcov.info").read_text()
+    assert sorted(each.name for each in (busted.directory / "cov").iterdir()) == [
+        "lcov.info", "spec-a_spec.lcov", "spec-a_spec.xml", "spec-b_spec.lcov", "spec-b_spec.xml",
+    ]  # fmt: skip
+    assert not (busted.directory / "lcov.info").exists()
 
 
 def test_what_ran_before_a_crash_has_its_result(busted: Any) -> None:

@@ -36,25 +36,37 @@ local function text_difference(path, actual, expected)
     brief(expected:sub(from, from + LONG)), brief(actual:sub(from, from + LONG)))
 end
 
+-- Adds the lines of what differs, a pair of tables once: *seen*, by the one and the other, has where that was and whether
+-- it was done.  Returns whether there is anything, maybe told at a pair that this one is a part of.
 local function walk(path, actual, expected, lines, seen)
-  if compare.same(expected, actual) then return end
-  if type(actual) == "table" and type(expected) == "table" and not (seen[actual] and seen[expected]) then
-    seen[actual], seen[expected] = true, true
-    local before = #lines
+  if compare.same(expected, actual) then return false end
+  if type(actual) == "table" and type(expected) == "table" then
+    seen[actual] = seen[actual] or {}
+    local known = seen[actual][expected]
+    if known then
+      if known.is_done then lines[#lines + 1] = ("%s: differs as %s does"):format(path, known.path) end
+      return true
+    end
+    known = { path = path }
+    seen[actual][expected] = known
+    local told = false
     for _, key in ipairs(format.keys(expected)) do
       local value = rawget(actual, key)
       if value == nil then
         lines[#lines + 1] = path .. step(key) .. ": missing, expected " .. brief(expected[key])
+        told = true
       else
-        walk(path .. step(key), value, expected[key], lines, seen)
+        told = walk(path .. step(key), value, expected[key], lines, seen) or told
       end
     end
     for _, key in ipairs(format.keys(actual)) do
       if rawget(expected, key) == nil then
         lines[#lines + 1] = path .. step(key) .. ": not expected, got " .. brief(actual[key])
+        told = true
       end
     end
-    if #lines > before then return end
+    known.is_done = true
+    if told then return true end
   end
   path = path == "" and "value" or path
   if type(actual) == "string" and type(expected) == "string" and (#actual > LONG or #expected > LONG) then
@@ -62,6 +74,7 @@ local function walk(path, actual, expected, lines, seen)
   else
     lines[#lines + 1] = ("%s: expected %s, got %s"):format(path, brief(expected), brief(actual))
   end
+  return true
 end
 
 -- Text of the differences, or nil when the two values themselves say it all.

@@ -96,6 +96,9 @@ local function record(element, message, info)
     randomseed = (context.parent(element) or {}).randomseed, at_file = whole(info.file, file), at_line = info.line }
 end
 
+-- " (try 2)" for a try that failed and was not the last, else nothing.
+function M.try(entry) return entry.kind == "retry" and (" (try %d)"):format(entry.try) or "" end
+
 -- The lines that tell of a failure: message, source line, and the stack if there is one.
 function M.details(entry, with_stack)
   local lines = { entry.message or "" }
@@ -108,6 +111,18 @@ function M.details(entry, with_stack)
   if entry.randomseed and entry.kind ~= "pending" then lines[#lines + 1] = "Random seed: " .. entry.randomseed end
   if with_stack and entry.traceback and entry.traceback:find("\n") then lines[#lines + 1] = entry.traceback end
   return table.concat(lines, "\n")
+end
+
+-- What went wrong with a test, in all of its tries.
+function M.all_details(entries)
+  local texts = {}
+  for _, entry in ipairs(entries or {}) do
+    if entry.message then
+      local head = entry.kind == "retry" and ("try %d failed:\n"):format(entry.try) or ""
+      texts[#texts + 1] = head .. (entry.kind == "pending" and entry.message or M.details(entry, true))
+    end
+  end
+  return table.concat(texts, "\n")
 end
 
 local kinds = { failures = "failure", errors = "error", pendings = "pending", retries = "retry", leaks = "leak" }

@@ -17,7 +17,7 @@ busted.subscribe({ "suite", "report" }, function()
     for _, entry in ipairs(base.results[list]) do
       local file, line = entry.at_file or entry.file, entry.at_line or entry.line
       local where = file and (" file=%s,line=%d,"):format(property(file), line or 1) or " "
-      base.write(("::%s%stitle=%s::%s\n"):format(levels[list], where, property(entry.name or ""),
+      base.write(("::%s%stitle=%s::%s\n"):format(levels[list], where, property((entry.name or "") .. base.try(entry)),
         data(base.details(entry, true))))
     end
   end

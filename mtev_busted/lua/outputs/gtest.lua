@@ -55,16 +55,17 @@ end
 
 busted.subscribe({ "failure" }, tell("failure"))
 busted.subscribe({ "error" }, tell("error"))
-local function remark(mark, text)
+
+local function remark(mark)
   return function(element)
     local entry = element.entries[#element.entries]
-    write(color.yellow(mark), " ", entry.title, text(entry), "\n", base.details(entry, plan.verbose), "\n")
+    write(color.yellow(mark), " ", entry.title, base.try(entry), "\n", base.details(entry, plan.verbose), "\n")
     base.flush()
   end
 end
 
-busted.subscribe({ "retry" }, remark("[  RETRY   ]", function(entry) return (" (try %d)"):format(entry.try) end))
-busted.subscribe({ "leak" }, remark("[   LEAK   ]", function() return "" end))
+busted.subscribe({ "retry" }, remark("[  RETRY   ]"))
+busted.subscribe({ "leak" }, remark("[   LEAK   ]"))
 
 busted.subscribe({ "pending" }, function(_, _, message)
   if message then write(tostring(message), "\n") end

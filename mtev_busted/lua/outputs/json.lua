@@ -12,7 +12,7 @@ local function shown(entries, kind)
       element = { name = entry.element.name, descriptor = entry.descriptor, duration = entry.element.duration },
       trace = { short_src = entry.file, currentline = entry.line },
       at = entry.at_file and { short_src = entry.at_file, currentline = entry.at_line } or nil, kind = kind,
-      details = entry.message and base.details(entry, true) or nil }
+      try = entry.try, details = entry.message and base.details(entry, true) or nil }
   end
   return list
 end
@@ -30,15 +30,12 @@ end)
 local function per_test()
   local list = {}
   for i, each in ipairs(ended) do
-    local status, details, entry = each.status, {}, base.record(each.element)
+    local status, entry = each.status, base.record(each.element)
     for _, inner in ipairs(each.element.entries or {}) do
       if (severity[inner.kind] or 0) > severity[status] then status = inner.kind end
-      if inner.message then
-        details[#details + 1] = inner.kind == "pending" and inner.message or base.details(inner, true)
-      end
     end
     list[i] = { name = entry.name, file = entry.file, line = entry.line, status = status,
-      duration = each.element.duration, tries = each.element.try or 1, details = table.concat(details, "\n") }
+      duration = each.element.duration, tries = each.element.try or 1, details = base.all_details(each.element.entries) }
   end
   return list
 end

@@ -1,7 +1,7 @@
 -- The JSON lines output: an object a line as things happen, for programs that watch a run.
 --
 -- Each has `event`: suite (run, runs, seed), file, test (name, file, line, status, duration in seconds, tries, details),
--- failure, error, retry, leak (name, title, message, details), end (counts and duration).
+-- failure, error, retry, leak (name, title, message, file, line, try, details), end (counts and duration).
 
 local use = ...
 local base = use("outputs/base")
@@ -21,19 +21,16 @@ end)
 busted.subscribe({ "file", "start" }, function(file) line("file", { name = file.name }) end)
 
 busted.subscribe({ "test", "end" }, function(element, _, status)
-  local entry, details = base.record(element), {}
-  for _, inner in ipairs(element.entries or {}) do
-    if inner.message then details[#details + 1] = base.details(inner, true) end
-  end
+  local entry = base.record(element)
   line("test", { name = entry.name, file = entry.file, line = entry.line, status = status,
-    duration = element.duration or 0, tries = element.try or 1, details = table.concat(details, "\n") })
+    duration = element.duration or 0, tries = element.try or 1, details = base.all_details(element.entries) })
 end)
 
 for _, kind in ipairs({ "failure", "error", "retry", "leak" }) do
   busted.subscribe({ kind }, function(element)
     local entry = element.entries[#element.entries]
     line(kind, { name = entry.name, title = entry.title, message = entry.message or "", file = entry.at_file or entry.file,
-      line = entry.at_line or entry.line, details = base.details(entry, true) })
+      line = entry.at_line or entry.line, try = entry.try, details = base.details(entry, true) })
   end)
 end
 

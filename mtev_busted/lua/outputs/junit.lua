@@ -31,7 +31,7 @@ local function seconds(value) return ("%.6f"):format(value or 0) end
 local function case(element, title, entries, duration)
   local trace = element.trace or {}
   local file = trace.source and trace.source:match("^@(.*)") or trace.short_src
-  current.cases[#current.cases + 1] = { class = file and ("%s:%d"):format(file, trace.currentline or 0) or "suite",
+  current.cases[#current.cases + 1] = { element = element, class = file and ("%s:%d"):format(file, trace.currentline or 0) or "suite",
     name = title, entries = entries, duration = duration }
 end
 
@@ -53,6 +53,10 @@ function M.start()
   end
   busted.subscribe({ "error" }, outside)
   busted.subscribe({ "failure" }, outside)
+  busted.subscribe({ "leak" }, function(element) -- soon after the test has ended
+    local last = current.cases[#current.cases]
+    if last.element == element then table.insert(last.entries, element.entries[#element.entries]) end
+  end)
   busted.subscribe({ "suite", "report" }, function(suite) current.duration = suite.duration end)
 end
 
@@ -82,8 +86,9 @@ local function add_case(lines, each)
   for _, entry in ipairs(each.entries) do
     local message = attribute(entry.message or "")
     if entry.kind == "retry" then
-      lines[#lines + 1] = ('      <flakyFailure message="%s" try="%d">%s</flakyFailure>'):format(message, entry.try,
-        content(base.details(entry, true)))
+      local tag = each.worst and "rerunFailure" or "flakyFailure" -- Surefire's names: it failed at last, or passed
+      lines[#lines + 1] = ('      <%s message="%s" try="%d">%s</%s>'):format(tag, message, entry.try,
+        content(base.details(entry, true)), tag)
     elseif entry.kind == "leak" then
       lines[#lines + 1] = ("      <system-err>%s</system-err>"):format(content(entry.message))
     elseif entry.kind ~= "pending" then

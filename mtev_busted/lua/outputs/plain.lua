@@ -43,7 +43,8 @@ local function listed(label, entries, with_stack)
       write("\n", label, " ", arrow, " ", text, "\n")
     else
       local line = entry.descriptor == "file" and entry.at_line or entry.line
-      write("\n", label, " ", arrow, " ", color.cyan(("%s @ %d"):format(entry.file, line or 0)), "\n")
+      write("\n", label, " ", arrow, " ", color.cyan(("%s @ %d"):format(entry.file, line or 0)),
+        base.try(entry), "\n")
       if entry.descriptor ~= "file" then write(color.bold(entry.name), "\n") end
       if text then write(text, "\n", with_stack and "\n" or "") end
     end

@@ -16,6 +16,7 @@ end
 
 local function comments(entry)
   if not entry.message then return end
+  if entry.kind == "retry" then write("# try ", entry.try, " failed:\n") end
   for each in (base.details(entry, true) .. "\n"):gmatch("([^\n]*)\n") do write("# ", each, "\n") end
 end
 
@@ -27,6 +28,7 @@ busted.subscribe({ "test", "end" }, function(element, _, status)
   local title = base.title(element)
   if status == "success" then
     line("ok", title)
+    for _, entry in ipairs(element.entries or {}) do comments(entry) end
   elseif status == "pending" then
     local entry = element.entries and element.entries[1]
     line("ok", title, " # SKIP" .. (entry and entry.message and " " .. entry.message:gsub("\n", " ") or ""))
@@ -51,6 +53,11 @@ busted.subscribe({ "failure" }, function(element)
   local entry = element.entries[#element.entries]
   line("not ok", entry.title)
   comments(entry)
+  base.flush()
+end)
+
+busted.subscribe({ "leak" }, function(element)
+  comments(element.entries[#element.entries])
   base.flush()
 end)
 

@@ -64,6 +64,12 @@ end
 busted.subscribe({ "error" }, outside)
 busted.subscribe({ "failure" }, outside)
 
+busted.subscribe({ "leak" }, function(element)
+  local entry = element.entries[#element.entries]
+  write("# ", escaped(entry.title), ": ", clean(entry.message):gsub("\n", " "), "\n")
+  base.flush()
+end)
+
 busted.subscribe({ "exit" }, function()
   write("1..", number, "\n")
   base.flush()

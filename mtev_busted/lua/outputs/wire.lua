@@ -46,8 +46,8 @@ local function wrong(kind)
     local file, line = place(element)
     info = info or {}
     out:write(wire.pack_list("X", 14, { kind, id_of(element), given(element.name), element.descriptor, file, line,
-      (parent or {}).randomseed, message and "=" .. tostring(message), info.traceback, info.file, info.line,
-      info.late and "late" or nil, element.load_error and "load" or nil, info.try }))
+      (parent or {}).randomseed, message and "=" .. tostring(message), given(info.traceback), info.file, info.line,
+      info.late and "late" or nil, element.load_error and "load" or nil, info.try or element.try }))
   end
 end
 
