@@ -99,10 +99,13 @@ def hold() -> None:
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """While the block runs, which may take its time, those that end the process are raised, as while it starts."""
+    """While the block runs, which may take its time, those that end the process are raised, as while it starts; one
+    that was kept before, at once."""
     global _is_raising
     _is_raising = True
     try:
+        for number in _kept:
+            _raise(number)
         yield
     finally:
         _is_raising = False
@@ -151,9 +154,13 @@ def unblock() -> None:
 
 
 def _came(number: int, _frame: FrameType | None) -> None:
-    global _is_raising, _raised
     if number not in _kept:
         _kept.append(number)  # even if it is raised, as some code lets nothing through
+    _raise(number)
+
+
+def _raise(number: int) -> None:
+    global _is_raising, _raised
     if _is_raising and number in TERMINATING:
         _is_raising, _raised = False, number  # the second does not disturb what the first began
         raise Terminated(number)

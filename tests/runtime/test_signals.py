@@ -55,6 +55,26 @@ def test_they_are_as_they_were_once_it_is_over() -> None:
     assert python(program) == (-signal.SIGTERM, "['SIGHUP', 'SIGTERM'] []\nTrue\nTrue True\n", "")
 
 
+def test_one_that_was_kept_before_what_may_take_its_time_ends_that() -> None:
+    program = """
+        import os, signal
+        from runtime import signals
+
+        with signals.kept():
+            signals.hold()
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                os.kill(os.getpid(), number)
+            try:
+                with signals.raised():
+                    print("began")
+            except signals.Terminated as told:
+                print(told.number == signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            print(signals.pending() == [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+    """
+    assert python(program) == (0, "True\nTrue\n", "")
+
+
 def test_a_child_is_told_its_own() -> None:
     program = """
         import os, signal

@@ -65,6 +65,7 @@ function routes.of(client)
   if same_for_all then return everybody end
   local known = by_client[client]
   if not known then
+    if count >= MOST then forget() end
     known = {}
     by_client[client], count = known, count + 1
   end
