@@ -1,5 +1,5 @@
 -- What a test leaves behind: coroutines that have not ended, sockets that are open, programs that run; each with the line
--- that made it.  Looked for when the run asks for it.
+-- that made it.  What the blocks around it made is theirs, and so is what coroutines make that these started.  Looked for when the run asks for it.
 
 local use, plan = ...
 local busted = use("core")
@@ -9,13 +9,13 @@ local tasks = use("tasks")
 
 local M = {}
 
-local made = {} -- what the running test made: kind, place, is_left()
+local made = {} -- by tests and blocks since the last test: kind, place, owner, is_left()
 local found = {} -- what it left, as it is to be told
 local status = coroutine.status
 
 local function note(kind, is_left)
   local file, line = failure.location()
-  made[#made + 1] = { kind = kind, file = file, line = line, is_left = is_left }
+  made[#made + 1] = { kind = kind, owner = tasks.owner(), file = file, line = line, is_left = is_left }
 end
 
 local function runs(process)
@@ -27,15 +27,14 @@ local function runs(process)
   return text:match("%) (%a)") ~= "Z"
 end
 
--- Has *name* of mtev noted whenever it makes something.
-local function watch(name, kind, is_left)
-  local original = mtev[name]
-  mtev[name] = function(...)
-    local results = { n = select("#", ...), original(...) }
-    local thing = results[1]
+-- Has *name* of a library noted whenever it makes something.
+local function watch(library, name, kind, is_left)
+  local original = library[name]
+  local function noted(thing, ...)
     if thing then note(kind, function() return is_left(thing) end) end
-    return unpack(results, 1, table.maxn(results))
+    return thing, ...
   end
+  library[name] = function(...) return noted(original(...)) end
 end
 
 -- Tells what was found.
@@ -55,7 +54,7 @@ function M.check(test)
   if #things == 0 then return end
   tasks.give_way()
   for _, thing in ipairs(things) do
-    if thing.is_left() then
+    if thing.owner == test and thing.is_left() then
       local where = thing.file and (" (%s:%d)"):format(thing.file, thing.line) or ""
       found[#found + 1] = { kind = plan.leaks == "fail" and "error" or "leak", message = "the test left " .. thing.kind .. where,
         file = thing.file, line = thing.line, short_src = thing.file, currentline = thing.line, traceback = "",
@@ -71,9 +70,10 @@ if plan.leaks ~= "" then
     note("a coroutine that has not ended", function() return co == nil or status(co) ~= "dead" end)
     return function(started) co = started end
   end
-  watch("socket", "an open socket", function(socket) return socket.guard ~= nil and socket.guard ~= false and
+  watch(mtev, "socket", "an open socket", function(socket) return socket.guard ~= nil and socket.guard ~= false and
     socket.guard[0] >= 0 end)
-  watch("spawn", "a running program", runs)
+  watch(mtev, "spawn", "a running program", runs)
+  watch(mtev.Proc, "start", "a running program", function(proc) return proc.process and runs(proc.process) end)
 end
 
 return M

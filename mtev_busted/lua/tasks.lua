@@ -268,6 +268,12 @@ local function guarded_spawn(f, ...)
   return spawn(spawned, owner_of[running() or false] or active, M.on_spawn(), f, ...)
 end
 
+-- The element whose function runs, or from which the running coroutine descends.
+function M.owner()
+  local worker = owner_of[running() or false] or active
+  return worker and worker.element
+end
+
 -- Called when specs start a coroutine; what it gives, if anything, is called with the coroutine.
 M.on_spawn = function() end
 

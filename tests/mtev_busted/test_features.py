@@ -127,6 +127,47 @@ def test_what_a_test_leaves_is_told_with_its_line(busted: Any, jobs: tuple[str, 
     assert "--leaks: one of warn, fail" in busted.run("--leaks=maybe").err
 
 
+def test_what_blocks_make_and_what_is_made_for_them_is_not_the_tests(busted: Any) -> None:
+    run = busted.spec(
+        """
+        local server, port
+        describe("a server", function()
+          setup(function()
+            server = mtev.socket("inet")
+            server:bind("127.0.0.1", 0)
+            server:listen(8)
+            port = select(2, server:sock_name())
+            mtev.coroutine_spawn(function()
+              local mine = server:own()
+              while true do
+                local peer = mine:accept()
+                mtev.coroutine_spawn(function() peer:own():read("never") end)
+              end
+            end)
+          end)
+          local mine
+          before_each(function() mine = mtev.socket("inet") end)
+          after_each(function() mine:close() end)
+          it("is asked", function() assert.equal(0, (mine:connect("127.0.0.1", port))) end)
+          it("starts a Proc", function()
+            mtev.Proc:new({ path = "/bin/sleep", argv = { "sleep", "100" } }):start()
+          end)
+          it("starts a child", function()
+            start_child({ path = "sh", argv = { "sh", "-c", "echo up >&2; exec sleep 100" }, boot_match = "up" })
+          end)
+        end)
+        """,
+        "--leaks=warn",
+        "-o",
+        "json",
+    )
+    assert run.status == 0, run.out
+    assert [each["message"] for each in run.json()["leaks"]] == [
+        "the test left a running program (spec/one_spec.lua:22)",
+        "the test left a running program (spec/one_spec.lua:25)",
+    ]
+
+
 SNAPSHOTS = (
     'it("t", function() assert.matches_snapshot({ a = 1, b = { %s } }) assert.matches_snapshot("text", "named") end)'
 )

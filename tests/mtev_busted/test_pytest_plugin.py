@@ -153,6 +153,18 @@ def test_a_warning_can_be_made_an_error(busted: Any) -> None:
     assert "the test left an open socket" in out
 
 
+def test_pytests_own_options_choose_and_stop(busted: Any) -> None:
+    busted.write("spec/a_spec.lua", 'it("good", function() end) it("bad", function() assert(io.open("mended")) end)')
+    busted.write("spec/b_spec.lua", 'it("other", function() assert(false) end)')
+    stopped = run_pytest(busted, "-p", "cacheprovider", "-x").stdout
+    assert "bad FAILED" in stopped
+    assert "other" not in stopped
+    busted.write("mended", "")
+    again = run_pytest(busted, "-p", "cacheprovider", "--lf").stdout
+    assert "spec/a_spec.lua::bad PASSED" in again
+    assert "1 passed" in again
+
+
 def test_a_file_that_does_not_go_on_is_ended(busted: Any) -> None:
     busted.write(
         "spec/one_spec.lua", 'it("a", function() end) it("b", function() ffi.cdef("int pause();") ffi.C.pause() end)'

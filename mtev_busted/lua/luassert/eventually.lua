@@ -3,6 +3,7 @@
 local use = ...
 local checks = use("luassert/checks")
 local compare = use("luassert/compare")
+local matcher = use("luassert/matcher")
 local say = use("luassert/say")
 
 local TIMEOUT, FIRST, LONGEST = 1, 0.001, 0.1 -- seconds: to wait in all; between two tries, at first and at most
@@ -15,13 +16,13 @@ say:set("assertion.eventually.negative", "Expected not to come true within %s s,
 local function try(f)
   local results = compare.pack(pcall(f))
   if not results[1] then return false, compare.hastostring(results[2]) and tostring(results[2]) or results[2] end
-  if results.n == 1 then return true, { n = 0 } end
-  return results[2] ~= nil and results[2] ~= false, { n = results.n - 1, compare.unpack(results, 2) }
+  return results.n == 1 or not not results[2], matcher.arglist(compare.unpack(results, 2))
 end
 
 checks.register({ "eventually" }, function(state, arguments)
   local f = checks.callable(arguments[1], "eventually", 1)
   local timeout = arguments[2] == nil and TIMEOUT or checks.number(arguments[2], "eventually", 2)
+  if not (timeout >= 0) then checks.refuse(timeout, "eventually", 2, "number of seconds, at least 0") end
   checks.message(state, arguments, 3)
   local deadline, pause, tries = time() + timeout, FIRST, 0
   local came, results
@@ -34,9 +35,10 @@ checks.register({ "eventually" }, function(state, arguments)
     pause = math.min(pause * 2, LONGEST)
   until false
   if came ~= state.mod then
-    local shown = type(results) == "table" and results.n and results[1] or results
+    local shown = results
+    if matcher.is_arglist(results) and results.n == 1 then shown = results[1] end
     arguments[1], arguments[2], arguments[3] = tostring(timeout), tostring(tries), shown
     arguments.n, arguments.nofmt = 3, { true, true, type(shown) == "string" }
   end
-  return came, type(results) == "table" and results.n and results or nil
+  return came, matcher.is_arglist(results) and results or nil
 end)
