@@ -166,7 +166,7 @@ def resolve(options: Options) -> Plan:
         lcov=options.get("lcov", "lcov.info"),
         cobertura=options.get("cobertura", "cobertura.xml"),
         failed_file=FAILED,
-        retries=_number(options, "retry", int, 0) or 0,
+        retries=_number(options, "retry", int, 0),
         revert=options.get("auto-revert", False),
         leaks=_one_of(options, "leaks", ("warn", "fail")),
         slowest=_number(options, "slowest", int, 0) or 0,

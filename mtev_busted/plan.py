@@ -49,7 +49,7 @@ class Plan:
     log_success: str = ""  # the file to append the names of passed tests to
     runs: int = 1
     timeout: float | None = None
-    retries: int = 0  # further tries of a test that fails
+    retries: int | None = None  # further tries of a test that fails; None: those that a flaky one has
     revert: bool = False  # spies and stubs are taken back after each test
     leaks: str = ""  # "warn" or "fail" about what tests leave behind
     coverage: bool = False

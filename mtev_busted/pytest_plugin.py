@@ -7,11 +7,12 @@ Durations are those of the tests themselves, a try that is not the first stands 
 behind is a warning.
 """
 
+import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,22 +41,57 @@ class SpecFailure(Exception):
     """A test of a spec failed, or could not be run; the message is what mtev-busted says of it."""
 
 
+def _at_least(kind: type[int] | type[float], least: float) -> Callable[[str], float]:
+    """What reads a number of an option."""
+    name = "whole number" if kind is int else "number"
+
+    def read(given: str) -> float:
+        try:
+            value = kind(given)
+        except ValueError:
+            value = None
+        if value is None or not least <= value < 2**53:
+            raise argparse.ArgumentTypeError(f"a {name} of at least {least:g} is expected, got '{given}'")
+        return value
+
+    return read
+
+
+def _pair(given: str) -> str:
+    if not given or given.startswith("="):
+        raise argparse.ArgumentTypeError(f"K or K=V is expected, got '{given}'")
+    return given
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of mtev-busted that pytest has none for."""
     group = parser.getgroup("mtev-busted", "specs in Lua")
-    group.addoption("--spec-timeout", type=float, default=None, metavar="SECONDS", help=TIMEOUT_HELP)
-    group.addoption("--spec-file-timeout", type=float, default=None, metavar="SECONDS", help=FILE_TIMEOUT_HELP)
-    group.addoption("--spec-retry", type=int, default=None, metavar="N", help="try a test that failed N times more")
+    seconds = _at_least(float, 0.001)
+    group.addoption("--spec-timeout", type=seconds, default=None, metavar="SECONDS", help=TIMEOUT_HELP)
+    group.addoption("--spec-file-timeout", type=seconds, default=None, metavar="SECONDS", help=FILE_TIMEOUT_HELP)
+    group.addoption(
+        "--spec-retry", type=_at_least(int, 0), default=None, metavar="N", help="try a test that failed N times more"
+    )
     group.addoption("--spec-leaks", choices=("warn", "fail"), default=None, help="tell of what a test leaves behind")
     group.addoption("--spec-revert", action="store_true", help="take spies and stubs back after each test")
     group.addoption("--spec-snapshots", choices=("take", "update", "check"), default="take", help=SNAPSHOTS_HELP)
     group.addoption("--spec-coverage", default=None, metavar="DIRECTORY", help=COVERAGE_HELP)
-    group.addoption("--spec-option", action="append", default=[], metavar="K[=V]", help="TEST_OPTIONS.K = V (or true)")
+    group.addoption(
+        "--spec-option", type=_pair, action="append", default=[], metavar="K[=V]", help="TEST_OPTIONS.K = V (or true)"
+    )
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Have pytest-xdist, if it is used and was not told how, hand out whole files."""
+    """Have pytest-xdist, if it is used and was not told how, hand out whole files.
+
+    Raises :exc:`pytest.UsageError` where coverage cannot be written."""
+    directory = config.getoption("--spec-coverage")
+    if directory:
+        try:
+            Path(config.rootpath, directory).mkdir(parents=True, exist_ok=True)
+        except OSError as failure:
+            raise pytest.UsageError(f"--spec-coverage: {directory}: {failure.strerror}") from None
     if getattr(config.option, "dist", None) == "load" and not hasattr(config, "workerinput"):
         config.option.dist = "loadfile"
 
@@ -104,8 +140,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Write what the specs of this run have covered, in whichever process: ``lcov.info``, and a summary."""
     if not config.getoption("--spec-coverage"):
         return
-    reports = [each for kind in terminalreporter.stats.values() for each in kind if hasattr(each, "nodeid")]
-    specs = dict.fromkeys(each.nodeid.partition("::")[0] for each in reports)
+    reports = (each for kind in terminalreporter.stats.values() for each in kind)
+    specs = dict.fromkeys(each.location[0] for each in reports if isinstance(each, pytest.TestReport))
     counted = [
         path for path in (_counts_file(config, each) for each in specs if each.endswith("_spec.lua")) if path.exists()
     ]
@@ -134,6 +170,11 @@ class Results:
     output: str = ""
 
 
+def _can_be_asked_for(name: str) -> bool:
+    """Whether mtev-busted can be told to run the test *name* alone: U+FFFD stands for bytes that are no text."""
+    return name != "" and "\0" not in name and "\ufffd" not in name
+
+
 class SpecFile(pytest.File):
     """A file of specs."""
 
@@ -144,6 +185,7 @@ class SpecFile(pytest.File):
             raise SpecFailure("\n".join(each["message"] for each in listing["errors"]))
         self.results: Results | None = None
         self.chosen: list[SpecItem] = []
+        self.number = len(listing["tests"])
         seen: dict[str, int] = {}
         for test in listing["tests"]:
             name = test["name"] or "(no name)"
@@ -173,9 +215,15 @@ class SpecFile(pytest.File):
         """What *item*, which has run, is said to have left behind."""
         return self.results.leaks.get((item.full_name, item.line), []) if self.results else []
 
-    def _run(self, items: Iterable["SpecItem"]) -> Results:
+    def _run(self, items: Sequence["SpecItem"]) -> Results:
+        """Run *items*, or all tests where the names of these are not known to the byte, or cannot be told."""
         names = dict.fromkeys(each.full_name for each in items)
-        options = [f"--name={name}" for name in names] + _options(self.config) + self._coverage()
+        chosen = (
+            [f"--name={name}" for name in names]
+            if len(items) < self.number and all(map(_can_be_asked_for, names))
+            else []
+        )
+        options = chosen + _options(self.config) + self._coverage()
         options.append("--jobs=1")  # what ran before a crash has its result
         try:
             document = self._document(options)
@@ -199,7 +247,6 @@ class SpecFile(pytest.File):
         if not directory:
             return ["--no-coverage"]  # .busted may ask for it: files would write over each other's
         target = _counts_file(self.config, os.path.relpath(self.path, self.config.rootpath))
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)  # that of an earlier run
         return ["--coverage", f"--lcov={target}", f"--cobertura={target.with_suffix('.xml')}"]
 

@@ -210,7 +210,7 @@ end
 local FLAKY = 2 -- more tries for a test that says it is
 
 local function tries_of(test)
-  if M.options.retries > 0 then return 1 + M.options.retries end
+  if M.options.retries then return 1 + M.options.retries end
   local name = busted.full_name(test)
   return name:find("#flaky", 1, true) and name:find("#flaky%f[^%w_-]") and 1 + FLAKY or 1
 end

@@ -57,6 +57,7 @@ def test_only_flaky_tests_are_tried_again_unless_asked(busted: Any) -> None:
     assert run.out.count("[  RETRY   ]") == 1
     assert "[  FAILED  ] 1 test, listed below:" in run.out
     assert "[  ERROR   ] 1 error, listed below:" in run.out
+    assert "[  RETRY   ]" not in busted.run("--retry=0").out
 
 
 @JOBS

@@ -165,6 +165,34 @@ def test_pytests_own_options_choose_and_stop(busted: Any) -> None:
     assert "1 passed" in again
 
 
+def test_a_test_may_have_any_name(busted: Any) -> None:
+    busted.write(
+        "w_spec.lua", r'it("\255\0\1 x\n[y]::z", function() end) it("", function() end) it("--name=x", function() end)'
+    )
+    assert "3 passed" in run_pytest(busted).stdout
+    assert "1 passed" in run_pytest(busted, "-k", "not name").stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--spec-retry=-1", "--spec-retry: a whole number of at least 0 is expected, got '-1'"),
+        ("--spec-retry=1.5", "--spec-retry: a whole number of at least 0 is expected, got '1.5'"),
+        ("--spec-timeout=0", "--spec-timeout: a number of at least 0.001 is expected, got '0'"),
+        ("--spec-file-timeout=nan", "--spec-file-timeout: a number of at least 0.001 is expected, got 'nan'"),
+        ("--spec-option==x", "--spec-option: K or K=V is expected, got '=x'"),
+        ("--spec-leaks=maybe", "--spec-leaks: invalid choice: 'maybe'"),
+        ("--spec-coverage=w_spec.lua", "--spec-coverage: w_spec.lua: File exists"),
+    ],
+)
+def test_a_wrong_option_is_one_of_pytests(busted: Any, option: str, said: str) -> None:
+    busted.write("w_spec.lua", 'it("a", function() end)')
+    done = run_pytest(busted, option)
+    assert done.returncode == 4
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_file_that_does_not_go_on_is_ended(busted: Any) -> None:
     busted.write(
         "spec/one_spec.lua", 'it("a", function() end) it("b", function() ffi.cdef("int pause();") ffi.C.pause() end)'
