@@ -1,6 +1,8 @@
 """Bodies of requests that are over stay with nobody: neither with idle connections nor with those that are gone."""
 
+import resource
 import socket
+from pathlib import Path
 
 import pytest
 from waiting import until
@@ -66,3 +68,50 @@ def test_an_answer_in_pieces_leaves_nothing_behind(web: Web, path: str) -> None:
                 data += client.recv(65536)
             sizes.append(web.resident())
     assert sizes[-1] - sizes[9] < 6 << 20  # bytes, after 5,000 answers; they were 11 MB when each was kept
+
+
+HUGE = """
+local body
+function handler(rest)
+  local http = rest:http()
+  local what = http:request():uri()
+  if what == "/make" then body = ("x"):rep(60e6) end
+  if what == "/wait" then mtev.sleep(0) end
+  http:write(what == "/make" and "made" or what == "/small" and "small" or body)
+  http:flush_end()
+end
+"""
+
+
+def allow(web: Web, size: int) -> None:
+    """Let the program have *size* bytes more than it has."""
+    assert web.process is not None
+    pages = int(Path(f"/proc/{web.process.pid}/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + size
+    resource.prlimit(web.process.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("path", ["/at-once", "/wait"])
+def test_where_there_is_no_memory_for_an_answer_nothing_of_it_is_in_those_that_follow(web: Web, path: str) -> None:
+    web.start(HUGE, settled=True)
+    assert web.text("/make") == "made"
+    asked = (
+        f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\nGET /small HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+    )
+
+    allow(web, 40 << 20)  # not even where it is put together
+    with socket.create_connection(("127.0.0.1", web.port), 20) as client, client.makefile("rb") as stream:
+        client.sendall(asked)
+        answers = stream.read()
+    assert answers.startswith(b"HTTP/1.1 500 ")
+    assert answers.endswith(b"not enough memory" + answers[answers.rindex(b"HTTP/1.1 200 ") :])
+    assert answers.endswith(b"\r\n\r\nsmall")
+
+    allow(web, 90 << 20)  # there, but not for what the network does not take
+    with socket.create_connection(("127.0.0.1", web.port), 20) as client:
+        client.sendall(asked)
+        until(lambda: "not enough memory for what a client is sent" in web.errors())
+        assert client.recv(13) == b"HTTP/1.1 200 "
+    allow(web, 1 << 30)
+    assert web.text("/small") == "small"
+    assert len(web.text("/wait")) == 60_000_000, "nothing is before it"

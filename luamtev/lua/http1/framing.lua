@@ -80,11 +80,14 @@ local function is_same(head, response, date)
   return true
 end
 
+local LARGE, AROUND = 65536, 8192 -- bytes of a body, and of what may be around it
+
 local scratch = new_buffer()
 
 local function put(out, response, content, date, keep, minor, mute, head)
   local options, code = response.options, response.code
   if response.started or code == 205 or options ~= 0 and options ~= CLOSE then return false end
+  if #content > LARGE then out:reserve(#content + AROUND) end -- where there is no memory for it, nothing was said
   if is_same(head, response, date) then
     if not head.text then
       put_head(scratch, response, date)

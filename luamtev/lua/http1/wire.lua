@@ -8,8 +8,8 @@ local home = ...
 
 local ffi = require("ffi")
 local reactor, border = home.reactor, home.border
-local send_encrypted, receive_encrypted = border.http1_send, border.http1_receive
-local string_of, sub = ffi.string, string.sub
+local send_encrypted, receive_encrypted, report = border.http1_send, border.http1_receive, border.task_failed
+local string_of, sub, pcall = ffi.string, string.sub, pcall
 
 ffi.cdef [[
 intptr_t luamtev_http1_recv(int fd, void *data, size_t size, int flags) __asm__("recv");
@@ -32,9 +32,18 @@ local wire = {
   NEWS = IN + ERR + HUP + RDHUP, END = ERR + HUP + RDHUP, WRITABLE = OUT, -- what the reactor tells
 }
 
--- Hands *n* bytes at *data* to the network; returns how many it took, nil when the client is gone.
+-- What f(...) returns; nothing where there is no memory for that, and the log says so.
+local function with_memory(f, ...)
+  local ok, found = pcall(f, ...)
+  if ok then return found end
+  report("not enough memory for what a client is sent: its connection is closed")
+end
+
+local function encrypt(conn, data, n) return send_encrypted(conn.number, string_of(data, n)) end
+
+-- Hands *n* bytes at *data* to the network; returns how many it took, nil when nothing can be sent any more.
 local function transmit(conn, data, n)
-  if conn.secure then return send_encrypted(conn.number, string_of(data, n)) end
+  if conn.secure then return with_memory(encrypt, conn, data, n) end
   local taken = tonumber(C.luamtev_http1_send(conn.fd, data, n, DONTWAIT + NOSIGNAL))
   if taken >= 0 then return taken end
   local errno = ffi.errno()
@@ -73,29 +82,34 @@ local function watch(conn)
 end
 wire.watch = watch
 
--- Sends *n* bytes at *data*, behind what waits; what the network does not take waits.  False when the client is gone.
+local function keep(conn, data, n)
+  local rest = string_of(data, n)
+  conn.unsent = conn.unsent and conn.unsent .. rest or rest
+  return true
+end
+
+-- Sends *n* bytes at *data*, behind what waits; what the network does not take waits.  False when nothing can be sent any
+-- more: the client is gone, or a part of what it is sent is lost.
 function wire.push(conn, data, n)
-  if conn.unsent then
-    conn.unsent = conn.unsent .. string_of(data, n)
-    return true
-  end
-  local taken = transmit(conn, data, n)
+  local taken = conn.unsent and 0 or transmit(conn, data, n)
   if not taken then return false end
   if taken < n then
-    conn.unsent = string_of(data + taken, n - taken)
+    if not with_memory(keep, conn, data + taken, n - taken) then return false end
     if conn.secure then watch(conn) end
   end
   return true
 end
 
--- Sends of what waits as much as the network takes: how much that is, nil when the client is gone.
+-- Sends of what waits as much as the network takes: how much that is, nil as from push.
 function wire.push_rest(conn)
   local rest = conn.unsent
   local n = transmit(conn, rest, #rest)
   if n == #rest then
     conn.unsent = false
   elseif n and n > 0 then
-    conn.unsent = sub(rest, n + 1)
+    local left = with_memory(sub, rest, n + 1)
+    if not left then return nil end
+    conn.unsent = left
   end
   return n
 end
