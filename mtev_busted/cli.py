@@ -252,6 +252,7 @@ def _open_standard_descriptors() -> None:
 
 def _load_stack() -> None:
     """Load what every process of a run needs, once for all."""
+    from luamtev import cli as _cli  # noqa: F401
     from luamtev import program as _program  # noqa: F401
     from luamtev.modules import lua_general as _module  # noqa: F401
     from luamtev.state import prepare
