@@ -189,6 +189,33 @@ def test_a_value_is_what_its_snapshot_says(busted: Any) -> None:
     assert busted.run("--ci").status == 0
 
 
+def test_a_snapshot_is_the_same_one_at_each_try(busted: Any) -> None:
+    source = """
+    it("a #flaky", function() assert.matches_snapshot("%s") assert.matches_snapshot("second") end)
+    it("b", function()
+      local n = 0
+      assert.eventually(function() n = n + 1 assert.matches_snapshot("%s" .. (n < 3 and n or "")) end, 0.5)
+    end)
+    """
+    path = busted.directory / "spec/__snapshots__/one_spec.snap"
+    assert busted.spec(source % ("old", "old1")).status == 0
+    kept = path.read_text()
+    assert kept.splitlines()[2:-1] == ['["a #flaky 1"] = "old",', '["a #flaky 2"] = "second",', '["b 1"] = "old11",']
+    run = busted.spec(source % ("new", "new"), "-o", "json")
+    assert results(run) == {"a #flaky": "failure", "b": "failure"}
+    assert path.read_text() == kept
+
+
+@pytest.mark.parametrize("kept", ["no Lua", "return 1", "error('no')"])
+def test_a_file_that_holds_no_snapshots_is_named_and_can_be_taken_again(busted: Any, kept: str) -> None:
+    busted.write("spec/__snapshots__/one_spec.snap", kept)
+    run = busted.spec(SNAPSHOTS % "2")
+    assert run.status == 2
+    assert "spec/__snapshots__/one_spec.snap:" in run.out
+    assert busted.run("--update-snapshots").status == 0
+    assert busted.run("--ci").status == 0
+
+
 @JOBS
 def test_what_failed_is_run_alone(busted: Any, jobs: tuple[str, ...]) -> None:
     busted.write("spec/a_spec.lua", 'it("good", function() end) it("bad", function() assert(io.open("mended")) end)')

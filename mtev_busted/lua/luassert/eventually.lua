@@ -5,6 +5,7 @@ local checks = use("luassert/checks")
 local compare = use("luassert/compare")
 local matcher = use("luassert/matcher")
 local say = use("luassert/say")
+local snapshots = use("luassert/snapshots")
 
 local TIMEOUT, FIRST, LONGEST = 1, 0.001, 0.1 -- seconds: to wait in all; between two tries, at first and at most
 
@@ -26,9 +27,11 @@ checks.register({ "eventually" }, function(state, arguments)
   checks.message(state, arguments, 3)
   local deadline, pause, tries = time() + timeout, FIRST, 0
   local came, results
+  local asked = snapshots.asked()
   repeat
     local last = time() >= deadline
     tries = tries + 1
+    snapshots.asked(asked)
     came, results = try(f)
     if came or last then break end
     sleep(math.max(0, math.min(pause, deadline - time())))

@@ -16,8 +16,10 @@ say:set("assertion.snapshot.positive", "Expected the value to be that of the sna
 say:set("assertion.snapshot.negative", "Expected the value not to be that of the snapshot '%s'.\nPassed in:\n%s")
 say:set("assertion.snapshot.missing", "There is no snapshot '%s', and none are taken here.\nPassed in:\n%s")
 
+local M = {}
+
 local files = {} -- path -> name -> text
-local counts = setmetatable({}, { __mode = "k" }) -- test -> how many it has asked for without a name
+local asker, asker_try, count = nil, nil, 0 -- the test that asks, its try, how many it has asked for without a name
 
 local function text_of(value)
   if type(value) == "string" then return value end
@@ -28,8 +30,15 @@ end
 local function load_file(path)
   if not files[path] then
     local chunk, message = loadfile(path)
-    if not chunk and not message:find("cannot open", 1, true) then failure.raise("error", message) end
-    files[path] = chunk and setfenv(chunk, {})() or {}
+    local ok, found = true, {}
+    if chunk then
+      ok, found = pcall(setfenv(chunk, {}))
+      if ok and type(found) ~= "table" then ok, found = false, path .. ": a table of snapshots is expected" end
+    elseif not message:find("cannot open", 1, true) then
+      ok, found = false, message
+    end
+    if not ok and not plan.update_snapshots then failure.raise("error", found) end
+    files[path] = ok and found or {}
   end
   return files[path]
 end
@@ -43,22 +52,32 @@ local function save(path, snapshots)
   parts[#parts + 1] = "}\n"
   local file, message = io.open(path, "wb")
   if not file then failure.raise("error", "snapshots: " .. message) end
-  file:write(table.concat(parts))
-  file:close()
+  local ok, problem = file:write(table.concat(parts))
+  local closed, late = file:close()
+  if not ok or not closed then failure.raise("error", "snapshots: " .. path .. ": " .. (problem or late)) end
+end
+
+-- How many snapshots without a name the running try of a test has asked for; *n* to go back to, when it asks again.
+function M.asked(n)
+  local test = context.get()
+  if n then
+    count = n
+  elseif asker ~= test or asker_try ~= test.try then
+    asker, asker_try, count = test, test.try, 0
+  end
+  return count
 end
 
 local function name_of(given)
-  local test = context.get()
-  counts[test] = counts[test] or 0
-  if given ~= nil then return busted.full_name(test) .. ": " .. tostring(given) end
-  counts[test] = counts[test] + 1
-  return busted.full_name(test) .. " " .. counts[test]
+  local test = busted.full_name(context.get())
+  if given ~= nil then return test .. ": " .. tostring(given) end
+  return test .. " " .. M.asked(M.asked() + 1)
 end
 
 checks.register({ "matches_snapshot", "match_snapshot" }, function(state, arguments)
   checks.count(arguments, "matches_snapshot", 1)
   local spec = failure.location()
-  local path = (spec:match("^(.*)/") or ".") .. "/__snapshots__/" .. spec:match("([^/]*)%.lua$") .. ".snap"
+  local path = (spec:match("^(.*)/") or ".") .. "/__snapshots__/" .. spec:match("[^/]*$"):gsub("%.lua$", "") .. ".snap"
   local snapshots, name, text = load_file(path), name_of(arguments[2]), text_of(arguments[1])
   local taken = snapshots[name]
   if taken == nil and plan.ci then arguments.message_key = "assertion.snapshot.missing" end
@@ -77,3 +96,5 @@ checks.register({ "matches_snapshot", "match_snapshot" }, function(state, argume
   end
   return same
 end, "snapshot")
+
+return M
