@@ -15,6 +15,7 @@ import pytest
 
 from mtev_busted.options import USAGE
 
+JOBS = pytest.mark.parametrize("jobs", [(), ("-j2",)], ids=["one process", "two processes"])
 RECORDED = Path(__file__).parents[1] / "data" / "mtev_busted"
 
 SPEC = """\
@@ -85,7 +86,7 @@ def compare(name: str, text: str) -> None:
     assert text == path.read_text()
 
 
-@pytest.mark.parametrize("jobs", [(), ("-j2",)], ids=["one process", "two processes"])
+@JOBS
 @pytest.mark.parametrize("output", ["gtest", "plain", "TAP", "tap14", "json", "jsonl", "junit", "github"])
 def test_everything_that_happens_is_told(busted: Any, output: str, jobs: tuple[str, ...]) -> None:
     run = busted.spec(SPEC, "-o", output, "--leaks=warn", "--slowest=2", *jobs)
@@ -155,11 +156,12 @@ def on_a_terminal(directory: Path, *arguments: str) -> str:
     return bare(text, directory)
 
 
-def test_a_terminal_has_colours_and_a_line_that_says_how_far_a_long_run_is(busted: Any) -> None:
+@JOBS
+def test_a_terminal_has_colours_and_a_line_that_says_how_far_a_long_run_is(busted: Any, jobs: tuple[str, ...]) -> None:
     busted.write("spec/one_spec.lua", SLOW)
-    text = on_a_terminal(busted.directory)
+    text = on_a_terminal(busted.directory, *jobs)
     progress = re.compile(r"<clear>… file 1 of 1, (\d) tests?, (\d) failed, \d+ s")
     assert ("1", "0") in progress.findall(text)
     compare("terminal.txt", progress.sub("", text).replace("<clear>", ""))
     busted.write("spec/one_spec.lua", SLOW.replace("mtev.sleep(2.1)", ""))
-    compare("terminal-utf.txt", on_a_terminal(busted.directory, "-o", "utfTerminal"))
+    compare("terminal-utf.txt", on_a_terminal(busted.directory, "-o", "utfTerminal", *jobs))
