@@ -64,6 +64,7 @@ local function close_with(context, code, content_type, message)
     conclude(context)
     return
   end
+  if context.handed then context.side.discard(context) end
   response.code, response.reason, response.options = code, false, 0
   response.name, response.value, response.count = "Content-Type", content_type, 1
   response.body, response.pieces = message, 1

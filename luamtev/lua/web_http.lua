@@ -15,6 +15,7 @@ local numeral = home.need("arguments").numeral
 local whole = checked(border.web_whole)
 local acl = checked(border.web_acl)
 local respond, respond_fd, drain = checked(border.web_respond), checked(border.web_respond_fd), checked(border.web_drain)
+local discard = checked(border.web_discard)
 local watch, read_body, note = checked(border.web_watch), checked(border.web_read), checked(border.web_note)
 local ask, headers_of, reason_of = checked(border.web_ask), checked(border.web_headers), checked(border.web_reason)
 local type, tostring, tonumber, error, select, unpack = type, tostring, tonumber, error, select, unpack
@@ -323,6 +324,7 @@ end
 function by_handle.cut(context) border.web_abort(context.handle) end
 function by_handle.note(context, key, value) return (note(context.handle, key, value)) end
 function by_handle.send_file(context, ...) return respond_fd(context.handle, ...) end
+function by_handle.discard(context) discard(context.handle) end
 
 -- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
 function by_handle.send(context, ending, content)
@@ -461,6 +463,7 @@ function context_methods:write_fd(...)
     append(response, text)
     return true
   end
+  self.handed = true
   local done, failure = self.side.send_file(self, gathered(response), fd, size, offset)
   response.body, response.pieces, response.date = "", 0, false -- it is not all here any more
   if done then return true end
@@ -527,6 +530,7 @@ local function constants_of(side)
   return {
     CHUNKED = CHUNKED, CLOSE = CLOSE, GZIP = GZIP, DEFLATE = DEFLATE,
     side = side, handle = false, payload = "", span = false, refusal = false, watchers = false, is_lost = false,
+    handed = false, -- a part of what was said has left for where the response is put together, and not for the client
   }
 end
 

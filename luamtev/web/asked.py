@@ -81,6 +81,9 @@ def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]
             return False, "the client is gone" if response.complete else "not from another loop"
         return say_file(response, body, fd, size, offset)
 
+    def web_discard(handle: int) -> None:
+        response_of(handle).discard()
+
     def web_drain(handle: int, ticket: float) -> None:
         response = response_of(handle)
         number = int(ticket)
@@ -139,6 +142,7 @@ def functions(state: Port, exchanges: Exchanges) -> dict[str, Callable[..., Any]
         "web_respond": web_respond,
         "web_whole": web_whole,
         "web_respond_fd": web_respond_fd,
+        "web_discard": web_discard,
         "web_drain": web_drain,
         "web_ask": web_ask,
         "web_headers": lambda handle: request_of(handle).headers,

@@ -170,6 +170,7 @@ class Engine:
             "http1_answer": self._answer,
             "http1_say": self._say,
             "http1_say_file": self._say_file,
+            "http1_discard": lambda handle: self._found(handle)[0].discard(),
             "http1_more": self._more,
             "http1_gone": self._gone,
             "http1_begin_span": self._begin_span,

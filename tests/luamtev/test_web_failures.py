@@ -285,3 +285,33 @@ def test_a_message_that_is_answered_by_nobody_ends_its_connection(web: Web, name
         assert chat.next() == 1011
     until(lambda: "cleanup 1011" in web.errors())
     until(lambda: web.errors().count(LOST) == 1)
+
+
+FILE = """
+function handler(rest, config)
+  local http = rest:http()
+  local fd = mtev.open(config.document_root .. "/file", O_RDONLY)
+  http:write("begun ")
+  http:write_fd(fd)
+  mtev.close(fd)
+  if http:request():uri() == "/fails" then error("broken", 0) end
+  if http:request():uri() == "/flushed" then http:flush() error("broken", 0) end
+end
+"""
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+def test_nothing_of_a_file_that_was_to_be_sent_is_in_the_answer_that_says_why_it_is_not(web: Web) -> None:
+    (web.directory / "files").mkdir()
+    (web.directory / "files" / "file").write_bytes(b"<secret>" * 50_000)
+    web.start(FILE)
+    for _ in range(2):
+        failed, ended = web.ask("/fails"), web.ask("/does-not-end")
+        assert (failed.status, failed.body) == (500, b"broken")
+        assert (ended.status, ended.body) == (404, b"Not Found\n")
+    with Client(web.port) as client:
+        number = client.ask("/fails")
+        assert client.head(number)[":status"] == "500"
+        assert client.body(number) == b"broken"
+    with pytest.raises(http.client.IncompleteRead):
+        web.ask("/flushed")

@@ -17,6 +17,7 @@ local conclude, put_whole = home.need("web_http").conclude, home.need("http1/fra
 local open_answer, say = checked(border.http1_answer), checked(border.http1_say)
 local accepts = checked(border.web_accepts)
 local say_file, more = checked(border.http1_say_file), checked(border.http1_more)
+local discard = checked(border.http1_discard)
 local give_up, end_span = border.http1_gone, border.http1_end_span
 local enqueue, tell = connections.enqueue, connections.tell
 local flush, buffer_of = batch.flush, batch.buffer_of
@@ -114,6 +115,11 @@ end
 function side.send_file(context, content, fd, length, offset)
   if context.wire.gone then return false, "the client is gone" end
   return say_file(context.handle or open(context.wire, context), content, fd, length, offset)
+end
+
+-- Forgets what was said of an answer that has not begun to leave.
+function side.discard(context)
+  if context.handle then discard(context.handle) end
 end
 
 -- Ends an answer that is under way where it is.

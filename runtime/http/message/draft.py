@@ -88,3 +88,7 @@ class Draft:
             raise ValueError("the response has ended")
         if not self.complete:
             self._content.append_file(fd, size, offset)
+
+    def discard(self) -> None:
+        """Forget of the body what was not sent yet."""
+        self._content.drop()

@@ -152,7 +152,7 @@ class Response(Draft):
             self._cut_off()
             self.sink.push()
             return
-        self._content.drop()
+        self.discard()
         self.reason = None
         self.options &= CLOSE
         self._compressor = None
