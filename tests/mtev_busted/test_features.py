@@ -151,7 +151,7 @@ def test_what_blocks_make_and_what_is_made_for_them_is_not_the_tests(busted: Any
           after_each(function() mine:close() end)
           it("is asked", function() assert.equal(0, (mine:connect("127.0.0.1", port))) end)
           it("starts a Proc", function()
-            mtev.Proc:new({ path = "/bin/sleep", argv = { "sleep", "100" } }):start()
+            mtev.Proc:new({ path = "/bin/sleep", argv = { "sleep", "5" } }):start()
           end)
           it("starts a child", function()
             start_child({ path = "sh", argv = { "sh", "-c", "echo up >&2; exec sleep 100" }, boot_match = "up" })

@@ -41,7 +41,7 @@ describe("what is left:", function()
     mtev.coroutine_spawn(function() mtev.sleep(1000) end)
   end)
   it("a socket", function() mtev.socket("inet"):bind("127.0.0.1", 0) end)
-  it("a program", function() mtev.spawn("/bin/sleep", { "sleep", "100" }) end)
+  it("a program", function() mtev.spawn("/bin/sleep", { "sleep", "5" }) end)
 end)
 """
 MODULE = """\
