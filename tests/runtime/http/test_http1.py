@@ -220,6 +220,18 @@ def test_what_is_too_much_is_refused_with_its_status(status: int, data: bytes) -
     assert whole.requests == torn.requests == []
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"POST"])
+@pytest.mark.parametrize("bad", [get(b"/p", b"x : y"), get(b"/p", b"x: \0"), get(b"/p", b"content-length: x")])
+def test_the_log_tells_what_was_asked_by_a_request_whose_head_is_refused(method: bytes, bad: bytes) -> None:
+    completed: list[Response] = []
+    http = Http1(hello, terms=Terms(on_complete=completed.append))
+    http.feed(bad.replace(b"GET", method, 1))
+    sent = taken(http)
+    assert sent.startswith(b"HTTP/1.1 400 ") and sent.endswith(b"\r\n\r\n") == (method == b"HEAD")
+    (response,) = completed
+    assert (response.request.method, response.request.uri) == (method, b"/p")
+
+
 def test_a_head_without_end_is_refused_before_it_fills_memory() -> None:
     client = Client(limits=Limits(max_header=1000))
     client.send(b"GET / HTTP/1.1\r\nX: ")
