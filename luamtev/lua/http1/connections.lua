@@ -126,7 +126,7 @@ function entries.http1_open(number, fd, secure, listener, remote, client)
   local conn = {
     number = number, fd = fd, secure = secure, profile = profile, remote = remote, client = client,
     logged = (remote ~= "" and remote or "-"), known = false, serial = false, last = false, buffer = "", said = false,
-    unsent = false, active = false, queued = false, news = true, over = false, eof = false, more = false,
+    unsent = false, sent = 0, active = false, queued = false, news = true, over = false, eof = false, more = false,
     closing = false, leaving = false, gone = false, lagging = false, answered = false, stage = "idle", since = 0,
     touched = monotonic(), tears = 0, mask = wire.READABLE,
   }

@@ -1,15 +1,16 @@
 -- What passes between a connection and its client: through the descriptor, or, where it is encrypted, through TLS on
 -- the Python side, a crossing for each piece.
 --
--- Of a connection (connections.lua) this file reads number, fd and secure, and keeps unsent, bytes that the network has
--- not taken, or false; mask, the events of its descriptor that the reactor tells of.
+-- Of a connection (connections.lua) this file reads number, fd and secure, and keeps unsent, a string of which the network
+-- has not taken all, or false; sent, how much of that it has taken; mask, the events of its descriptor that the reactor
+-- tells of.
 
 local home = ...
 
 local ffi = require("ffi")
 local reactor, border = home.reactor, home.border
 local send_encrypted, receive_encrypted, report = border.http1_send, border.http1_receive, border.task_failed
-local string_of, sub, pcall = ffi.string, string.sub, pcall
+local string_of, sub, pcall, min = ffi.string, string.sub, pcall, math.min
 
 ffi.cdef [[
 intptr_t luamtev_http1_recv(int fd, void *data, size_t size, int flags) __asm__("recv");
@@ -19,6 +20,7 @@ int luamtev_http1_shutdown(int fd, int how) __asm__("shutdown");
 local C = ffi.C
 
 local READ_SIZE = 65536
+local PIECE = 262144 -- bytes that are encrypted at once: each piece is copied, whatever the network takes of it
 local DONTWAIT, NOSIGNAL, WRITING = 0x40, 0x4000, 1
 local EAGAIN, EINTR = 11, 4
 local IN, OUT, ERR, HUP, RDHUP = 0x001, 0x004, 0x008, 0x010, 0x2000
@@ -39,7 +41,7 @@ local function with_memory(f, ...)
   report("not enough memory for what a client is sent: its connection is closed")
 end
 
-local function encrypt(conn, data, n) return send_encrypted(conn.number, string_of(data, n)) end
+local function encrypt(conn, data, n) return send_encrypted(conn.number, string_of(data, min(n, PIECE))) end
 
 -- Hands *n* bytes at *data* to the network; returns how many it took, nil when nothing can be sent any more.
 local function transmit(conn, data, n)
@@ -84,7 +86,8 @@ wire.watch = watch
 
 local function keep(conn, data, n)
   local rest = string_of(data, n)
-  conn.unsent = conn.unsent and conn.unsent .. rest or rest
+  conn.unsent = conn.unsent and sub(conn.unsent, conn.sent + 1) .. rest or rest
+  conn.sent = 0
   return true
 end
 
@@ -102,14 +105,14 @@ end
 
 -- Sends of what waits as much as the network takes: how much that is, nil as from push.
 function wire.push_rest(conn)
-  local rest = conn.unsent
-  local n = transmit(conn, rest, #rest)
-  if n == #rest then
-    conn.unsent = false
-  elseif n and n > 0 then
-    local left = with_memory(sub, rest, n + 1)
-    if not left then return nil end
-    conn.unsent = left
+  local waiting, sent = conn.unsent, conn.sent
+  local n = transmit(conn, ffi.cast("const uint8_t *", waiting) + sent, #waiting - sent)
+  if not n then return nil end
+  sent = sent + n
+  if sent == #waiting then
+    conn.unsent, conn.sent = false, 0
+  else
+    conn.sent = sent
   end
   return n
 end
