@@ -9,13 +9,24 @@ import subprocess
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launching import launch
 from measuring import SETTLED
 from waiting import listens, until
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
+
+if TYPE_CHECKING:
+    from certificates import Issued
+
+
+def secure_listener(port: int, issued: "Issued", config: str = "") -> str:
+    """A listener on *port* that shows *issued*, with more of its *config*, for :meth:`Web.start`."""
+    return f"""<listener type="http_rest_api" address="127.0.0.1" port="{port}" ssl="on"><sslconfig>
+      <certificate_file>{issued.certificate}</certificate_file><key_file>{issued.key}</key_file></sslconfig>
+      <config>{config}</config></listener>"""
+
 
 CONFIGURATION = """\
 <cli>

@@ -17,7 +17,7 @@ from typing import Protocol
 import pytest
 from certificates import Authority
 from launching import free_port
-from webprogram import Web
+from webprogram import Web, secure_listener
 
 CONNECTIONS = 32
 REQUESTS = int(os.environ.get("SOAK_REQUESTS", "100000"))  # of each connection
@@ -160,12 +160,7 @@ def served(web: Web, kind: str) -> list[Client]:
         SERVICE % web.port,
         settled=True,
         web="<mount_get>web:GET:/act/</mount_get>",
-        listeners=f"""
-        <listener type="http_rest_api" address="127.0.0.1" port="{tls_port}" ssl="on">
-          <config><document_root>{web.directory}</document_root></config>
-          <sslconfig><certificate_file>{issued.certificate}</certificate_file>
-            <key_file>{issued.key}</key_file></sslconfig>
-        </listener>""",
+        listeners=secure_listener(tls_port, issued, f"<document_root>{web.directory}</document_root>"),
     )
     web.await_port(tls_port)
     context = ssl.create_default_context(cafile=str(authority.issued.certificate))

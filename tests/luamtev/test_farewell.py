@@ -14,7 +14,7 @@ import pytest
 from certificates import Authority
 from launching import free_port
 from waiting import until
-from webprogram import Web
+from webprogram import Web, secure_listener
 
 Program = Callable[..., "subprocess.Popen[str]"]
 
@@ -161,12 +161,7 @@ end
 def test_who_waits_to_be_let_in_at_the_end_is_served(web: Web, engine: str, secure: bool, tmp_path: Path) -> None:
     issued = Authority(tmp_path).issue("localhost", "localhost")
     port, web.engine = free_port(), engine
-    web.start(
-        BUSY,
-        listeners=f"""<listener type="http_rest_api" address="127.0.0.1" port="{port}" ssl="on"><sslconfig>
-        <certificate_file>{issued.certificate}</certificate_file><key_file>{issued.key}</key_file>
-        </sslconfig></listener>""",
-    )
+    web.start(BUSY, listeners=secure_listener(port, issued))
     assert web.process is not None
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE

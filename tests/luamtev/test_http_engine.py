@@ -13,7 +13,7 @@ import pytest
 import waiting
 from certificates import Authority
 from launching import free_port
-from webprogram import Web
+from webprogram import Web, secure_listener
 
 HELLO = """
 function handler(rest)
@@ -167,10 +167,6 @@ def test_an_encrypted_connection_is_served_by_the_engine_too(web: Web, tmp_path:
     authority = Authority(tmp_path)
     issued = authority.issue("localhost", "localhost")
     port = free_port()
-    web.listener = f"""</config></listener>
-      <listener type="http_rest_api" address="127.0.0.1" port="{port}" ssl="on">
-      <sslconfig><certificate_file>{issued.certificate}</certificate_file><key_file>{issued.key}</key_file></sslconfig>
-      <config>"""
     web.start(
         """
         function handler(rest)
@@ -189,6 +185,7 @@ def test_an_encrypted_connection_is_served_by_the_engine_too(web: Web, tmp_path:
             f"<mount_{method}{path}>web:{method}:/{path}</mount_{method}{path}>"
             for method, path in (("GET", "x"), ("POST", "x"), ("GET", "big"), ("GET", "slow"))
         ),
+        listeners=secure_listener(port, issued),
     )
     web.await_port(port)
     context = ssl.create_default_context(cafile=str(authority.issued.certificate))

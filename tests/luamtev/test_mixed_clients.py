@@ -15,7 +15,7 @@ import pytest
 from certificates import Authority
 from launching import free_port
 from waiting import until
-from webprogram import Web
+from webprogram import Web, secure_listener
 
 CLIENTS = Path(__file__).parents[1] / "mixedclients.py"
 KINDS = ("http1", "http2", "websocket", "hostile")
@@ -60,11 +60,7 @@ def serving(web: Web) -> int:
         SERVICE,
         settled=True,
         web=MOUNTS,
-        listeners=f"""
-          <listener type="http_rest_api" address="127.0.0.1" port="{tls_port}" ssl="on">
-            <sslconfig><certificate_file>{issued.certificate}</certificate_file>
-            <key_file>{issued.key}</key_file></sslconfig>
-          </listener>""",
+        listeners=secure_listener(tls_port, issued),
     )
     came = ended(begin(web, tls_port, "http1", 1000, 1.0), 1.0)  # so that all there is has been opened
     assert came["wrong"] == []

@@ -11,7 +11,7 @@ from certificates import Authority
 from h2client import Client
 from launching import free_port
 from waiting import until
-from webprogram import Web
+from webprogram import Web, secure_listener
 
 HANDLER = """
 local told, done, answers = 0, {}, 0
@@ -245,12 +245,7 @@ def test_a_client_on_tls_is_heard_to_go(web: Web, tmp_path: Path, polite: bool) 
     authority = Authority(tmp_path)
     issued = authority.issue("localhost", "localhost")
     port = free_port()
-    web.start(
-        HANDLER,
-        listeners=f'<listener type="http_rest_api" address="127.0.0.1" port="{port}" ssl="on"><sslconfig>'
-        f"<certificate_file>{issued.certificate}</certificate_file><key_file>{issued.key}</key_file>"
-        "</sslconfig></listener>",
-    )
+    web.start(HANDLER, listeners=secure_listener(port, issued))
     web.await_port(port)
     context = ssl.create_default_context(cafile=str(authority.issued.certificate))
     for key, more in (("a", b""), ("b", b"GET /told HTTP/1.1\r\nHost: a\r\n\r\n")):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 from launching import free_port
-from webprogram import Web
+from webprogram import Web, secure_listener
 
 SIZE = 12 << 20
 LARGE = """
@@ -27,12 +27,7 @@ end
 def test_it_comes_whole_and_in_order(web: Web, secure: bool, tmp_path: Path) -> None:
     issued = Authority(tmp_path).issue("localhost", "localhost")
     port = free_port()
-    web.start(
-        LARGE,
-        listeners=f"""<listener type="http_rest_api" address="127.0.0.1" port="{port}" ssl="on"><sslconfig>
-        <certificate_file>{issued.certificate}</certificate_file><key_file>{issued.key}</key_file>
-        </sslconfig></listener>""",
-    )
+    web.start(LARGE, listeners=secure_listener(port, issued))
     web.await_port(port)
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
