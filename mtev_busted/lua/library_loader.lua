@@ -3,12 +3,7 @@
 
 local own, plan = ...
 
-local loaded = {}
-local function use(name)
-  if loaded[name] == nil then loaded[name] = assert(loadfile(own .. name .. ".lua"))(use, plan) end
-  return loaded[name]
-end
-
+local use = assert(loadfile(own .. "use.lua"))(own, plan)
 local choice, counters = use("choice"), use("counters")
 local hits = {} -- path -> its lines, as coverage.lua has them
 local usable = pcall(choice.read) -- what is wrong with it is told when the run begins

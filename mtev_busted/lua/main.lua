@@ -8,14 +8,7 @@ local plan = assert(loadstring("return " .. arg[2], "=plan"))()
 local exit = os.exit
 arg[1], arg[2] = "mtev-busted", nil
 
--- Parts of the runner are loaded by name; each gets the loader and the plan.
-local loaded = {}
-local function use(name)
-  if loaded[name] == nil then
-    loaded[name] = assert(loadfile(own .. name .. ".lua"))(use, plan) or true
-  end
-  return loaded[name]
-end
+local use = assert(loadfile(own .. "use.lua"))(own, plan)
 
 local function write_junit()
   if plan.list or plan.junit == "" then return end

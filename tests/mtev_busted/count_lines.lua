@@ -1,11 +1,7 @@
 -- Runs a file with a hook for each line, then with counters in it, and a function with as many slots as there can be;
 -- writes what they print, then both counts of each line.  Arguments: the runner's directory, the file.
 
-local loaded = {}
-local function use(name)
-  loaded[name] = loaded[name] or assert(loadfile(arg[2] .. "/" .. name .. ".lua"))(use)
-  return loaded[name]
-end
+local use = assert(loadfile(arg[2] .. "/use.lua"))(arg[2] .. "/")
 local counters = use("counters")
 
 local hooked, counted = {}, counters.lines()

@@ -95,11 +95,7 @@ def test_every_lua_file_can_be_read_and_counted(tmp_path: Path) -> None:
     assert len(files) > 100
     (tmp_path / "all.lua").write_text("""
         local directory, list = arg[2], arg[3]
-        local loaded = {}
-        local function use(name)
-          loaded[name] = loaded[name] or assert(loadfile(directory .. "/" .. name .. ".lua"))(use)
-          return loaded[name]
-        end
+        local use = assert(loadfile(directory .. "/use.lua"))(directory .. "/")
         for path in io.lines(list) do
           local dump = string.dump(assert(loadfile(path)))
           assert(use("bytecode").write(use("bytecode").read(dump)) == dump, path)
