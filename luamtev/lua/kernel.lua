@@ -256,7 +256,8 @@ end
 function kernel.poll() end
 
 -- Replaced by whoever serves connections without a task for each (http1): visits those that have news, until *stop*, and
--- returns whether the reactor had no more news at the end; whether some have; and what is to be done at the end of every visit of the event loop.
+-- returns whether the reactor had no more news at the end; whether some have; and what is to be done at the end of
+-- every visit of the event loop.
 function kernel.serve(_now, _stop) end
 function kernel.is_serving() return false end
 function kernel.end_visit() end

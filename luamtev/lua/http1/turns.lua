@@ -127,7 +127,9 @@ local function serve(conn)
     local part = string_of(bytes + next_at, size - next_at)
     conn.stage, conn.since = "body", connections.clock
     conn.request, conn.pieces, conn.missing = line, { part }, length - #part
-    if line.head.expects and line.minor == 1 and part == "" then batch.buffer_of(conn):put("HTTP/1.1 100 Continue\r\n\r\n") end
+    if line.head.expects and line.minor == 1 and part == "" then
+      batch.buffer_of(conn):put("HTTP/1.1 100 Continue\r\n\r\n")
+    end
     at = size
   end
 end
