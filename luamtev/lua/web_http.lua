@@ -259,6 +259,14 @@ end
 
 local function is_over(context) return context.response == OVER end
 
+-- The name and the value of each header of *response*, one after the other.
+local function gathered_headers(response)
+  local n = response.count
+  if n == 0 then return end
+  if n == 1 then return response.name, response.value end
+  return response.name, response.value, unpack(response.lines, 1, 2 * n - 2)
+end
+
 -- A body is a text, until something follows it: then it is a table of texts.
 local function gathered(response)
   local body = response.body
@@ -342,12 +350,8 @@ function by_handle.send(context, ending, content)
     entry.code, entry.data = response.code, data
     return WRITABLE + ALIVE
   end
-  local n = response.count
-  local handle, code, reason, options = context.handle, response.code, response.reason or nil, response.options
-  if n == 0 then return respond(handle, code, reason, options, ending, content) end
-  local name, value = response.name, response.value
-  if n == 1 then return respond(handle, code, reason, options, ending, content, name, value) end
-  return respond(handle, code, reason, options, ending, content, name, value, unpack(response.lines, 1, 2 * n - 2))
+  return respond(context.handle, response.code, response.reason or nil, response.options, ending, content,
+    gathered_headers(response))
 end
 
 -- status(code[, reason]): false when it is too late.
@@ -562,7 +566,7 @@ end
 
 return {
   check_count = check_count, check_text = check_text, flush_end = context_methods.flush_end, is_over = is_over,
-  conclude = conclude, key_of = key_of,
+  conclude = conclude, gathered_headers = gathered_headers, key_of = key_of,
   reason_of = usual_reason, new_context = new_context, contexts_of = contexts_of, new_request_of = new_request_of,
   status_line = function(code, reason) return not reason and status_lines[code] or status_line(code, reason) end,
 }

@@ -13,7 +13,8 @@ local bit = require("bit")
 local kernel, border, checked = home.kernel, home.border, home.checked
 local parser, ledger = home.need("http1/parser"), home.need("http1/ledger")
 local connections, batch = home.need("http1/connections"), home.need("http1/batch")
-local conclude, put_whole = home.need("web_http").conclude, home.need("http1/framing").put
+local web_http, put_whole = home.need("web_http"), home.need("http1/framing").put
+local conclude, gathered_headers = web_http.conclude, web_http.gathered_headers
 local open_answer, say = checked(border.http1_answer), checked(border.http1_say)
 local accepts = checked(border.web_accepts)
 local say_file, more = checked(border.http1_say_file), checked(border.http1_more)
@@ -22,7 +23,7 @@ local give_up, end_span = border.http1_gone, border.http1_end_span
 local enqueue, tell = connections.enqueue, connections.tell
 local flush, buffer_of = batch.flush, batch.buffer_of
 local note, date_of, time_of = ledger.note, ledger.date_of, ledger.time_of
-local sub, band, unpack = string.sub, bit.band, unpack
+local sub, band = string.sub, bit.band
 
 local SLOW = 0.0002 -- seconds that a handler may take until others do not wait for it (see turns.lua)
 local CHUNKED, CLOSE = 1, 2
@@ -103,12 +104,8 @@ function side.send(context, ending, content)
     end
   end
   local handle, response = context.handle or open(conn, context), context.response
-  local code, reason, options, n = response.code, response.reason or nil, response.options, response.count
-  if n == 0 then return pass_on(conn, context, say(handle, code, reason, options, ending, content)) end
-  local name, value = response.name, response.value
-  if n == 1 then return pass_on(conn, context, say(handle, code, reason, options, ending, content, name, value)) end
-  return pass_on(conn, context,
-    say(handle, code, reason, options, ending, content, name, value, unpack(response.lines, 1, 2 * n - 2)))
+  return pass_on(conn, context, say(handle, response.code, response.reason or nil, response.options, ending, content,
+    gathered_headers(response)))
 end
 
 -- The same for a part of a file; true, or false and why not.
