@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from launching import free_port
+
 
 class Agent:
     """Listens on a port of its own, or *port*.  ``requests`` are (method and path, token, body) in order; ``answer`` is
@@ -58,7 +60,7 @@ class Agent:
             daemon_threads = True
             block_on_close = False
 
-        self.server = Server(("127.0.0.1", port), Handler)
+        self.server = Server(("127.0.0.1", port or free_port()), Handler)
         self.port: int = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()

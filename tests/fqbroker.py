@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from launching import free_port
+
 from runtime.modules.fq import wire
 
 FIGURES = (
@@ -133,7 +135,7 @@ class Broker:
         self.reading.set()
         self.hasty = 0  # data connections that are closed, as by a broker that has only just let their client in
         self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = socket.create_server(("127.0.0.1", port or free_port()))
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
         self.port: int = self._listener.getsockname()[1]
         self._thread(self._accept)

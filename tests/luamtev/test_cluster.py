@@ -128,7 +128,7 @@ class Relay:
     """Carries datagrams between members: each knows the others by addresses of the relay."""
 
     def __init__(self, size: int) -> None:
-        self.ports = [free_port(socket.SOCK_DGRAM) for _ in range(size)]
+        self.ports = [free_port() for _ in range(size)]
         self.parted: set[tuple[int, int]] = set()
         self.drop_every = 0
         self.carried: Counter[tuple[int, int]] = Counter()
@@ -316,7 +316,7 @@ def test_lua_asks_for_the_cluster(three: list[Member]) -> None:
 @pytest.fixture
 def one(tmp_path: Path) -> Iterator[Member]:
     """One member, of the cluster that was recorded, on ports of its own."""
-    ports = {30938: free_port(socket.SOCK_DGRAM), 31620: free_port(socket.SOCK_DGRAM)}
+    ports = {30938: free_port(), 31620: free_port()}
     nodes = "".join(
         f'<node id="{each}" cn="node-{letter}" address="127.0.0.1" port="{ports[30938] if letter == "a" else 9}"/>'
         for letter, each in zip("abc", IDS, strict=True)
@@ -363,9 +363,9 @@ def test_configuration_over_rest_as_recorded(one: Member) -> None:
 
 def test_clusters_that_could_be_mistaken_for_each_other_are_refused(one: Member) -> None:
     port = one.ports[30938]  # type: ignore[attr-defined]
-    nodes = f'<node id="{IDS[1]}" cn="b" address="127.0.0.1" port="{free_port(socket.SOCK_DGRAM)}"/>'
+    nodes = f'<node id="{IDS[1]}" cn="b" address="127.0.0.1" port="{free_port()}"/>'
     for key, own, wanted in (
-        (KEY, free_port(socket.SOCK_DGRAM), b"share nodes and have one key"),
+        (KEY, free_port(), b"share nodes and have one key"),
         ("k", port, b"one port"),
     ):
         body = f'<cluster name="herd" key="{key}" seq="1" port="{own}">{nodes}</cluster>'

@@ -16,6 +16,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import pytest
+from launching import free_port
 
 from luamtev.api import dns as our_dns
 
@@ -38,30 +39,17 @@ ZONE = {
 }
 
 
-def both(family: socket.AddressFamily, address: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """Sockets of either kind on one port; with *port* 0 on one that is free for both."""
-    while True:
-        tcp = socket.create_server((address, port), family=family)
-        udp = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            udp.bind((address, tcp.getsockname()[1]))
-            return udp, tcp
-        except OSError:
-            udp.close()
-            tcp.close()
-            if port:
-                raise
-
-
 class Server:
     """A name server; *answer* makes of a query what to send over UDP, nothing to drop it."""
 
-    def __init__(self, address: str, port: int = 0) -> None:
+    def __init__(self, address: str, port: int) -> None:
         self.answer: Callable[[dns.message.Message], list[bytes]] = lambda query: [respond(query).to_wire()]
         self.asked: list[tuple[str, str]] = []
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.udp, self.tcp = both(family, address, port)
-        self.port = self.udp.getsockname()[1]
+        self.port = port
+        self.tcp = socket.create_server((address, port), family=family)
+        self.udp = socket.socket(family, socket.SOCK_DGRAM)
+        self.udp.bind((address, port))
         self.liar = socket.socket(family, socket.SOCK_DGRAM)
         self.truncate_at = 512
         self.threads = [threading.Thread(target=each, daemon=True) for each in (self._serve_udp, self._serve_tcp)]
@@ -151,7 +139,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
 @pytest.fixture
 def server(files: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """The name server of resolv.conf, with a short time limit."""
-    with Server("127.0.0.1") as made:
+    with Server("127.0.0.1", free_port()) as made:
         monkeypatch.setattr(our_dns, "PORT", made.port)
         files("nameserver 127.0.0.1\noptions timeout:1 attempts:2\n")
         yield made
@@ -321,7 +309,7 @@ def test_short_names_are_searched(lua: Any, server: Server, files: Callable[...,
 def test_a_name_server_of_its_own(lua: Any, server: Server, files: Callable[..., None]) -> None:
     files("nameserver 127.0.0.9\n")
     assert look_up(lua, "one.test", nameserver=f'"127.0.0.1:{server.port}"')[-1] == "1"
-    with Server("::1") as six:
+    with Server("::1", free_port()) as six:
         assert look_up(lua, "one.test", nameserver=f'"[::1]:{six.port}"')[-1] == "1"
 
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from launching import free_ports
 from waiting import listens, until
 
 TOP = Path(__file__).parents[2]
@@ -45,10 +45,7 @@ def test_hello_says_it() -> None:
 @pytest.fixture
 def notes() -> Iterator[str]:
     """The address of the running service."""
-    free = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    port, ops, console = (each.getsockname()[1] for each in free)
-    for each in free:
-        each.close()
+    port, ops, console = free_ports(3)
     ports = {"PORT": str(port), "OPS_PORT": str(ops), "CONSOLE_PORT": str(console)}
     with luamtev("-c", "examples/web/web.conf", "examples/web/main.lua", **ports) as program:
         assert program.stdout is not None
