@@ -1,14 +1,14 @@
 """From files to one tree: XML is parsed and ``<include>`` elements get the content of their files.
 
-Manual: Including configuration.  Nothing outside the files named is read: no network, no external entity, and a
-document type declaration is refused altogether.
+Manual: Including configuration.  Entities that a file declares itself stand for their text.  Nothing outside the files
+named is read: no network, no external entity, no DTD.
 """
 
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from lxml import etree
 
@@ -20,7 +20,8 @@ INCLUDE_ATTRIBUTES = frozenset(("file", "snippet", "ro"))
 """Attributes that speak of the include itself, not of what is below it."""
 
 _DEPTH = 64
-_NO_DOCTYPE = "a configuration has no document type declaration (<!DOCTYPE …>)"
+_ENDLESS = "its entities (<!ENTITY …>) stand for more text than a configuration may have"
+_LOOP = "an entity (<!ENTITY …>) contains itself"
 _TEXT_DECLARATION = re.compile(rb"(\s*)(<\?xml\s[^>]*\?>)")
 _POSITION = re.compile(r"(?: line \d+)?, line \d+, column \d+$")
 _MAGIC = re.compile(r"[*?]|\{[^{}]*\}")
@@ -56,7 +57,7 @@ def parse(data: bytes, name: str) -> "etree._Element":
     """The root element of *data*.  Raises :exc:`ConfError` with *name* and the line."""
     # collect_ids stays on: without it libxml2 reads external subsets, whatever load_dtd says.
     parser = etree.XMLParser(
-        resolve_entities=False,
+        resolve_entities=True,  # "internal" would know no parameter entities
         load_dtd=False,
         dtd_validation=False,
         attribute_defaults=False,
@@ -67,14 +68,33 @@ def parse(data: bytes, name: str) -> "etree._Element":
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as mistake:
-        reason = _POSITION.sub("", mistake.msg or "not well-formed XML")
-        raise ConfError(reason, name, mistake.lineno or None) from None
-    except _ExternalError:
-        raise ConfError(_NO_DOCTYPE, name) from None
-    document: Any = root.getroottree().docinfo
-    if document.doctype:
-        raise ConfError(_NO_DOCTYPE, name)
+        raise _explained(mistake, data, name) from None
+    except _ExternalError as refused:
+        reason = f"an entity is '{refused}', which is not read; <include file=…/> reads a file"
+        raise ConfError(reason, name, _line_of(str(refused), data)) from None
+    declared = root.getroottree().docinfo.internalDTD
+    if declared is not None and any(declared.iterentities()):
+        _lines_of_references(root)
     return root
+
+
+def _explained(mistake: etree.XMLSyntaxError, data: bytes, name: str) -> ConfError:
+    """What is wrong with *data*.  What entities do wrong has no line of its own: it is that of their declarations."""
+    reason = _POSITION.sub("", mistake.msg or "not well-formed XML")
+    if "amplification" in reason or "entity reference loop" in reason:
+        return ConfError(_ENDLESS if "amplification" in reason else _LOOP, name, _line_of("<!DOCTYPE", data))
+    return ConfError(reason, name, mistake.lineno or None)
+
+
+def _line_of(text: str, data: bytes) -> int:
+    return 1 + data.count(b"\n", 0, max(0, data.find(text.encode())))
+
+
+def _lines_of_references(root: "etree._Element") -> None:
+    """Elements that came from an entity, whose lines are counted within it, bear the line they came to stand at."""
+    line = 0
+    for element in root.iter():
+        line = element.sourceline = max(line, element.sourceline or 0)
 
 
 def parse_snippet(data: bytes, name: str) -> "etree._Element":
@@ -196,11 +216,11 @@ def _described(element: "etree._Element", name: str, directory: Path | None) -> 
 
 
 class _ExternalError(Exception):
-    """The document asked for something outside of it."""
+    """The document asks for what its text names, which is outside of it."""
 
 
 class _Refusal(etree.Resolver):
     """Settings keep the parser from most of what is outside the document, this from all of it."""
 
-    def resolve(self, *_: object) -> NoReturn:
-        raise _ExternalError
+    def resolve(self, url: object, *_: object) -> NoReturn:
+        raise _ExternalError(url)

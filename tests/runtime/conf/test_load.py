@@ -97,32 +97,110 @@ def test_any_bytes_are_loaded_or_refused(data):
 
 
 def bomb(usage):
-    levels = [f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 12)]
-    return f'<!DOCTYPE a [<!ENTITY a0 "lol">{"".join(levels)}]>{usage}'.encode()
+    levels = [f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">\n' for n in range(1, 12)]
+    return f'<!-- x -->\n<!DOCTYPE a [<!ENTITY a0 "lol">{"".join(levels)}]>\n{usage}'.encode()
 
 
-@pytest.mark.parametrize("usage", ["<a>&a11;</a>", '<a b="&a11;"/>', "<a/>", "<a>&a0;</a>"])
+ENDLESS = "its entities (<!ENTITY …>) stand for more text than a configuration may have"
+
+
+@pytest.mark.parametrize("usage", ["<a>&a11;</a>", '<a b="&a11;"/>', "<a>" + "&a4;" * 20_000 + "</a>"])
 def test_entity_bombs_are_refused(usage):
-    assert str(refusal(conf.loads, bomb(usage))).startswith("<memory>:")
+    error = refusal(conf.loads, bomb(usage))
+    assert (error.line, error.message) == (2, ENDLESS)
+
+
+@pytest.mark.parametrize("usage", ["<a>&one;</a>", '<a b="&one;"/>'])
+def test_an_entity_that_contains_itself_is_refused(usage):
+    error = refusal(conf.loads, f'<!DOCTYPE a [<!ENTITY one "&two;"><!ENTITY two "&one;">]>{usage}'.encode())
+    assert (error.line, error.message) == (1, "an entity (<!ENTITY …>) contains itself")
+
+
+ENTITIES = """<!DOCTYPE app [
+  <!ENTITY host "10.0.0.1">
+  <!ENTITY where "&host;:8080">
+  <!ENTITY % more "<!ENTITY who 'an app'>">
+  %more;
+  <!ENTITY keys "
+    <key>1</key>
+    <other at='&host;'/>
+  ">
+]>
+"""
+
+
+def test_entities_of_the_file_stand_for_their_text(files):
+    path = files(main=f"{ENTITIES}<app at='&where;'>\n<who>&who;</who>\n<config>&keys;</config>\n<last>x</last></app>")
+    loaded = conf.load(path)
+    assert loaded.get_string("/app/@at") == "10.0.0.1:8080"
+    assert loaded.get_string("//who") == "an app"
+    assert loaded.get_hash(loaded.root) == {"key": "1", "other": ""}
+    assert loaded.get_string("//other/@at") == "10.0.0.1"
+    assert refusal(loaded.get_integer, "//last").line == 14
+    assert refusal(loaded.get_boolean, "//key").line == 13, "where the reference stands"
+
+
+def test_entities_are_of_their_own_file(files):
+    child = '<!DOCTYPE child [<!ENTITY e "inner">]><child><v>&e;</v></child>'
+    main = '<!DOCTYPE app [<!ENTITY e "outer">]><app><include file="child.conf"/><w>&e;</w></app>'
+    path = files(main=main, child=child)
+    loaded = conf.load(path)
+    assert loaded.get_string("//v") == "inner"
+    assert loaded.get_string("//w") == "outer"
+    error = refusal(conf.load, files(main=main, child="<child><v>&e;</v></child>"))
+    assert (error.file, error.message) == (str(path.with_name("child.conf")), "Entity 'e' not defined")
+
+
+def test_what_was_saved_has_the_text_of_the_entities_and_is_loaded_again(files):
+    path = files(main='<!DOCTYPE app [<!ENTITY e "a &#38;#60; b">]><app><v>&e;</v><w/></app>')
+    loaded = conf.load(path)
+    loaded.set_string("/app/w", "new")
+    loaded.save()
+    assert path.read_text().count("&e;") == 0
+    again = conf.load(path)
+    assert (again.get_string("//v"), again.get_string("//w")) == ("a < b", "new")
 
 
 @pytest.mark.parametrize(
     "declaration",
+    ["a", 'SYSTEM "{}"', 'PUBLIC "-//x" "{}"', 'SYSTEM "http://127.0.0.1:9/x.dtd"', '[<!ENTITY e SYSTEM "{}">]'],
+)
+def test_what_a_document_type_names_is_not_read(tmp_path, declaration):
+    (tmp_path / "outside.dtd").write_text("<!ENTITY e 'x'> no DTD: who reads it complains of its content")
+    text = declaration.replace("{}", f"file://{tmp_path}/outside.dtd")
+    doctype = f"<!DOCTYPE {'' if text == 'a' else 'a '}{text}>"
+    assert conf.loads(f"{doctype}<a>1</a>".encode()).get_string("/a") == "1"
+    error = refusal(conf.loads, f"{doctype}\n<a>\n&e;</a>".encode())
+    if "ENTITY" in text:
+        assert (error.line, error.message) == (1, outside(f"file://{tmp_path}/outside.dtd"))
+    else:
+        assert (error.line, error.message) == (3, "Entity 'e' not defined")
+
+
+def outside(name):
+    return f"an entity is '{name}', which is not read; <include file=…/> reads a file"
+
+
+@pytest.mark.parametrize(
+    ("declaration", "body", "line"),
     [
-        "a",
-        '[<!ENTITY e SYSTEM "{}">]',
-        'SYSTEM "{}"',
-        'PUBLIC "-//x" "{}"',
-        '[<!ENTITY % p SYSTEM "{}"> %p;]',
-        'SYSTEM "http://127.0.0.1:9/x.dtd"',
+        ('<!ENTITY e SYSTEM "{}">', "<a>\n&e;</a>", 1),
+        ('\n<!ENTITY e PUBLIC "-//x" "{}">', "<a>\n\n&e;</a>", 2),
+        ('\n<!ENTITY % p SYSTEM "{}"> %p;', "<a/>", 2),
+        ('<!ENTITY e SYSTEM "{}"><!ENTITY f "&e;">', "<a>&f;</a>", 1),
     ],
 )
-@pytest.mark.parametrize("body", ["<a/>", "<a>&e;</a>"])
-def test_nothing_outside_the_document_is_read(tmp_path, declaration, body):
-    (tmp_path / "outside.dtd").write_text("no DTD: who reads it complains of its content")
-    text = declaration.replace("{}", f"file://{tmp_path}/outside.dtd")
-    error = refusal(conf.loads, f"<!DOCTYPE {'' if text == 'a' else 'a '}{text}>{body}".encode())
-    assert "document type declaration" in error.message or "Entity 'e' not defined" in error.message
+@pytest.mark.parametrize("name", ["outside.txt", "file:///etc/hostname", "http://127.0.0.1:9/x"])
+def test_an_entity_outside_of_the_file_is_refused_by_name(tmp_path, monkeypatch, declaration, body, line, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "outside.txt").write_text("outside")
+    error = refusal(conf.loads, f"<!DOCTYPE a [{declaration.replace('{}', name)}]>\n{body}".encode())
+    assert (error.message, error.line) == (outside(name), line)
+
+
+def test_an_attribute_cannot_hold_an_entity_outside_of_the_file():
+    error = refusal(conf.loads, b'<!DOCTYPE a [<!ENTITY e SYSTEM "outside.txt">]>\n<a b="&e;"/>')
+    assert (error.message, error.line) == ("Attribute references external entity 'e'", 2)
 
 
 def test_an_include_has_the_children_of_the_root_of_its_file(files):
