@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from lxml import etree
 
@@ -72,7 +72,7 @@ def parse(data: bytes, name: str) -> "etree._Element":
     except _ExternalError as refused:
         reason = f"an entity is '{refused}', which is not read; <include file=…/> reads a file"
         raise ConfError(reason, name, _line_of(str(refused), data)) from None
-    declared = root.getroottree().docinfo.internalDTD
+    declared: Any = root.getroottree().docinfo.internalDTD
     if declared is not None and any(declared.iterentities()):
         _lines_of_references(root)
     return root
@@ -93,7 +93,8 @@ def _line_of(text: str, data: bytes) -> int:
 def _lines_of_references(root: "etree._Element") -> None:
     """Elements that came from an entity, whose lines are counted within it, bear the line they came to stand at."""
     line = 0
-    for element in root.iter():
+    every: Any = root.iter()
+    for element in every:
         line = element.sourceline = max(line, element.sourceline or 0)
 
 
