@@ -207,6 +207,9 @@ GOOD = b"GET /tell HTTP/1.1\r\nHost: a\r\n\r\n"
 @example(
     [b"POST /tell HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na"]
 )
+@example([b"HEAD t", b"ell HTTP/1.1\r\n\r\n"])
+@example([b"HEAD tell HTTP/1.1\r\n\r\n"])
+@example([b"HEAD /tell HTP/1.1\r\n\r\n"])
 @example([b"HEAD /zipped HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n" + GOOD])
 def test_the_same_bytes_get_the_same_answers(both: tuple[Web, Web], pieces: list[bytes]) -> None:
     (mine, cut), (theirs, cut_too) = (answers(web.port, pieces) for web in both)

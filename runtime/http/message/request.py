@@ -67,7 +67,7 @@ class Request:
         self._path: bytes | None = None
 
     def __repr__(self) -> str:
-        return f"<Request {self.method.decode()} {self.uri.decode('latin-1')}>"
+        return f"<Request {self.method.decode('latin-1')} {self.uri.decode('latin-1')}>"
 
     def again(self, peer: Peer, received: float) -> "Request":
         """A request of *peer* with the same head, and no body, as this one had when it was read."""

@@ -415,8 +415,8 @@ class Http1(Parsing, Framing):
     def _fail(self) -> None:
         """Answer what could not be read, and be done."""
         request = Request(self._peer) if self.phase is IDLE else self._request
-        if request.uri and not request.method:  # refused within the head
-            request.method = self._parser.get_method()
+        if not request.method:  # refused within the head
+            request.method = self._pieces.method
         request.keep_alive = False
         self.lingering = True
         self.active = response = Response(request, self, self._owner)

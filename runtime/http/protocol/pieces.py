@@ -11,17 +11,20 @@ from runtime.http.message.known import Known
 _REQUEST_LINE = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/[0-9]\.[0-9]")
 _OTHER_PROTOCOL = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ [A-Z]+/[0-9](\.[0-9])?")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+(?=[;\r])")
-_known_lines: Known[bytes, None] = Known()  # request lines that were found right
+_METHOD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ")
+_known_lines: Known[bytes, bytes] = Known()  # the methods of request lines that were found right
 _MOST_LINE = 4096  # bytes of a line of chunks that are kept; longer ones are the parser's to refuse
 
 
 class Pieces:
     """Takes the bytes of one connection apart.
 
-    Attribute: ``refusal``, the status that what came is to be refused with, or None."""
+    Attributes: ``refusal``, the status that what came is to be refused with, or None; ``method``, of the last head
+    that began, as soon as it is there, whatever is wrong with the rest."""
 
     def __init__(self, max_upload: int) -> None:
         self.refusal: int | None = None
+        self.method = b""
         self._max_upload = max_upload
         self._begun = False  # a head
         self._line: bytes | None = b""  # of its first line; None once that was looked at
@@ -38,8 +41,11 @@ class Pieces:
             if end > 3 and data[0] not in b"\r\n":  # a whole one, as most are
                 self._in_trailers = False
                 self._skip = self._total = 0
-                if data[: data.find(b"\r\n")] not in _known_lines:
+                method = _known_lines.get(data[: data.find(b"\r\n")])
+                if method is None:
                     self._look_at_line(data[:end])
+                else:
+                    self.method = method
                 return end
             skipped = len(data) - len(data.lstrip(b"\r\n"))
             if skipped == len(data):
@@ -94,6 +100,8 @@ class Pieces:
 
     def _look_at_line(self, text: bytes) -> None:
         line, ended, _ = text.partition(b"\r\n")
+        method = _METHOD.match(line)
+        self.method = method[1] if method else b""
         if not ended:
             self._line = text
             return
@@ -105,4 +113,4 @@ class Pieces:
         elif not line.endswith((b"/1.1", b"/1.0")):
             self.refusal = 505
         else:
-            _known_lines.keep(line, None, len(line))
+            _known_lines.keep(line, self.method, len(line))

@@ -232,6 +232,31 @@ def test_the_log_tells_what_was_asked_by_a_request_whose_head_is_refused(method:
     assert (response.request.method, response.request.uri) == (method, b"/p")
 
 
+BAD_HEADS = [
+    *(b"%b t HTTP/1.1", b"%b t", b"%b /p", b"%b", b"%b  /p HTTP/1.1", b"%b /p HTTP/1.1 ", b"%b /p  HTTP/1.1"),
+    *(b"%b /p HTP/1.1", b"%b /p HTTP/11", b"%b /p HTTP/2.0", b"%b /p HTTP/3.1", b"%b /p http/1.1", b"%b /\0 HTTP/1.1"),
+    *(b"%b * HTTP/1.1", b"%b a:b HTTP/1.1", b"%b http:// HTTP/1.1", b"%b\t/p HTTP/1.1", b"%b /p\tHTTP/1.1"),
+    *(b"%b /p HTTP/1.1\r\nHost : a", b"%b /p HTTP/1.1\r\n: a", b"%b /p HTTP/1.1\r\nX: \0", b"%b /p HTTP/1.1\r\n x"),
+]
+
+
+@pytest.mark.parametrize("bad", [*BAD_HEADS, *(b"\r\n" + bad for bad in BAD_HEADS[:3])])
+@pytest.mark.parametrize("before", [b"", get(b"/before")])
+def test_a_refused_head_is_answered_alike_wherever_it_is_torn(bad: bytes, before: bytes) -> None:
+    """That of HEAD without a body, if it is HEAD's at all."""
+    for method in (b"HEAD", b"GET", b"HEADER", b"head"):
+        data = before + bad % method + b"\r\nHost: a\r\n\r\n"
+        is_head = (bad % method).lstrip().startswith(b"HEAD ")
+        for cut in range(len(before), len(data) + 1):
+            http = Http1(hello)
+            http.feed(data[:cut])
+            http.feed(data[cut:])
+            _, _, answer = taken(http).rpartition(b"HTTP/1.1 ")
+            assert answer.startswith((b"400 ", b"505 ")), cut
+            assert answer.endswith(b"\r\n\r\n") == is_head, (cut, answer)
+            assert http.closing
+
+
 def test_a_head_without_end_is_refused_before_it_fills_memory() -> None:
     client = Client(limits=Limits(max_header=1000))
     client.send(b"GET / HTTP/1.1\r\nX: ")
