@@ -5,10 +5,10 @@ from runtime.http.protocol.conversation import Conversation
 
 def taken(http: Conversation) -> bytes:
     """All of the output that there is now."""
-    data = b""
+    pieces = []
     while http.output:
         piece = b"".join(http.output)
         http.output.clear()
         http.sent(len(piece))
-        data += piece
-    return data
+        pieces.append(piece)
+    return b"".join(pieces)
