@@ -164,8 +164,8 @@ def gevent_wakeups(count: int) -> float:
 # Jobs
 
 
-def jobs(count: int, depth: int) -> float:
-    """Seconds for *count* jobs from a loop thread and back, *depth* under way."""
+def under_way(count: int, depth: int, one: Callable[[Callable[[object], None]], object]) -> float:
+    """Seconds for *count* jobs, *depth* under way: *one* starts one that calls what it is given, on the loop thread."""
 
     def begin(done: Callable[[], None]) -> None:
         started = left = count
@@ -174,9 +174,9 @@ def jobs(count: int, depth: int) -> float:
             nonlocal started
             if started:
                 started -= 1
-                eventer.simple_asynch(int, back=back)
+                one(back)
 
-        def back(_outcome: eventer.Outcome) -> None:
+        def back(_outcome: object) -> None:
             nonlocal left
             left -= 1
             start()
@@ -187,6 +187,11 @@ def jobs(count: int, depth: int) -> float:
             start()
 
     return on_loop(begin)
+
+
+def jobs(count: int, depth: int) -> float:
+    """Seconds for *count* jobs from a loop thread and back, *depth* under way."""
+    return under_way(count, depth, lambda back: eventer.simple_asynch(int, back=back))
 
 
 def events(count: int, depth: int) -> float:
@@ -250,27 +255,10 @@ def executor_jobs(count: int, depth: int) -> float:
     here = eventer.choose_owner(0)
     with ThreadPoolExecutor(10) as pool:
 
-        def begin(done: Callable[[], None]) -> None:
-            started = left = count
+        def one(back: Callable[[object], None]) -> None:
+            pool.submit(int).add_done_callback(lambda future: here.post(back, future.result()))
 
-            def start() -> None:
-                nonlocal started
-                if started:
-                    started -= 1
-                    pool.submit(int).add_done_callback(lambda future: here.post(back, future))
-
-            def back(future: Any) -> None:
-                nonlocal left
-                future.result()
-                left -= 1
-                start()
-                if not left:
-                    done()
-
-            for _ in range(depth):
-                start()
-
-        return on_loop(begin)
+        return under_way(count, depth, one)
 
 
 def main() -> None:

@@ -1,14 +1,12 @@
 """The real program with a module and what it talks to, for tests that send Lua to it: ``run`` has a text run in its
 only Lua state."""
 
-import signal
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from launching import free_port, launch
+from launching import Launched, free_port, general, web_module
 from waiting import until
 
 CONFIGURATION = """\
@@ -20,14 +18,8 @@ CONFIGURATION = """\
   </logs>
   <modules>
     {modules}
-    <generic image="lua_mtev" name="lua_general">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><lua_module>main</lua_module>
-        <lua_function>main</lua_function></config>
-    </generic>
-    <generic image="lua_mtev" name="lua_web">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><mount_web>web:POST:/:^run$</mount_web>
-        <engine>{engine}</engine></config>
-    </generic>
+    {general}
+    {web}
   </modules>
   <listeners>
     <listener type="http_rest_api" address="127.0.0.1" port="{port}"/>
@@ -57,7 +49,7 @@ end
 PATIENCE = 60.0
 
 
-class Program:
+class Program(Launched):
     """The program in *directory*, with *modules* and *more* in its configuration; *engine* serves its requests, and
     *acl* says whose; *listeners* are more of them."""
 
@@ -77,48 +69,30 @@ class Program:
         (directory / "web.lua").write_text(WEB)
         (directory / "main.lua").write_text("module(..., package.seeall)\nfunction main() end\n")
         text = CONFIGURATION.format(
-            directory=directory,
+            general=general(directory),
+            web=web_module(directory, f"<mount_web>web:POST:/:^run$</mount_web><engine>{engine}</engine>"),
             port=self.port,
             console=self.console,
             modules=modules,
             more=more,
             logs=logs,
             threads=threads,
-            engine=engine,
             acl=acl,
             listeners=listeners,
         )
         (directory / "module.conf").write_text(text)
 
     def __enter__(self) -> "Program":
-        self.process = launch(self.directory, "module.conf", "wb")
-        self.wait(self._listens)
+        self.launch("module.conf")
+        self.await_port(self.port)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        """End it as an operator does."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
-
-    def _listens(self) -> bool:
-        assert self.process.poll() is None, self.errors()
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 5).close()
-        except ConnectionError:
-            return False
-        return True
+        self.kill()
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Wait for what the program brings about."""
         until(condition, self.errors)
-
-    def errors(self) -> str:
-        return (self.directory / "errors").read_text()
 
     def run(self, lua: str) -> str:
         """What the Lua text *lua* returns."""

@@ -1,8 +1,6 @@
 """The real program with everything an operator looks at, for tests that look."""
 
 import json
-import signal
-import subprocess
 import threading
 import time
 import urllib.error
@@ -10,8 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from launching import free_port, launch
-from waiting import listens, until
+from launching import Launched, free_port, general, web_module
 
 CONFIGURATION = """\
 <cli>
@@ -24,13 +21,8 @@ CONFIGURATION = """\
   </logs>
   <modules directory="{directory}">
     {modules}
-    <generic image="lua_mtev" name="lua_general">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><lua_module>main</lua_module>
-        <lua_function>main</lua_function></config>
-    </generic>
-    <generic image="lua_mtev" name="lua_web">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><mount_web>web:GET:/web/</mount_web></config>
-    </generic>
+    {general}
+    {web_module}
   </modules>
   <listeners>
     <listener type="http_rest_api" address="127.0.0.1" port="{web}"/>
@@ -93,7 +85,7 @@ end
 """
 
 
-class Ops:
+class Ops(Launched):
     """The program; ``port`` leads to the loop of its own, ``web`` to the loop that works, ``console`` to a console."""
 
     def __init__(
@@ -113,6 +105,8 @@ class Ops:
         (directory / "ops.conf").write_text(
             CONFIGURATION.format(
                 directory=directory,
+                general=general(directory),
+                web_module=web_module(directory, "<mount_web>web:GET:/web/</mount_web>"),
                 port=self.port,
                 web=self.web,
                 console=self.console,
@@ -123,25 +117,12 @@ class Ops:
                 modules=rest.get("modules", ""),
             )
         )
-        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Ops":
-        self.process = launch(self.directory, "ops.conf")
+        self.launch("ops.conf")
         for port in (self.web, self.port, self.console):
-            until(lambda port=port: self.is_up(port), self.errors)
+            self.await_port(port)
         return self
-
-    def is_up(self, port: int) -> bool:
-        assert self.process is not None and self.process.poll() is None, self.errors()
-        return listens(port)
-
-    def errors(self) -> str:
-        return (self.directory / "errors").read_text()
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
 
     def text(self, path: str, timeout: float = 30) -> str:
         port = self.web if path.startswith(("/web/", "/nothing")) else self.port

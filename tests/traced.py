@@ -5,10 +5,9 @@ import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from closing import close_house
+from serving import house, server
 
-from runtime import conf, hooks, net, sampling, zipkin
-from runtime import http as server
+from runtime import hooks, sampling, zipkin
 from runtime.http import Request, Response
 
 spans: "queue.Queue[zipkin.Span]" = queue.Queue()
@@ -43,14 +42,8 @@ def tracing(new: float = 1.0, parented: float = 1.0, debug: float = 1.0) -> Iter
 @contextmanager
 def serving() -> Iterator[int]:
     """The port of a server with ``/hello``."""
-    server.configure(conf.loads(b"<app><rest><acl><rule type='allow'/></acl></rest></app>"))
-    server.mount("GET", "/", "^hello$", hello)
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, {})
-    listener.start()
-    try:
-        yield listener.port
-    finally:
-        close_house()
+    with house(("GET", "^hello$", hello)):
+        yield server()
 
 
 def hello(_request: Request, response: Response) -> None:

@@ -3,17 +3,14 @@
 import http.client
 import os
 import re
-import signal
 import socket
-import subprocess
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launching import launch
+from launching import Launched, general, web_module
 from measuring import SETTLED
-from waiting import listens, until
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
@@ -36,13 +33,8 @@ CONFIGURATION = """\
     <log name="http/access" type="file" path="{directory}/access.log"/>
   </logs>
   <modules>
-    <generic image="lua_mtev" name="lua_general">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><lua_module>main</lua_module>
-        <lua_function>main</lua_function></config>
-    </generic>
-    <generic image="lua_mtev" name="lua_web">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><engine>{engine}</engine>{web}</config>
-    </generic>
+    {general}
+    {web}
   </modules>
   <listeners>
     <listener type="http_rest_api" address="127.0.0.1" port="{port}" fanout="true">
@@ -66,12 +58,11 @@ class Reply:
 
 
 @dataclass
-class Web:
+class Web(Launched):
     """The program with a web module."""
 
     directory: Path
     port: int
-    process: "subprocess.Popen[bytes] | None" = None
     engine: str = "lua"
     listener: str = ""
     settled: bool = False
@@ -98,10 +89,10 @@ class Web:
             CONFIGURATION.format(
                 directory=self.directory,
                 port=self.port,
-                web=web,
+                general=general(self.directory),
+                web=web_module(self.directory, f"<engine>{self.engine}</engine>{web}"),
                 threads=threads,
                 eventer=eventer,
-                engine=self.engine,
                 listener=self.listener,
                 acl=acl,
                 listeners=listeners,
@@ -109,7 +100,8 @@ class Web:
         )
         (self.directory / "files").mkdir(exist_ok=True)
         self.settled = settled
-        self.process = launch(self.directory, "web.conf", "wb", SETTLED if settled else ())
+        (self.directory / "errors").unlink(missing_ok=True)
+        self.launch("web.conf", SETTLED if settled else ())
         self.await_port(self.port)
         if settled:  # it listens before
             with socket.create_connection(("127.0.0.1", self.port), 60) as nonsense:
@@ -117,19 +109,9 @@ class Web:
                 assert nonsense.recv(1000)
         return self
 
-    def await_port(self, port: int) -> None:
-        """Wait until somebody listens on *port*."""
-
-        def is_up() -> bool:
-            assert self.process is None or self.process.poll() is None, self.errors()
-            return listens(port)
-
-        until(is_up, self.errors)
-
     def errors(self) -> str:
         """What it wrote to stderr, but for where it listens."""
-        text = (self.directory / "errors").read_text()
-        return re.sub(r"^listening on .*\n", "", text, flags=re.MULTILINE)
+        return re.sub(r"^listening on .*\n", "", super().errors(), flags=re.MULTILINE)
 
     def ask(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Reply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -152,11 +134,6 @@ class Web:
     def descriptors(self) -> int:
         assert self.process is not None
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
 
 
 class Socket:

@@ -1,10 +1,10 @@
 """Brokers of messages: the ``<network><mq type="TYPE">`` elements of the configuration, and who handles what is
 delivered.  Manual: amqp, fq."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from runtime import conf, eventer, hooks
+from runtime import conf, eventer, hooks, stats
 from runtime.conf import names
 from runtime.eventer import LoopThread
 
@@ -35,6 +35,22 @@ def brokers(kind: str, known: Collection[str], settings: Callable[[Mapping[str, 
             element = elements.get(str(mistake).partition(":")[0], section)
             raise configuration.error(f'<mq type="{kind}">: {mistake}', element) from None
     return found
+
+
+def readings(kind: str, clients: Sequence[Any], *counters: str) -> Iterator[stats.Reading]:
+    """What each of *clients* counted, its attributes named *counters*, and what its backlog dropped."""
+    for each in clients:
+        tags = (("connection", str(each.number)),)
+        for counter in counters:
+            yield stats.Reading(f"{kind}.{counter}", tags, getattr(each, counter))
+        yield stats.Reading(f"{kind}.dropped", tags, each.backlog.dropped)
+
+
+def chosen(clients: Sequence[T], connection: int) -> Sequence[T]:
+    """Those of *clients* that *connection* means: the one of that number, if there is one; -1: all."""
+    if connection == -1:
+        return clients
+    return clients[connection : connection + 1] if connection >= 0 else ()
 
 
 class Poller:

@@ -122,6 +122,4 @@ def web(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Web]:
     port = free_port()
     made = Web(tmp_path, port, engine=getattr(request, "param", "lua"))
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait()
+    made.kill()

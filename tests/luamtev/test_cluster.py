@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from launching import free_port, launch
+from launching import Launched, free_port, general
 from lxml import etree
 from waiting import until
 
@@ -34,10 +34,7 @@ CONFIGURATION = """\
     <console_output><outlet name="stderr"/><log name="error"/></console_output>
   </logs>
   <modules>
-    <generic image="lua_mtev" name="lua_general">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><lua_module>main</lua_module>
-        <lua_function>main</lua_function></config>
-    </generic>
+    {general}
   </modules>
   <listeners><listener type="http_rest_api" address="127.0.0.1" port="{rest}"/></listeners>
   <rest><acl><rule type="allow"/></acl></rest>
@@ -59,32 +56,30 @@ end
 """
 
 
-class Member:
+class Member(Launched):
     """The program with a cluster."""
 
     def __init__(self, directory: Path, clusters: str) -> None:
         self.directory = directory
         self.directory.mkdir()
         self.rest = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
         (directory / "main.lua").write_text(MAIN)
         self.configuration = directory / "cluster.conf"
-        self.configuration.write_text(CONFIGURATION.format(directory=directory, rest=self.rest, clusters=clusters))
+        self.configuration.write_text(
+            CONFIGURATION.format(general=general(directory), rest=self.rest, clusters=clusters)
+        )
 
     def start(self) -> "Member":
-        self.process = launch(self.directory, "cluster.conf")
+        self.launch("cluster.conf")
         until(self.answers)
         return self
 
     def answers(self) -> bool:
-        assert self.process is not None and self.process.poll() is None, self.errors()
+        self.lives()
         with contextlib.suppress(OSError):
             self.document()
             return True
         return False
-
-    def errors(self) -> str:
-        return (self.directory / "errors").read_text()
 
     def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, str, bytes]:
         asked = urllib.request.Request(f"http://127.0.0.1:{self.rest}{path}", body, headers)
@@ -117,11 +112,6 @@ class Member:
     def send(self, number: int) -> None:
         assert self.process is not None
         self.process.send_signal(number)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(20)
 
 
 class Relay:
@@ -216,8 +206,7 @@ def three(tmp_path: Path, relay: Relay) -> Iterator[list[Member]]:
         yield members
     finally:
         for each in members:
-            if each.process is not None:
-                each.kill()
+            each.kill()
 
 
 def views(members: list[Member]) -> list[dict[str, bool]]:

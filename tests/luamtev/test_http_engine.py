@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import waiting
 from certificates import Authority
-from launching import free_port
+from launching import free_port, free_ports
 from webprogram import Web, secure_listener
 
 HELLO = """
@@ -91,16 +91,17 @@ def test_requests_of_lua_stay_and_others_leave_and_come_back(web: Web) -> None:
 
 
 def test_the_example_service_stays_in_lua(tmp_path: Path) -> None:
-    port = free_port()
+    port, ops, console = free_ports(3)
     top = Path(__file__).parents[2]
     web = Web(tmp_path, port)
-    process = subprocess.Popen(
-        [top / ".venv/bin/luamtev", "-c", "examples/web/web.conf", "examples/web/main.lua"],
-        cwd=top,
-        env={"PORT": str(port), "PATH": "/usr/bin:/bin"},
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+    with (tmp_path / "errors").open("wb") as errors:
+        web.process = subprocess.Popen(
+            [top / ".venv/bin/luamtev", "-c", "examples/web/web.conf", "examples/web/main.lua"],
+            cwd=top,
+            env={"PORT": str(port), "OPS_PORT": str(ops), "CONSOLE_PORT": str(console), "PATH": "/usr/bin:/bin"},
+            stderr=errors,
+            stdout=errors,
+        )
     try:
         web.await_port(port)
         asked = 0
@@ -118,8 +119,7 @@ def test_the_example_service_stays_in_lua(tmp_path: Path) -> None:
         found = counts(web)
         assert found["taken"] >= 0.95 * asked
     finally:
-        process.terminate()
-        assert process.wait(20) == 0
+        assert web.stop() == 0
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,13 @@
 
 import signal
 import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launching import free_port, free_ports
-from waiting import until
+from launching import Launched, free_port, free_ports
 
 PATIENCE = 60.0
 
@@ -61,7 +58,7 @@ end
 """
 
 
-class Server:
+class Server(Launched):
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.port, self.console = free_ports(2)
@@ -69,28 +66,8 @@ class Server:
         self.file = directory / "c.xml"
         self.file.write_text(self.text)
         (directory / "main.lua").write_text(MAIN)
-        with (directory / "errors").open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "luamtev", "-c", "c.xml"],
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-            )
-        self.wait("main begins")
-
-    def errors(self) -> str:
-        return (self.directory / "errors").read_text()
-
-    def wait(self, text: str) -> str:
-        """Until the log has *text*; the first line that has it."""
-
-        def is_there() -> bool:
-            assert self.process.poll() is None, self.errors()
-            return text in self.errors()
-
-        until(is_there, lambda: f"no '{text}' in {self.errors()}")
-        return next(line for line in self.errors().splitlines() if text in line)
+        self.launch("c.xml", lua="")
+        self.await_text("main begins")
 
     def change(self, *pairs: tuple[str, str]) -> None:
         """Write the configuration with each first text replaced, and tell the server."""
@@ -123,8 +100,7 @@ class Server:
 def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path)
     yield made
-    made.process.terminate()
-    assert made.process.wait(PATIENCE) == 0, made.errors()
+    assert made.stop() == 0, made.errors()
 
 
 def test_access_logs_and_what_is_asked_for_are_in_force(server: Server) -> None:
@@ -134,15 +110,18 @@ def test_access_logs_and_what_is_asked_for_are_in_force(server: Server) -> None:
         ('<log name="mine" disabled="true"/>', '<log name="mine" disabled="false"/>'),
         ("<most>10</most>", "<most>20</most>"),
     )
-    assert server.wait("c.xml:4:") == "[RELOAD] c.xml:4: <logs> <console_output> <log name='mine'> changed: in force"
-    for path in ("<rule url='^/capa'> removed", "<rule url='^/eventer'> added"):
-        server.wait(f"[RELOAD] c.xml:21: <rest> <acl> {path}: in force")
     assert (
-        server.wait("c.xml:25:") == "[RELOAD] c.xml:25: <limits> <most> changed: in force for those who ask from now on"
+        server.await_text("c.xml:4:") == "[RELOAD] c.xml:4: <logs> <console_output> <log name='mine'> changed: in force"
     )
-    server.wait("mine says it")
+    for path in ("<rule url='^/capa'> removed", "<rule url='^/eventer'> added"):
+        server.await_text(f"[RELOAD] c.xml:21: <rest> <acl> {path}: in force")
+    assert (
+        server.await_text("c.xml:25:")
+        == "[RELOAD] c.xml:25: <limits> <most> changed: in force for those who ask from now on"
+    )
+    server.await_text("mine says it")
     assert (server.status("/capa.json"), server.status("/eventer/sockets.json")) == (200, 403)
-    heard = server.wait("heard: true 20")
+    heard = server.await_text("heard: true 20")
     assert "c.xml:25: <limits> <most> changed" in heard and "c.xml:4:" in heard
 
 
@@ -158,7 +137,7 @@ def test_what_is_read_at_the_start_says_so(server: Server) -> None:
         (15, "<modules> <generic name='fq'> added", "modules are loaded"),
         (19, f"<listeners> <listener port='{other}'> added", "listeners are opened"),
     ):
-        assert server.wait(f"c.xml:{line}:").startswith(
+        assert server.await_text(f"c.xml:{line}:").startswith(
             f"[RELOAD] c.xml:{line}: {path}: not in force before a restart, when {why}"
         )
     with pytest.raises(ConnectionRefusedError):
@@ -176,8 +155,8 @@ def test_what_is_read_at_the_start_says_so(server: Server) -> None:
 )
 def test_what_cannot_be_used_leaves_all_as_it_was(server: Server, old: str, new: str, why: str) -> None:
     server.change((old, new), ("<most>10</most>", "<most>20</most>"))
-    assert why in server.wait("configuration not reloaded: ")
-    heard = server.wait("heard: false 10")
+    assert why in server.await_text("configuration not reloaded: ")
+    heard = server.await_text("heard: false 10")
     assert why in heard
     assert server.status("/capa.json") == 403
     assert "[RELOAD]" not in server.errors()
@@ -186,23 +165,23 @@ def test_what_cannot_be_used_leaves_all_as_it_was(server: Server, old: str, new:
 def test_log_files_are_reopened_and_a_configuration_without_changes_is_told(server: Server) -> None:
     moved = (server.directory / "kept.log").rename(server.directory / "kept.old")
     server.change()
-    server.wait("[RELOAD] log kept.log: goes on in another file")
-    server.wait("[RELOAD] c.xml: nothing has changed")
+    server.await_text("[RELOAD] log kept.log: goes on in another file")
+    server.await_text("[RELOAD] c.xml: nothing has changed")
     assert moved.read_text() and (server.directory / "kept.log").exists()
-    server.wait("heard: true 10 ")
+    server.await_text("heard: true 10 ")
 
 
 def test_what_is_removed_is_told_with_its_former_line(server: Server) -> None:
     server.change(('<log name="kept" type="file" path="kept.log"/>\n', ""), ('<rule type="deny" url="^/capa"/>\n', ""))
-    assert "removed: not in force before a restart" in server.wait("c.xml:6: <logs> <log name='kept'>")
-    assert server.wait("c.xml:21:").endswith("<rest> <acl> <rule url='^/capa'> removed: in force")
+    assert "removed: not in force before a restart" in server.await_text("c.xml:6: <logs> <log name='kept'>")
+    assert server.await_text("c.xml:21:").endswith("<rest> <acl> <rule url='^/capa'> removed: in force")
     assert server.status("/capa.json") == 200
 
 
 def test_the_console_does_the_same_and_says_what_became_of_it(server: Server) -> None:
     assert server.status("/capa.json") == 403
     assert "reload complete" in server.reload()
-    server.wait("c.xml: nothing has changed")
+    server.await_text("c.xml: nothing has changed")
     server.write(
         ('<rule type="deny" url="^/capa"/>', '<rule type="deny" url="^/eventer"/>'),
         ("<concurrency>1<", "<concurrency>2<"),
@@ -215,9 +194,9 @@ def test_the_console_does_the_same_and_says_what_became_of_it(server: Server) ->
     assert any("<concurrency> changed: not in force before a restart" in line for line in said)
     assert said.index("reload complete") > 3
     assert (server.status("/capa.json"), server.status("/eventer/sockets.json")) == (200, 403)
-    server.wait("heard: true 20")
-    server.wait("[RELOAD] log kept.log: goes on in another file")
+    server.await_text("heard: true 20")
+    server.await_text("[RELOAD] log kept.log: goes on in another file")
     server.write(('url="^/capa"', 'url="["'))
     said = server.reload()
     assert said[said.index("error loading config") + 1].startswith("c.xml:21: <rule> url='['")
-    server.wait("heard: false 20")
+    server.await_text("heard: false 20")

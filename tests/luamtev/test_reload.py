@@ -1,14 +1,12 @@
 """Lua states that are made anew while the process runs: --reload, mtev.runtime_reload and mtev.runtime_defunct."""
 
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launching import free_ports
+from launching import Launched, free_ports
 from waiting import until
 
 PATIENCE = 60.0
@@ -49,11 +47,10 @@ end
 """
 
 
-class Server:
+class Server(Launched):
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.port, self.own = free_ports(2)
-        self.process: subprocess.Popen[bytes] | None = None
         self.write("words.lua", 'return { word = "old" }')
         self.write("web.lua", WEB)
         self.write("general.lua", GENERAL.replace("PORT", str(self.own)))
@@ -75,27 +72,8 @@ class Server:
             <public_a>true</public_a>{web}</config></generic>{generic}</modules>
             <listeners><listener type="http_rest_api" address="127.0.0.1" port="{self.port}"/></listeners></cli>"""
         )
-        with (self.directory / "errors").open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "luamtev", *options, "-c", "c.xml"],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-            )
-        self.wait("listening on")
-
-    def errors(self) -> str:
-        return (self.directory / "errors").read_text()
-
-    def wait(self, text: str, count: int = 1) -> None:
-        """Until the log has *text* so many times."""
-
-        def is_there() -> bool:
-            assert self.process is not None and self.process.poll() is None, self.errors()
-            return self.errors().count(text) >= count
-
-        until(is_there, lambda: f"no '{text}' in {self.errors()}")
+        self.launch("c.xml", options, lua="")
+        self.await_text("listening on")
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
@@ -135,8 +113,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path)
     yield made
     if made.process is not None:
-        made.process.terminate()
-        assert made.process.wait(PATIENCE) == 0, made.errors()
+        assert made.stop() == 0, made.errors()
 
 
 @pytest.mark.parametrize("engine", ["lua", "python"])
@@ -148,12 +125,12 @@ def test_a_changed_file_is_served_and_requests_under_way_are_answered_by_the_old
     answers: list[str] = []
     slow = threading.Thread(target=lambda: answers.append(server.ask("/slow")))
     slow.start()
-    server.wait("slow one begins")
+    server.await_text("slow one begins")
     server.write("words.lua", 'return { word = "new" }')
-    server.wait("a new Lua state takes over")
+    server.await_text("a new Lua state takes over")
     assert f"{server.directory}/words.lua: a new Lua state takes over" in server.errors()
     assert server.ask() == "new false"
-    server.wait("defunct: old")
+    server.await_text("defunct: old")
     assert not answers
     server.ask("/go")
     slow.join(PATIENCE)
@@ -164,30 +141,30 @@ def test_what_does_not_load_leaves_the_old_state_and_says_file_and_line(server: 
     server.start("--reload")
     assert server.ask() == "old false"
     server.write("words.lua", "return {\n  word = \n")
-    server.wait("the Lua state stays as it is")
+    server.await_text("the Lua state stays as it is")
     assert "words.lua:3: unexpected symbol near '<eof>'" in server.errors()
     assert server.ask() == "old false"
     server.write("words.lua", "return require('later')")
-    server.wait("module 'later' not found")
+    server.await_text("module 'later' not found")
     assert server.ask() == "old false"
     server.write("later.lua", "error('not yet')")
-    server.wait("later.lua:1: not yet")
+    server.await_text("later.lua:1: not yet")
     assert server.ask() == "old false"
     server.write("later.lua", 'return { word = "later" }')
-    server.wait("takes over")
+    server.await_text("takes over")
     assert server.ask() == "later false"
 
 
 def test_a_function_that_listens_begins_anew_with_its_file(server: Server) -> None:
     server.start("--reload", general=True)
-    server.wait("main begins: one")
+    server.await_text("main begins: one")
     assert server.line() == b"one\n"
     source = (server.directory / "general.lua").read_text()
     server.write("general.lua", source.replace("function main()", "function mian()"))
-    server.wait("module 'general.lua' has no function 'main'")
+    server.await_text("module 'general.lua' has no function 'main'")
     assert server.line() == b"one\n"
     server.write("general.lua", source.replace('"one', '"two'))
-    server.wait("main begins: two")
+    server.await_text("main begins: two")
     assert server.line() == b"two\n"
 
 
@@ -202,12 +179,12 @@ def test_lua_asks_for_it_and_a_hook_may_refuse(server: Server) -> None:
     """
     server.write("general.lua", guard)
     server.start(general=True)
-    server.wait("main begins")
+    server.await_text("main begins")
     assert server.ask() == "old false"
     server.write("words.lua", 'return { word = "new" }')
     server.ask("/reload")
-    server.wait("asked: lua_web mtev.runtime_reload")
-    server.wait("mtev.runtime_reload: a new Lua state takes over", 2)
+    server.await_text("asked: lua_web mtev.runtime_reload")
+    server.await_text("mtev.runtime_reload: a new Lua state takes over", 2)
     assert server.ask() == "new false"
     assert "watch" not in server.errors()
 

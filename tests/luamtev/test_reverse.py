@@ -11,20 +11,14 @@ from typing import Any
 
 import pytest
 from certificates import Authority
-from launching import free_port, launch
+from launching import Launched, free_port, general, web_module
 from waiting import until
 
 CONFIGURATION = """\
 <cli>
   <logs><console_output><outlet name="stderr"/><log name="error"/></console_output></logs>
   <modules>
-    <generic image="lua_mtev" name="lua_general">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><lua_module>main</lua_module>
-        <lua_function>main</lua_function></config>
-    </generic>
-    <generic image="lua_mtev" name="lua_web">
-      <config><directory>{directory}/?.lua;{{package.path}}</directory><mount_hello>web:GET:/hello</mount_hello></config>
-    </generic>
+    {modules}
   </modules>
   <listeners>
     <listener type="http_rest_api" address="127.0.0.1" port="{rest}"/>
@@ -79,7 +73,7 @@ function _G.mtev_xcall() return mtev.reverse_details("127.0.0.1", {front}) or {{
 ASKED = "/module/lua/xcall.json?name=node"
 
 
-class Program:
+class Program(Launched):
     def __init__(self, directory: Path, main: str, listeners: str, rest: int) -> None:
         directory.mkdir()
         self.rest = rest
@@ -88,17 +82,20 @@ class Program:
         (directory / "web.lua").write_text(WEB)
         (directory / "main.lua").write_text(main)
         (directory / "app.conf").write_text(
-            CONFIGURATION.format(directory=directory, rest=self.rest, listeners=listeners)
+            CONFIGURATION.format(
+                modules=general(directory) + web_module(directory, "<mount_hello>web:GET:/hello</mount_hello>"),
+                rest=self.rest,
+                listeners=listeners,
+            )
         )
-        self.errors = directory / "errors"
         self.start()
 
     def start(self) -> None:
-        self.process = launch(self.directory, "app.conf")
+        self.launch("app.conf")
         until(self.is_up)
 
     def is_up(self) -> bool:
-        assert self.process.poll() is None, self.errors.read_text()
+        self.lives()
         try:
             self.ask("/reverse/show.json")
         except OSError:
@@ -108,10 +105,6 @@ class Program:
     def ask(self, path: str) -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.rest}{path}", timeout=20) as answer:
             return json.loads(answer.read())
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(20)
 
 
 @pytest.fixture
@@ -194,7 +187,7 @@ def test_access_control_of_the_front_refuses(
 ) -> None:
     program = behind(tmp_path, authority, front_port, "unwanted")
     try:
-        until(lambda: "access control denies /reverse/mtev/unwanted" in front.errors.read_text())
+        until(lambda: "access control denies /reverse/mtev/unwanted" in front.errors())
         assert front.ask("/reverse/show.json") == {}
     finally:
         program.kill()

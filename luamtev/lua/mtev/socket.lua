@@ -166,6 +166,13 @@ local function accept_some(fd)
   return made, errno
 end
 
+-- A system call failed with *errno*: true once it is worth another try, else nil and why not.
+local function may_retry(event, errno, mask, deadline)
+  if errno == EAGAIN then return ready(event, mask, deadline) end
+  if errno == EINTR then return true end
+  return nil, error_text(errno)
+end
+
 -- The next connection, a socket of the calling coroutine; nothing and why when there is none to be had.
 function methods:accept()
   owned(self)
@@ -177,11 +184,9 @@ function methods:accept()
       breathe()
       return event
     end
-    if errno == EAGAIN then
-      local ok, why = ready(self, READ)
-      if not ok then return nil, why end
-    elseif errno ~= EINTR and errno ~= ECONNABORTED then
-      return nil, error_text(errno)
+    if errno ~= ECONNABORTED then
+      local again, why = may_retry(self, errno, READ)
+      if not again then return nil, why end
     end
   end
 end
@@ -213,13 +218,8 @@ local function receive_datagram(event, most, deadline)
     length[0] = sockaddr.SIZE
     local n = tonumber(C.luamtev_recvfrom(event.fd, buffer, most, 0, address, length))
     if n >= 0 then return n, ffi.string(buffer, n), sockaddr.unpack(address, length[0]) end
-    local errno = ffi.errno()
-    if errno == EAGAIN then
-      local ok, why = ready(event, READ, deadline)
-      if not ok then return -1, why end
-    elseif errno ~= EINTR then
-      return -1, error_text(errno)
-    end
+    local again, why = may_retry(event, ffi.errno(), READ, deadline)
+    if not again then return -1, why end
   end
 end
 
@@ -253,13 +253,8 @@ function methods:sendto(...)
       breathe()
       return n
     end
-    local errno = ffi.errno()
-    if errno == EAGAIN then
-      local ok, why = ready(self, WRITE)
-      if not ok then return -1, why end
-    elseif errno ~= EINTR then
-      return -1, error_text(errno)
-    end
+    local again, why = may_retry(self, ffi.errno(), WRITE)
+    if not again then return -1, why end
   end
 end
 

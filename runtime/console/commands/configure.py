@@ -171,6 +171,11 @@ def _elements(current: Conf, path: str) -> list[Section]:
         return []
 
 
+def _here(current: Conf, console: Console) -> Section | None:
+    """The section that *console* is in; None when it has been taken away."""
+    return next(iter(_elements(current, _xpath(current, console))), None)
+
+
 def _below(current: Conf, element: Section) -> str:
     """The path of *element* below the root element, ``/`` for that itself."""
     return current.tree.getpath(element).removeprefix(f"/{current.root_name}") or "/"
@@ -181,7 +186,7 @@ def ls(console: Console, words: list[str]) -> None:
     current = conf.current()
     with current.lock:
         shown: Any = conf.masked(current).getroottree()
-        here = next(iter(_elements(current, _xpath(current, console))), None)
+        here = _here(current, console)
         found = _elements(current, _xpath(current, console, words[0])) if words else [here]
         settings: list[str] = []
         sections: list[str] = []
@@ -232,8 +237,8 @@ def cd(console: Console, words: list[str]) -> None:
     current = conf.current()
     with current.lock:
         if words[0] in ("/", ".."):
-            here = next(iter(_elements(current, _xpath(current, console))), current.root)
-            parent = here.getparent() if words[0] == ".." and here is not current.root else current.root
+            here = _here(current, console)
+            parent = None if here is None or words[0] == "/" or here is current.root else here.getparent()
             console.facts["conf"] = _below(current, current.root if parent is None else parent)
             return
         path = _xpath(current, console, words[0])
@@ -250,7 +255,7 @@ def section(console: Console, words: list[str]) -> None:
         return
     current = conf.current()
     with current.lock:
-        here = next(iter(_elements(current, _xpath(current, console))), None)
+        here = _here(current, console)
         if here is None:
             console.print("no such section\n")
             return
@@ -270,7 +275,7 @@ def no_section(console: Console, words: list[str]) -> None:
         return
     current = conf.current()
     with current.lock:
-        here = next(iter(_elements(current, _xpath(current, console))), None)
+        here = _here(current, console)
         found = None if here is None else here.find(words[0])
         if found is None:
             console.print("no such section\n")

@@ -4,13 +4,13 @@ Each ``<mq type="amqp">`` below ``<network>`` is a connection, numbered from 0.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from runtime import eventer, hooks, lifecycle, log, stats
 from runtime.conf import names
 
-from .._mq import Poller, brokers
+from .._mq import Poller, brokers, chosen, readings
 from .._peers import LONGEST_HOST, number, text
 from .client import Client, Message, Outgoing, Settings
 
@@ -77,8 +77,7 @@ def send_data(exchange: str, route: str, payload: bytes, connection: int = -1, m
         if not fits:
             raise ValueError(f"{which}: expected at most {SHORT} bytes of UTF-8")
     message = Outgoing(exchange, route, payload, mandatory)
-    wanted = _clients if connection == -1 else _clients[connection : connection + 1] if connection >= 0 else []
-    return sum(each.publish(message) for each in wanted)
+    return sum(each.publish(message) for each in chosen(_clients, connection))
 
 
 def _connected(client: Client, up: bool) -> None:
@@ -99,18 +98,7 @@ def _stop() -> None:
         each.stop()
 
 
-def _readings() -> Iterator[stats.Reading]:
-    for each in _clients:
-        tags = (("connection", str(each.number)),)
-        yield stats.Reading("amqp.connects", tags, each.connects)
-        yield stats.Reading("amqp.received", tags, each.received)
-        yield stats.Reading("amqp.sent", tags, each.sent)
-        yield stats.Reading("amqp.refused", tags, each.refused)
-        yield stats.Reading("amqp.returned", tags, each.returned)
-        yield stats.Reading("amqp.dropped", tags, each.backlog.dropped)
-
-
-stats.source(_readings)
+stats.source(lambda: readings("amqp", _clients, "connects", "received", "sent", "refused", "returned"))
 
 
 def _settings(broker: Mapping[str, str]) -> Settings:

@@ -4,13 +4,13 @@ Each ``<mq type="fq">`` below ``<network>`` is a connection, numbered from 0.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from runtime import eventer, hooks, lifecycle, log, stats
 from runtime.conf import names
 
-from .._mq import Poller, brokers
+from .._mq import Poller, brokers, chosen, readings
 from .._peers import LONGEST_HOST, number, text
 from . import wire
 from .client import Client, Settings
@@ -85,8 +85,7 @@ def send_data(
 
     Returns how many connections took it: what finds a full backlog is dropped and counted, what is for a connection
     that does not exist is ignored.  Raises ValueError naming what is too long.  Manual: ``mtev_fq_send_data``."""
-    wanted = _clients if connection == -1 else _clients[connection : connection + 1] if connection >= 0 else []
-    return sum(each.publish(exchange, route, payload, message_id) for each in wanted)
+    return sum(each.publish(exchange, route, payload, message_id) for each in chosen(_clients, connection))
 
 
 def _flush() -> None:
@@ -96,16 +95,7 @@ def _flush() -> None:
         each.flush(end - time.monotonic())
 
 
-def _readings() -> Iterator[stats.Reading]:
-    for each in _clients:
-        tags = (("connection", str(each.number)),)
-        yield stats.Reading("fq.connects", tags, each.connects)
-        yield stats.Reading("fq.received", tags, each.received)
-        yield stats.Reading("fq.sent", tags, each.sent)
-        yield stats.Reading("fq.dropped", tags, each.backlog.dropped)
-
-
-stats.source(_readings)
+stats.source(lambda: readings("fq", _clients, "connects", "received", "sent"))
 
 
 def _settings(broker: Mapping[str, str]) -> Settings:

@@ -11,38 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launching import free_ports
-from waiting import listens, until
+from launching import Launched, free_ports
 
 PROGRAM = Path(__file__).with_name("program.py")
 RECORDED = Path(__file__).parents[2] / "data" / "console"
 
 
-class Program:
+class Program(Launched):
     """The server; ``plain``, ``telnet`` and ``web`` are its ports."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.clients: list[Client] = []
         self.plain, self.telnet, self.web = free_ports(3)
-        self.errors_path = directory / "errors"
         ports = [str(each) for each in (self.plain, self.telnet, self.web)]
-        with self.errors_path.open("wb") as errors:
+        with (directory / "errors").open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, str(PROGRAM), str(directory), *ports],
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
             )
-        until(lambda: self.lives() and "started" in self.errors(), self.errors)
-        until(lambda: listens(self.web), self.errors)
-
-    def lives(self) -> bool:
-        assert self.process.poll() is None, self.errors()
-        return True
-
-    def errors(self) -> str:
-        return self.errors_path.read_text()
+        self.await_text("started")
+        self.await_port(self.web)
 
     def client(self, port: int | None = None) -> "Client":
         made = Client(self.plain if port is None else port)
@@ -52,9 +43,7 @@ class Program:
     def close(self) -> None:
         for each in self.clients:
             each.sock.close()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        self.kill()
 
 
 class Client:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from serving import received
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Request, TextMessage
 
@@ -157,15 +158,17 @@ def test_a_line_of_a_megabyte_binary_and_half_closed_sockets_harm_nobody_else(sh
                     except ConnectionError:
                         break
                 assert other.ask("log to demo still here") == "logged.\n"
-    with socket.create_connection(("127.0.0.1", shared.plain), 20) as half:
-        half.sendall(b"show eventer debug sockets\rlog to demo last\r")
-        half.shutdown(socket.SHUT_WR)
-        half.settimeout(20)
-        got = b""
-        while data := half.recv(1 << 16):
-            got += data
+    got = half_closed(shared, b"show eventer debug sockets\rlog to demo last\r")
     assert b"-> mtev_console" in got and b"logged.\n" in got
     assert "mtev_console" in other.ask("show eventer debug sockets")
+
+
+def half_closed(program: Program, said: bytes) -> bytes:
+    """What comes for *said* to a client that says no more."""
+    with socket.create_connection(("127.0.0.1", program.plain), 30) as client:
+        client.sendall(said)
+        client.shutdown(socket.SHUT_WR)
+        return received(client)
 
 
 def cpu(program: Program) -> float:
@@ -176,13 +179,7 @@ def cpu(program: Program) -> float:
 def test_a_half_closed_client_waits_for_its_answer_and_costs_nothing_meanwhile(program: Program) -> None:
     console(program)
     before = cpu(program)
-    with socket.create_connection(("127.0.0.1", program.plain), 20) as half:
-        half.sendall(b"lua_general\rmtev.sleep(2) return 'after all'\r")
-        half.shutdown(socket.SHUT_WR)
-        half.settimeout(30)
-        got = b""
-        while data := half.recv(1 << 16):
-            got += data
+    got = half_closed(program, b"lua_general\rmtev.sleep(2) return 'after all'\r")
     assert b"\r\nafter all\n" in got
     assert cpu(program) - before < 1.0
 

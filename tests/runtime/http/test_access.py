@@ -4,12 +4,11 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from certificates import Authority
-from closing import close_house
 from hearing import hear
+from serving import house, server
 
 from runtime import conf, http, net
 from runtime.eventer import Pool
@@ -19,12 +18,10 @@ from runtime.net._tls import Tls
 
 
 @pytest.fixture(autouse=True)
-def house(loops: Pool) -> Iterator[None]:
-    http.mount("GET", "/", "^.*$", seen)
-    http.mount("POST", "/", "^.*$", seen)
-    http.mount("GET", "/admin/", "^.*$", admin)
-    yield
-    close_house()
+def open_house(loops: Pool) -> Iterator[None]:
+    with house(("GET", "^.*$", seen), ("POST", "^.*$", seen)):
+        http.mount("GET", "/admin/", "^.*$", admin)
+        yield
 
 
 def seen(request: Request, response: Response) -> None:
@@ -39,12 +36,6 @@ def admin(request: Request, response: Response) -> None:
 
 def allow(rules: str) -> None:
     http.configure(conf.loads(f'<app><rest><acl type="allow">{rules}</acl></rest></app>'.encode(), "app.conf"))
-
-
-def port(tls: Any = None, address: str = "127.0.0.1", **config: str) -> int:
-    listener = net.open_listener("http_rest_api", address, 0, config, tls=tls)
-    listener.start()
-    return listener.port
 
 
 def ask(to: int, target: str, method: str = "GET", more: str = "") -> tuple[int, bytes]:
@@ -90,7 +81,7 @@ def said(client: socket.socket, target: str, method: str = "GET", more: str = ""
 )
 def test_handlers_and_access_control_see_one_path(target: str, status: int, body: bytes | None) -> None:
     allow('<rule type="deny" url="^/admin/"/>')
-    found = ask(port(), target)
+    found = ask(server(), target)
     assert found[0] == status
     if body is not None:
         assert found[1] == body
@@ -98,7 +89,7 @@ def test_handlers_and_access_control_see_one_path(target: str, status: int, body
 
 def test_a_base_is_found_by_the_same_path() -> None:
     allow("")
-    to = port()
+    to = server()
     for target in ("/x/../admin/y", "/admin//y", "/%61dmin/y", "/admin/./y"):
         assert ask(to, target) == (200, b"ADMIN /admin/y"), target
     assert ask(to, "/admin/../y") == (200, b"saw /y")
@@ -106,18 +97,18 @@ def test_a_base_is_found_by_the_same_path() -> None:
 
 def test_a_denied_upload_is_refused_before_its_body() -> None:
     allow('<rule type="deny" url="^/admin/"/>')
-    assert ask(port(), "/x/../admin/y", "POST", "Content-Length: 100\r\n")[0] == 403
+    assert ask(server(), "/x/../admin/y", "POST", "Content-Length: 100\r\n")[0] == 403
 
 
 def test_the_server_itself_may_be_asked_for_its_options() -> None:
     http.configure(None)
-    assert ask(port(), "*", "OPTIONS") == (200, b"")
+    assert ask(server(), "*", "OPTIONS") == (200, b"")
 
 
 @pytest.mark.parametrize(("address", "status"), [("127.0.0.1/32", 403), ("127.0.0.2/32", 200), ("127.0.0.0/8", 403)])
 def test_rules_see_the_address_of_the_client(address: str, status: int) -> None:
     allow(f'<rule type="deny" ip="{address}"/>')
-    to = port()
+    to = server()
     assert ask(to, "/x")[0] == status
     assert ask(to, "/x", "POST", "Content-Length: 0\r\n")[0] == status
 
@@ -133,7 +124,7 @@ def test_rules_see_the_name_in_the_certificate_of_the_client(name: str | None, s
     if name is not None:
         mine = authority.issue(name)
         context.load_cert_chain(mine.certificate, mine.key)
-    with socket.create_connection(("127.0.0.1", port(tls)), 20) as plain:
+    with socket.create_connection(("127.0.0.1", server(tls)), 20) as plain:
         client = context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=True)
         assert said(client, "/x")[0] == status
         client.close()
@@ -141,7 +132,7 @@ def test_rules_see_the_name_in_the_certificate_of_the_client(name: str | None, s
 
 def test_a_denial_names_the_rule_that_decided() -> None:
     heard = hear("debug/acl")
-    to = port(acl="outer")
+    to = server(acl="outer")
     http.configure(
         conf.loads(
             b'<app><rest>\n<acl listener_acl="^inner$"/>\n<acl>\n<rule type="deny" url="^/a"/>\n'
@@ -162,7 +153,7 @@ def test_that_there_is_no_access_control_is_said_once(monkeypatch: pytest.Monkey
     errors = hear("error/rest")
     heard = hear("debug/acl")
     http.configure(None)
-    to = port()
+    to = server()
     assert [ask(to, "/x")[0] for _ in range(3)] == [403] * 3
     assert len(errors()) == 1
     assert len(heard()) == 3
@@ -190,11 +181,11 @@ def test_files_that_begin_with_a_dot_are_not_served(path: str, status: int, tmp_
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     allow("")
-    assert ask(port(document_root=str(tmp_path)), path)[0] == status
+    assert ask(server(document_root=str(tmp_path)), path)[0] == status
     if path != "/.none":
-        assert ask(port(document_root=str(tmp_path), dot_files="true"), path)[0] == 200
+        assert ask(server(document_root=str(tmp_path), dot_files="true"), path)[0] == 200
 
 
 def test_a_setting_of_dot_files_that_is_none_is_an_error() -> None:
     with pytest.raises(net.NetError, match="dot_files 'perhaps'"):
-        port(dot_files="perhaps")
+        server(dot_files="perhaps")

@@ -10,9 +10,9 @@ from queue import Queue
 from typing import Any
 
 import pytest
-from closing import close_house
+from serving import server, suspended
 
-from runtime import conf, eventer, hooks, http, net
+from runtime import eventer, hooks, http, net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
 from runtime.http.message import content
@@ -164,19 +164,9 @@ def test_trailers_may_come_byte_by_byte() -> None:
 
 
 @pytest.fixture
-def suspended(loops: Pool) -> Iterator[Queue[Response]]:
-    """Responses that wait for the test."""
-    waiting: Queue[Response] = Queue()
-    http.configure(conf.loads(b'<app><rest><acl type="allow"/></rest></app>'))
-    http.mount("GET", "/", "^wait$", lambda _, response: waiting.put(response))
-    yield waiting
-    close_house()
-
-
-def port(**config: str) -> int:
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, config)
-    listener.start()
-    return listener.port
+def waiting(loops: Pool) -> Iterator[Queue[Response]]:
+    with suspended() as responses:
+        yield responses
 
 
 def end(response: Response) -> None:
@@ -198,10 +188,10 @@ def turns(thread: eventer.LoopThread, count: int = 20) -> None:
 WAIT = b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def test_a_client_that_half_closes_while_its_handler_is_suspended_is_answered(suspended: Queue[Response]) -> None:
-    with socket.create_connection(("127.0.0.1", port()), 20) as client:
+def test_a_client_that_half_closes_while_its_handler_is_suspended_is_answered(waiting: Queue[Response]) -> None:
+    with socket.create_connection(("127.0.0.1", server()), 20) as client:
         client.sendall(WAIT)
-        response = suspended.get(timeout=20)
+        response = waiting.get(timeout=20)
         client.shutdown(socket.SHUT_WR)
         assert response.owner is not None
         turns(response.owner)
@@ -217,30 +207,30 @@ def watched_for_reading() -> list[Any]:
     return [each for each in eventer.sockets() if each["callback"] == "http" and each["mask"] & eventer.READ]
 
 
-def test_requests_behind_a_suspended_handler_wait_and_no_more_is_read(suspended: Queue[Response]) -> None:
-    with socket.create_connection(("127.0.0.1", port()), 20) as client:
+def test_requests_behind_a_suspended_handler_wait_and_no_more_is_read(waiting: Queue[Response]) -> None:
+    with socket.create_connection(("127.0.0.1", server()), 20) as client:
         client.sendall(WAIT * 3)
-        response = suspended.get(timeout=20)
+        response = waiting.get(timeout=20)
         assert response.owner is not None
         client.sendall(WAIT * 100)
         turns(response.owner)
         assert not watched_for_reading()
-        assert suspended.empty(), "one at a time"
+        assert waiting.empty(), "one at a time"
         for _ in range(102):
             end(response)
-            response = suspended.get(timeout=20)
+            response = waiting.get(timeout=20)
         end(response)
         data = b""
         while data.count(b"done") < 103:
             data += client.recv(65536)
 
 
-def test_a_client_that_half_closes_behind_pipelined_requests_gets_all_answers(suspended: Queue[Response]) -> None:
-    with socket.create_connection(("127.0.0.1", port()), 20) as client:
+def test_a_client_that_half_closes_behind_pipelined_requests_gets_all_answers(waiting: Queue[Response]) -> None:
+    with socket.create_connection(("127.0.0.1", server()), 20) as client:
         client.sendall(WAIT * 3)
         client.shutdown(socket.SHUT_WR)
         for _ in range(3):
-            response = suspended.get(timeout=20)
+            response = waiting.get(timeout=20)
             assert response.owner is not None
             turns(response.owner)
             assert not watched_for_reading()
@@ -251,10 +241,10 @@ def test_a_client_that_half_closes_behind_pipelined_requests_gets_all_answers(su
     assert data.count(b"done") == 3
 
 
-def test_a_client_that_goes_while_its_handler_is_suspended_leaves_nothing(suspended: Queue[Response]) -> None:
-    with socket.create_connection(("127.0.0.1", port()), 20) as client:
+def test_a_client_that_goes_while_its_handler_is_suspended_leaves_nothing(waiting: Queue[Response]) -> None:
+    with socket.create_connection(("127.0.0.1", server()), 20) as client:
         client.sendall(WAIT)
-        response = suspended.get(timeout=20)
+        response = waiting.get(timeout=20)
         gone = threading.Event()
         response.resume(lambda: setattr(response, "on_close", gone.set))
         assert response.owner is not None
@@ -265,9 +255,9 @@ def test_a_client_that_goes_while_its_handler_is_suspended_leaves_nothing(suspen
     assert not net.connections(response.owner)
 
 
-def test_a_line_end_now_and_then_keeps_no_connection_open(suspended: Queue[Response]) -> None:
+def test_a_line_end_now_and_then_keeps_no_connection_open(waiting: Queue[Response]) -> None:
     gone = threading.Event()
-    with socket.create_connection(("127.0.0.1", port(idle_timeout="300")), 20) as client:
+    with socket.create_connection(("127.0.0.1", server(idle_timeout="300")), 20) as client:
 
         def drip() -> None:
             try:

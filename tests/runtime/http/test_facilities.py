@@ -1,27 +1,22 @@
 """What HTTP logs: its bytes, its connections, which rule a request goes to, and handlers that fail."""
 
-import socket
 import subprocess
 from collections.abc import Iterator
 
 import pytest
-from closing import close_house
 from hearing import hear, wait_for
+from serving import client, house, received, server
 
-from runtime import conf, http, net
+from runtime import net
 from runtime.eventer import Pool
 from runtime.http import Request, Response
 
 
 @pytest.fixture(autouse=True)
-def house(loops: Pool) -> Iterator[None]:
-    http.configure(
-        conf.loads(b'<app><rest><acl><rule type="deny" url="^/secret"/><rule type="allow"/></acl></rest></app>')
-    )
-    http.mount("GET", "/", "^(hello|secret)$", hello)
-    http.mount("GET", "/", "^fails$", fails)
-    yield
-    close_house()
+def open_house(loops: Pool) -> Iterator[None]:
+    allow = b'<app><rest><acl><rule type="deny" url="^/secret"/><rule type="allow"/></acl></rest></app>'
+    with house(("GET", "^(hello|secret)$", hello), ("GET", "^fails$", fails), allow=allow):
+        yield
 
 
 def hello(_request: Request, response: Response) -> None:
@@ -34,14 +29,9 @@ def fails(_request: Request, _response: Response) -> None:
 
 
 def ask(path: str) -> bytes:
-    listener = net.open_listener("http_rest_api", "127.0.0.1")
-    listener.start()
-    data = b""
-    with socket.create_connection(listener.local, timeout=20) as client:
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
-        while chunk := client.recv(1 << 16):
-            data += chunk
-    return data
+    with client(server()) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        return received(sock)
 
 
 def test_http_io_shows_every_byte_both_ways() -> None:

@@ -16,13 +16,12 @@ from typing import Any
 import gevent
 import pytest
 from certificates import Authority
-from closing import close_house
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
 from h2client import Client
 from hearing import hear
 from looping import on
-from serving import echo, server
+from serving import echo, house, server
 from waiting import until
 
 from runtime import conf, eventer, http, log, net
@@ -39,11 +38,8 @@ needs_h2load = pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load
 
 @pytest.fixture(autouse=True)
 def open_house(loops: Pool) -> Iterator[None]:
-    http.configure(conf.loads(ALLOW))
-    http.mount("GET", "/", "^hello$", hello)
-    http.mount("POST", "/", "^echo$", echo)
-    yield
-    close_house()
+    with house(("GET", "^hello$", hello), ("POST", "^echo$", echo)):
+        yield
 
 
 def hello(request: Request, response: Response) -> None:

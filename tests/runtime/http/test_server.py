@@ -16,9 +16,8 @@ from typing import Any
 
 import gevent
 import pytest
-from closing import close_house
 from looping import on
-from serving import client, echo, received, server
+from serving import client, echo, house, received, server
 from waiting import until
 
 from runtime import conf, eventer, hooks, http, log, net
@@ -34,11 +33,8 @@ HELLO = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def open_house(loops: Pool) -> Iterator[None]:
-    http.configure(conf.loads(ALLOW))
-    http.mount("GET", "/", "^(hello|secret.*)$", hello)
-    http.mount("POST", "/", "^echo$", echo)
-    yield
-    close_house()
+    with house(("GET", "^(hello|secret.*)$", hello), ("POST", "^echo$", echo), allow=ALLOW):
+        yield
 
 
 def hello(_request: Request, response: Response) -> None:

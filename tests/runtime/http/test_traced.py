@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from closing import close_house
+from serving import house, server
 from tracing import heard, wait_for
 
-from runtime import conf, eventer, http, net
+from runtime import eventer
 from runtime.http import Request, Response
 from runtime.http.serve import guests
 
@@ -21,11 +21,8 @@ HELLO = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def open_house(loops: eventer.Pool) -> Iterator[None]:
-    http.configure(conf.loads(b'<app><rest><acl><rule type="allow" url="^/"/></acl></rest></app>'))
-    http.mount("GET", "/", "^hello$", hello)
-    http.mount("POST", "/", "^echo$", echo)
-    yield
-    close_house()
+    with house(("GET", "^hello$", hello), ("POST", "^echo$", echo)):
+        yield
 
 
 def hello(_request: Request, response: Response) -> None:
@@ -39,19 +36,13 @@ def echo(request: Request, response: Response) -> None:
     response.resume(response.flush_end)
 
 
-def port(**config: str) -> int:
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, config)
-    listener.start()
-    return listener.port
-
-
 def steps(told: list[tuple[Any, ...]]) -> list[str]:
     return [name for name, *_ in told if name != "http-log"]
 
 
 def test_requests_of_a_connection_pass_them_in_order() -> None:
     with heard(*POINTS) as told:
-        with socket.create_connection(("127.0.0.1", port()), 20) as sock:
+        with socket.create_connection(("127.0.0.1", server()), 20) as sock:
             local = sock.getsockname()
             sock.sendall(HELLO + b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12")
             wait_for(told, lambda each: steps(told).count("http-request-start") == 2)
@@ -70,7 +61,7 @@ def test_requests_of_a_connection_pass_them_in_order() -> None:
 
 
 def test_a_request_that_is_refused_is_answered_all_the_same() -> None:
-    with heard(*POINTS) as told, socket.create_connection(("127.0.0.1", port()), 20) as sock:
+    with heard(*POINTS) as told, socket.create_connection(("127.0.0.1", server()), 20) as sock:
         sock.sendall(b"GET /hello HTTP/9.9\r\n\r\n")
         wait_for(told, lambda each: each[0] == "http-close")
     assert steps(told) == ["http-accept", *EACH[2:], "http-close"]
@@ -78,7 +69,7 @@ def test_a_request_that_is_refused_is_answered_all_the_same() -> None:
 
 def test_bytes_are_told_as_they_come_and_go() -> None:
     with heard("eventer-accept-return", "eventer-read-return", "eventer-write-return", "eventer-close-return") as told:
-        where = port()
+        where = server()
         with socket.create_connection(("127.0.0.1", where), 20) as sock:
             local = "{}:{}".format(*sock.getsockname())
             sock.sendall(HELLO)
@@ -96,7 +87,7 @@ def test_bytes_are_told_as_they_come_and_go() -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
 def test_streams_of_http2_pass_them_too() -> None:
-    where = f"http://127.0.0.1:{port()}"
+    where = f"http://127.0.0.1:{server()}"
     with heard(*POINTS) as told:
         command = [
             "curl",

@@ -9,18 +9,16 @@ from queue import Queue
 from typing import Any
 
 import pytest
-from certificates import Authority
-from closing import close_house
+from serving import house, secure, server
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
-from runtime import conf, eventer, hooks, http, net
+from runtime import eventer, hooks, http
 from runtime.eventer import Pool
 from runtime.http import Request, Response
 from runtime.http.ledger.entry import of
 from runtime.http.ledger.settle import settle
 from runtime.http.protocol.http1 import Http1
-from runtime.net._tls import Tls
 
 MANY = 30
 
@@ -52,27 +50,18 @@ class Order:
 def order(loops: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Order]:
     monkeypatch.setattr(eventer.settings(), "turn_budget", 1e-9)  # any request uses it up
     made = Order()
-    http.configure(conf.loads(b'<app><rest><acl type="allow"/></rest></app>'))
-    http.mount("GET", "/", "^x$", made.request)
-    http.websocket("/ws", "^x$", made)
-    yield made
-    close_house()
+    with house(("GET", "^x$", made.request)):
+        http.websocket("/ws", "^x$", made)
+        yield made
 
 
 @pytest.fixture(params=["clear", "tls"])
 def connect(request: pytest.FixtureRequest, order: Order, tmp_path: Path) -> Any:
     """Makes connections to a server of one loop."""
-    tls, context = None, None
-    if request.param == "tls":
-        authority = Authority(tmp_path)
-        issued = authority.issue("localhost", "localhost")
-        tls = Tls({"certificate_file": str(issued.certificate), "key_file": str(issued.key)})
-        context = ssl.create_default_context(cafile=str(authority.issued.certificate))
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, tls=tls)
-    listener.start()
+    port, context = secure(tmp_path) if request.param == "tls" else (server(), None)
 
     def connected() -> socket.socket:
-        sock = socket.create_connection(("127.0.0.1", listener.port), timeout=20)
+        sock = socket.create_connection(("127.0.0.1", port), timeout=20)
         if context is not None:
             sock = context.wrap_socket(sock, server_hostname="localhost")
         sock.sendall(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n")

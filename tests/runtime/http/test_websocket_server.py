@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from certificates import Authority
-from closing import close_house
 from looping import on
-from serving import server
+from serving import house, server
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
@@ -27,7 +26,7 @@ from wsproto.events import (
     TextMessage,
 )
 
-from runtime import conf, eventer, http, log
+from runtime import eventer, http, log
 from runtime.eventer import Pool
 
 ALLOW = (
@@ -60,10 +59,9 @@ class Echo:
 @pytest.fixture
 def echo(loops: Pool) -> Iterator[Echo]:
     handler = Echo()
-    http.configure(conf.loads(ALLOW))
-    http.websocket("/ws", "^(echo|secret)$", handler, protocols=("chat", "talk"))
-    yield handler
-    close_house()
+    with house(allow=ALLOW):
+        http.websocket("/ws", "^(echo|secret)$", handler, protocols=("chat", "talk"))
+        yield handler
 
 
 class Client:

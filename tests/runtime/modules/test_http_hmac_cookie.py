@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from closing import close_house
+from serving import house, server
 
-from runtime import conf, eventer, hooks, net
-from runtime import http as server
+from runtime import eventer, hooks
+from runtime import http as runtime_http
 from runtime.http import Request, Response
 from runtime.http.message.response import STARTING
 from runtime.http.rest.dispatch import AUTH_DENIED, AUTHENTICATE
@@ -57,13 +57,8 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def port(loops: eventer.Pool) -> Iterator[int]:
-    server.configure(conf.loads(ALLOW))
-    server.mount("GET", "/", "^hello$", hello)
-    server.mount("GET", "/", "^(capa|mtev/stats.json)$", hello)
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, {})
-    listener.start()
-    yield listener.port
-    close_house()
+    with house(("GET", "^hello$", hello), ("GET", "^(capa|mtev/stats.json)$", hello), allow=ALLOW):
+        yield server()
     for hook in (AUTHENTICATE, STARTING, AUTH_DENIED):
         hook.unregister("http_hmac_cookie")
 
@@ -287,7 +282,7 @@ def test_nobody_logs_in_without_a_password(port: int) -> None:
 
 
 def test_a_body_of_somebody_unknown_is_answered_by_the_form(port: int) -> None:
-    server.mount("POST", "/", "^hello$", hello)
+    runtime_http.mount("POST", "/", "^hello$", hello)
     started()
     answer, _ = ask(port, "/hello", "POST", "x" * 1000)
     assert (answer.status, answer.getheader("Location")) == (302, "/login?whereto=%2Fhello")

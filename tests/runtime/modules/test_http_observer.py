@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from closing import close_house
+from serving import house, server
 from waiting import until
 
-from runtime import conf, eventer, net
-from runtime import http as server
+from runtime import eventer
 from runtime.http import Request, Response
 from runtime.http.ledger.settle import REQUEST_COMPLETE
 from runtime.http.message.response import STARTING
@@ -30,14 +29,9 @@ held: list[Response] = []
 
 @pytest.fixture
 def port(loops: eventer.Pool) -> Iterator[int]:
-    server.configure(conf.loads(b"<app><rest><acl><rule type='allow'/></acl></rest></app>"))
-    for method in ("GET", "POST"):
-        server.mount(method, "/", "^hello$", hello)
-    server.mount("GET", "/", "^hold$", lambda _request, response: held.append(response))
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, {})
-    listener.start()
-    yield listener.port
-    close_house()
+    hold = ("GET", "^hold$", lambda _request, response: held.append(response))
+    with house(("GET", "^hello$", hello), ("POST", "^hello$", hello), hold):
+        yield server()
     for hook in (AUTHENTICATE, REQUEST_READ, STARTING, REQUEST_COMPLETE):
         hook.unregister("http_observer")
     held.clear()

@@ -8,34 +8,19 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
-from certificates import Authority
-from closing import close_house
 from hypothesis import given
 from hypothesis import strategies as st
+from serving import secure, suspended
 
-from runtime import conf, http, net
 from runtime.eventer import Pool
 from runtime.http import Response
 from runtime.net._hello import offered_protocols
-from runtime.net._tls import Tls
 
 
 @pytest.fixture
 def waiting(loops: Pool) -> Iterator[Queue[Response]]:
-    responses: Queue[Response] = Queue()
-    http.configure(conf.loads(b'<app><rest><acl type="allow"/></rest></app>'))
-    http.mount("GET", "/", "^wait$", lambda _, response: responses.put(response))
-    yield responses
-    close_house()
-
-
-def secure(directory: Path, **keys: str) -> tuple[int, ssl.SSLContext]:
-    authority = Authority(directory)
-    issued = authority.issue("localhost", "localhost")
-    tls = Tls({"certificate_file": str(issued.certificate), "key_file": str(issued.key), **keys})
-    listener = net.open_listener("http_rest_api", "127.0.0.1", 0, tls=tls)
-    listener.start()
-    return listener.port, ssl.create_default_context(cafile=str(authority.issued.certificate))
+    with suspended() as responses:
+        yield responses
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

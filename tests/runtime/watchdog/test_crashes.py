@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from waiting import until
-from watched import line, started
+from watched import Started, line, started
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the glider of these tests looks into /proc")
 
@@ -44,13 +44,12 @@ echo "over"
 """
 
 
-class Monitors:
+class Monitors(Started):
     """Starts luamtev under its watchdog in a directory of the test's."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self.found = directory / "found"
-        self.started: list[subprocess.Popen[str]] = []
 
     def glider(self, more: str = "", text: str = GLIDER) -> Path:
         path = self.directory / "glider"
@@ -68,30 +67,8 @@ class Monitors:
             [*command, "-T", "main.lua"], cwd=self.directory, capture_output=True, text=True, check=True
         ).stdout
         (self.directory / "c.xml").write_text(text.replace("</cli>", f"<watchdog {watchdog}/></cli>"))
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("MTEV_")}
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-c", f"{first}\nimport sys\nfrom luamtev import cli\nsys.exit(cli.main())"),
-                *(*options.split(), "-c", "c.xml", "main.lua"),
-            ],
-            cwd=self.directory,
-            env=clean | environment,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.started.append(process)
-        return process
-
-    def close(self) -> None:
-        for each in self.started:
-            if each.poll() is None:
-                each.terminate()
-            try:
-                each.communicate(timeout=30)
-            except subprocess.TimeoutExpired:
-                each.kill()
-                each.communicate()
+        run = f"{first}\nimport sys\nfrom luamtev import cli\nsys.exit(cli.main())"
+        return self.run(sys.executable, "-c", run, *options.split(), "-c", "c.xml", "main.lua", **environment)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from launching import free_port
 from waiting import until
-from watched import line, started
+from watched import Started, line, started
 
 from runtime import conf, watchdog
 
@@ -54,12 +54,8 @@ CONFIGURATION = """\
 """
 
 
-class Servers:
+class Servers(Started):
     """Starts servers in a directory of the test's."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.started: list[subprocess.Popen[str]] = []
 
     def start(
         self,
@@ -73,23 +69,7 @@ class Servers:
     ) -> "subprocess.Popen[str]":
         (self.directory / "app.conf").write_text(CONFIGURATION.format(more=more, eventer=eventer))
         (self.directory / "server.py").write_text(SERVER.format(work=work, foreground=foreground, lock=lock))
-        process = subprocess.Popen(
-            [sys.executable, "server.py"],
-            cwd=self.directory,
-            env=os.environ | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.started.append(process)
-        return process
-
-    def close(self) -> None:
-        for each in self.started:
-            if each.poll() is None:
-                each.kill()
-            each.communicate(timeout=20)
+        return self.run(sys.executable, "server.py", **environment)
 
 
 @pytest.fixture
