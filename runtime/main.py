@@ -110,17 +110,28 @@ def _run(
 
     configuration.hold_reloads_against(logs.check)
     lifecycle.on_reload("logs", take_logs)
-    if foreground == 1:
-        crash.watch()
-        daemon.lock(configuration, lock)
-        trace.expose()
-        return _serve(configuration, user, group, None)
+    if foreground != 1:
+        return _monitor(configuration, foreground == 0, lock, glider, user, group)
+    crash.watch()
+    daemon.lock(configuration, lock)
+    trace.expose()
+    return _serve(configuration, user, group, None)
 
+
+def _monitor(
+    configuration: conf.Conf,
+    in_background: bool,
+    lock: daemon.LockOp,
+    glider: str | None,
+    user: str | None,
+    group: str | None,
+) -> int:
+    """Have the server run in a child of this process, which watches over it; the exit status."""
     from runtime import watchdog  # few programs are watched
 
     plan = watchdog.plan(configuration, glider=glider, user=user, group=group)
     background = None
-    if foreground == 0:
+    if in_background:
         background = daemon.daemonize(lambda: _lock_only(configuration, lock))
     else:
         daemon.lock(configuration, lock)

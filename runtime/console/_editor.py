@@ -120,15 +120,7 @@ class Editor:
                 at = run.end()
                 continue
             if key == "\x1b":
-                sequence = _SEQUENCE.match(text, at)
-                if sequence is None:
-                    if _UNFINISHED.match(text, at):
-                        self._waiting = text[at:]
-                    else:
-                        self.show(BELL)
-                    break
-                at = sequence.end()
-                self._escape(sequence.group()[1:])
+                at = self._escaped(text, at)
                 continue
             at += 1
             if key in "\r\n":
@@ -180,6 +172,18 @@ class Editor:
             self._insert(key)
         elif key != "\x11" and key != "\x13":  # XON, XOFF: the terminal's business
             self.show(BELL)
+
+    def _escaped(self, text: str, at: int) -> int:
+        """Take the sequence that begins at *at*, or keep it until it is whole; where *text* goes on."""
+        sequence = _SEQUENCE.match(text, at)
+        if sequence is not None:
+            self._escape(sequence.group()[1:])
+            return sequence.end()
+        if _UNFINISHED.match(text, at):
+            self._waiting = text[at:]
+        else:
+            self.show(BELL)
+        return len(text)
 
     def _escape(self, sequence: str) -> None:
         self._tabs = 0

@@ -1,13 +1,17 @@
 """Listeners as configured: every ``<listener>`` below ``<listeners>``.  Manual: Listeners."""
 
 import os
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from runtime import eventer, log
 from runtime.conf import Conf, ConfError, Section, parse_boolean, parse_integer
 
 from ._errors import NetError
 from ._listener import BACKLOG, Listener, open_listener
+
+if TYPE_CHECKING:
+    from ._tls import Tls
 
 _debug: Final = log.facility("debug/listener")
 
@@ -53,35 +57,12 @@ def _open(c: Conf, section: Section) -> Listener | None:
         c.complain(wrong("expected a type, such as http_rest_api, control_dispatch or mtev_console"))
     address = c.inherited(section, "address") or "*"
     port = _integer(c, section, "port", None if "/" not in address else 0, 0, 65535)
-    config = c.get_hash(section, "config")
-    root = config.get("document_root")
-    if root:
-        config["document_root"] = c.found(root)
-        if not os.path.isdir(config["document_root"]):  # noqa: PTH112
-            where = "" if os.path.isabs(root) else f" here, nor beside {c.name}"  # noqa: PTH117
-            c.complain(wrong(f"document_root: there is no directory '{root}'{where}"))
-    history = config.get("history_file")
-    if history:
-        config["history_file"] = c.place(history)
-        directory = os.path.dirname(config["history_file"])  # noqa: PTH120
-        if directory and not os.path.isdir(directory):  # noqa: PTH112
-            c.warn(wrong(f"history_file: there is no directory '{directory}'"))
-    idle_timeout = _idle_timeout(c, section)
-    if idle_timeout is not None:
-        config["idle_timeout"] = idle_timeout
+    config = _config(c, section, wrong)
     pool = c.inherited(section, "fanout_pool") or None
     if pool is not None and eventer.pool(pool) is None:
         there = ", ".join(each.name for each in eventer.pools())
         c.complain(wrong(f"fanout_pool='{pool}': there is no such loop: there are {there}"))
-    tls = None
-    if _boolean(c, section, "ssl", False):
-        from ._tls import FILES, Tls  # few programs need it, and none should wait for it
-
-        sslconfig = c.get_hash(section, "sslconfig")
-        try:
-            tls = Tls({key: c.found(value) if key in FILES else value for key, value in sslconfig.items()})
-        except NetError as mistake:
-            c.complain(wrong(str(mistake), "sslconfig"))
+    tls = _tls(c, section, wrong) if _boolean(c, section, "ssl", False) else None
     backlog = _integer(c, section, "backlog", BACKLOG, 1, 65535)
     switches = {
         name: _boolean(c, section, name, default)
@@ -98,6 +79,39 @@ def _open(c: Conf, section: Section) -> Listener | None:
         return None
     made.wrong = wrong
     return made
+
+
+def _config(c: Conf, section: Section, wrong: Callable[[str], ConfError]) -> dict[str, str]:
+    """What stands in ``<config>``, with paths as they are found, and the idle timeout."""
+    config = c.get_hash(section, "config")
+    root = config.get("document_root")
+    if root:
+        config["document_root"] = c.found(root)
+        if not os.path.isdir(config["document_root"]):  # noqa: PTH112
+            where = "" if os.path.isabs(root) else f" here, nor beside {c.name}"  # noqa: PTH117
+            c.complain(wrong(f"document_root: there is no directory '{root}'{where}"))
+    history = config.get("history_file")
+    if history:
+        config["history_file"] = c.place(history)
+        directory = os.path.dirname(config["history_file"])  # noqa: PTH120
+        if directory and not os.path.isdir(directory):  # noqa: PTH112
+            c.warn(wrong(f"history_file: there is no directory '{directory}'"))
+    idle_timeout = _idle_timeout(c, section)
+    if idle_timeout is not None:
+        config["idle_timeout"] = idle_timeout
+    return config
+
+
+def _tls(c: Conf, section: Section, wrong: Callable[[str, str], ConfError]) -> "Tls | None":
+    """What ``<sslconfig>`` says; complains and returns None where that cannot be."""
+    from ._tls import FILES, Tls  # few programs need it, and none should wait for it
+
+    sslconfig = c.get_hash(section, "sslconfig")
+    try:
+        return Tls({key: c.found(value) if key in FILES else value for key, value in sslconfig.items()})
+    except NetError as mistake:
+        c.complain(wrong(str(mistake), "sslconfig"))
+        return None
 
 
 def _idle_timeout(c: Conf, section: Section) -> str | None:

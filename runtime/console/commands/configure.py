@@ -73,10 +73,10 @@ def set_(console: Console, words: list[str]) -> None:
     console.print("set running config\n")
     if path:
         try:
-            done = conf.current().set_string(path, value)
-        except ConfError:
-            done = False
-        console.print("set on-disk config\n" if done else "error setting on-disk config\n")
+            done, why = conf.current().set_string(path, value), f"{path}: there is no section of that path"
+        except ConfError as refused:
+            done, why = False, str(refused)
+        console.print("set on-disk config\n" if done else f"error setting on-disk config\n{why}\n")
 
 
 def reload(console: Console, _words: list[str]) -> None:

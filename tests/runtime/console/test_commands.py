@@ -1,10 +1,14 @@
 """Commands that programs add, and what is asked of the grammar."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from runtime.console import register_command
+from runtime import conf
+from runtime.console import register_command, register_parameter
 from runtime.console._console import complete, dispatch
 from runtime.console._grammar import Command, Level, Registry
+from runtime.console.commands import configure
 
 
 class Said:
@@ -64,3 +68,40 @@ def test_a_program_adds_commands_to_every_console() -> None:
     register_command("show cheeses", lambda console, words: console.print("gouda\n"), about="what there is")
     assert commands().level("show").matching("chee")[0].about == "what there is"
     assert isinstance(commands().level("show").commands.pop("cheeses"), Command)
+
+
+@pytest.fixture
+def parameters(monkeypatch: pytest.MonkeyPatch) -> Iterator[conf.Conf]:
+    """Nothing can be set yet, and the configuration has a shop."""
+    monkeypatch.setattr(configure, "_parameters", {})
+    made = conf.loads(b"<app><shop><price>1</price></shop></app>")
+    conf.set_current(made)
+    yield made
+    conf.set_current(conf.loads(b"<app/>"))
+
+
+def set_parameter(*words: str) -> str:
+    console = Said(Level(name="top"))
+    configure.set_(console, list(words))  # type: ignore[arg-type]
+    return console.text
+
+
+def test_a_parameter_of_a_programs_own_is_set_here_and_in_the_configuration(parameters: conf.Conf) -> None:
+    taken: list[str] = []
+
+    def take(value: str) -> bool:
+        taken.append(value)
+        return value.isdecimal()
+
+    register_parameter("price", take, "/app/shop/price")
+    register_parameter("lost", take, "/app/none/price")
+    register_parameter("wrong", take, "/app/[")
+    register_parameter("noted", take)
+    assert set_parameter("price", "2") == "set running config\nset on-disk config\n"
+    assert (taken, parameters.get_string("/app/shop/price")) == (["2"], "2")
+    assert set_parameter("price", "dear") == "error setting running config\n"
+    assert parameters.get_string("/app/shop/price") == "2"
+    assert set_parameter("noted", "3") == "set running config\n"
+    for name in ("lost", "wrong"):
+        before, _, why = set_parameter(name, "4").partition("error setting on-disk config\n")
+        assert before == "set running config\n" and "/app/" in why
