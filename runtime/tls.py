@@ -1,4 +1,5 @@
-"""What uses of TLS have in common: calls that have to wait, the grammar of a layer, contexts that are kept.
+"""What uses of TLS have in common: calls that have to wait, the grammar of a layer, PEM given as text, contexts that
+are kept.
 
 Manual: sslconfig.
 """
@@ -8,7 +9,8 @@ import ssl
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from runtime.stamps import stamp
@@ -23,6 +25,9 @@ _REFUSALS = {"!tlsv1": "tlsv1.1", "!tlsv1.1": "tlsv1.2", "!tlsv1.2": "tlsv1.3"} 
 _NOTHING = {"", "all", "!all", "!sslv2", "!sslv3"}  # never spoken, or no restriction
 _BOUND = re.compile(r"([<>]?=)\s*(.+)")
 _KEPT = 64  # contexts
+
+NO_CHECK_TIME: Final = 0x200000
+"""OpenSSL's flag for who verifies: whatever the date is.  Python's ssl has no name for it."""
 
 READ, WRITE = 1, 2
 """What such a call may wait for, as masks of the eventer's."""
@@ -91,6 +96,32 @@ def apply_layer(context: ssl.SSLContext, layer: str) -> None:
         context.minimum_version = least
         if most < ssl.TLSVersion.TLSv1_3:
             context.maximum_version = most
+
+
+def is_inline(pem: str) -> bool:
+    """Whether *pem* is the text itself; without a line it is the path of a file."""
+    return "\n" in pem
+
+
+def shown(pem: str) -> str:
+    """*pem* for a message, which has paths, not texts."""
+    return "(given as text)" if is_inline(pem) else pem
+
+
+@contextmanager
+def as_file(pem: str) -> Iterator[str]:
+    """The path of *pem*; text lies in a file of this user's while it is read: the library takes nothing else.
+
+    The lines of a text may be indented."""
+    if not is_inline(pem):
+        yield pem
+        return
+    import tempfile  # few have texts
+
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write("\n".join(map(str.strip, pem.splitlines())) + "\n")
+        file.flush()
+        yield file.name
 
 
 class Contexts:

@@ -6,15 +6,14 @@ Every call returns at once: what it did, or None and which readiness it needs, o
 import re
 import socket
 import ssl
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from runtime import eventer
-from runtime.tls import WANTS, Contexts, apply_layer, wanted
+from runtime.tls import NO_CHECK_TIME, WANTS, Contexts, apply_layer, as_file, is_inline, shown, wanted
 
 _contexts = Contexts()
 
@@ -84,6 +83,10 @@ class Settings:
     """Certificates that are revoked."""
     alpn: str = ""
     """Protocols to offer, separated by commas."""
+    optional_no_ca: str = ""
+    """Anything but the empty text: nobody's certificate is verified, CA or not."""
+    ignore_dates: str = ""
+    """Likewise: certificates are verified whatever their dates say."""
 
 
 def open_session(fd: int, server_side: bool, settings: Settings) -> Session:
@@ -93,7 +96,7 @@ def open_session(fd: int, server_side: bool, settings: Settings) -> Session:
     if not settings.ca:
         settings = replace(settings, ca=eventer.settings().default_ca_chain or "")
     files = [
-        each for each in (settings.certificate, settings.key, settings.ca, settings.crl) if each and not _inline(each)
+        each for each in (settings.certificate, settings.key, settings.ca, settings.crl) if each and not is_inline(each)
     ]
     asked = replace(settings, name=""), bool(settings.name), server_side
     context = _contexts.get(asked, files, partial(make_context, server_side, settings))
@@ -103,14 +106,15 @@ def open_session(fd: int, server_side: bool, settings: Settings) -> Session:
 def make_context(server_side: bool, settings: Settings) -> ssl.SSLContext:
     """A context of *settings*.
 
-    Without a CA nobody's certificate is verified; with it a client verifies the server's, and its name if it has one,
-    and a server that of a client which shows one.  Raises :exc:`ValueError` or :exc:`OSError` naming what is wrong."""
+    Without a CA, or with optional_no_ca, nobody's certificate is verified; with it a client verifies the server's, and
+    its name if it has one, and a server that of a client which shows one.  Raises :exc:`ValueError` or :exc:`OSError`
+    naming what is wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
     apply_layer(context, settings.layer)
     if settings.certificate:
         _load_certificate(context, settings.certificate, settings.key)
     elif settings.key:
-        raise ValueError(f"key {_shown(settings.key)} without a certificate")
+        raise ValueError(f"key {shown(settings.key)} without a certificate")
     elif server_side:
         raise ValueError("the accepting side needs a certificate")
     if settings.ciphers:
@@ -126,50 +130,33 @@ def make_context(server_side: bool, settings: Settings) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     if settings.ca:
         _load_authority(context, settings.ca, "CA")
-        context.verify_mode = ssl.CERT_OPTIONAL if server_side else ssl.CERT_REQUIRED
-        context.check_hostname = bool(settings.name) and not server_side
+        if not settings.optional_no_ca:
+            context.verify_mode = ssl.CERT_OPTIONAL if server_side else ssl.CERT_REQUIRED
+            context.check_hostname = bool(settings.name) and not server_side
     if settings.crl:
         _load_authority(context, settings.crl, "CRL")
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    if settings.ignore_dates:
+        context.verify_flags |= NO_CHECK_TIME
     return context
-
-
-def _inline(pem: str) -> bool:
-    return "\n" in pem
-
-
-def _shown(pem: str) -> str:
-    return "(given as text)" if _inline(pem) else pem
 
 
 def _load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
     with ExitStack() as files:
-        paths = [files.enter_context(_as_file(each)) if each else None for each in (certificate, key)]
+        paths = [files.enter_context(as_file(each)) if each else None for each in (certificate, key)]
         try:
             context.load_cert_chain(paths[0] or "", paths[1], password=_no_password)
         except (OSError, ValueError) as bad:
-            shown = f"certificate {_shown(certificate)}, key {_shown(key or certificate)}"
-            raise ValueError(f"{shown}: {reason(bad)}") from None
+            given = f"certificate {shown(certificate)}, key {shown(key or certificate)}"
+            raise ValueError(f"{given}: {reason(bad)}") from None
 
 
 def _load_authority(context: ssl.SSLContext, pem: str, what: str) -> None:
     try:
-        with _as_file(pem) as path:
+        with as_file(pem) as path:
             context.load_verify_locations(path)
     except OSError as bad:
-        raise ValueError(f"{what} {_shown(pem)}: {reason(bad)}") from None
-
-
-@contextmanager
-def _as_file(pem: str) -> Iterator[str]:
-    """The path of *pem*; text lies in a file of this user's while it is read: the library takes nothing else."""
-    if not _inline(pem):
-        yield pem
-        return
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-        file.write(pem)
-        file.flush()
-        yield file.name
+        raise ValueError(f"{what} {shown(pem)}: {reason(bad)}") from None
 
 
 def _remember_name(sock: Any, name: str | None, _context: ssl.SSLContext) -> None:

@@ -8,6 +8,8 @@
 ---@field key? string
 ---@field ca_chain? string
 ---@field ca_file? string
+---@field optional_no_ca? string|boolean
+---@field ignore_dates? string|boolean
 ---@field crl? string
 ---@field ciphers? string
 ---@field alpn? string

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from runtime import eventer, log
+from runtime import conf, eventer, log
 from runtime.conf import Conf, ConfError, Section, parse_boolean, parse_integer
 
 from ._errors import NetError
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ._tls import Tls
 
 _debug: Final = log.facility("debug/listener")
+
+conf.hide("//sslconfig/*[contains(., 'PRIVATE KEY')]")
 
 
 def listen(c: Conf) -> list[Listener]:
@@ -104,11 +106,18 @@ def _config(c: Conf, section: Section, wrong: Callable[[str], ConfError]) -> dic
 
 def _tls(c: Conf, section: Section, wrong: Callable[[str, str], ConfError]) -> "Tls | None":
     """What ``<sslconfig>`` says; complains and returns None where that cannot be."""
-    from ._tls import FILES, Tls  # few programs need it, and none should wait for it
+    from runtime.tls import is_inline
 
+    from ._sslconfig import PEMS
+    from ._tls import Tls  # few programs need it, and none should wait for it
+
+    files = {*PEMS, *PEMS.values()}
     sslconfig = c.get_hash(section, "sslconfig")
+    for key in files & sslconfig.keys():
+        if not is_inline(sslconfig[key]):
+            sslconfig[key] = c.found(sslconfig[key])
     try:
-        return Tls({key: c.found(value) if key in FILES else value for key, value in sslconfig.items()})
+        return Tls(sslconfig)
     except NetError as mistake:
         c.complain(wrong(str(mistake), "sslconfig"))
         return None

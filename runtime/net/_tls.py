@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from runtime import eventer, log, tls
-from runtime.conf import parse_boolean
 from runtime.eventer import EXCEPTION, READ, WRITE
 from runtime.stamps import stamp
-from runtime.tls import apply_layer
+from runtime.tls import NO_CHECK_TIME, apply_layer, as_file, is_inline
 
 from . import _hello
 from ._connection import Connection
 from ._errors import NetError
+from ._sslconfig import SslConfig
 
 if TYPE_CHECKING:
     from ._listener import Listener
@@ -26,13 +26,6 @@ HANDSHAKE_TIMEOUT = 30.0  # seconds
 _WHERE = re.compile(r"^\[SSL: \w+\] | \(_ssl\.c:\d+\)$")  # what Python adds to the library's reason
 
 
-_OFFERED: Final = {"h2", "http/1.1", "http/1.0", "none"}
-"""What ``alpn`` and ``npn`` may list; HTTP/1 is always spoken."""
-
-FILES: Final = ("certificate_file", "key_file", "ca_chain", "crl")
-"""The keys of an sslconfig that name files."""
-
-
 class Tls:
     """What ``<sslconfig>`` asks for; its context is made again when one of its files changes."""
 
@@ -40,8 +33,8 @@ class Tls:
         """Without a ca_chain of its own it trusts the eventer's ``default_ca_chain``, if that is set.
 
         Raises :exc:`NetError` naming the key that cannot be used."""
-        self.config = _trusting(config)
-        self._files = [config[key] for key in FILES if config.get(key)]
+        self.config = SslConfig(config, eventer.settings().default_ca_chain)
+        self._files = self.config.files()
         self._stamp = self._stamps()
         self._wrap = _wrapper(self.config)
 
@@ -77,8 +70,7 @@ class TlsConnection(Connection):
         super().__init__(sock, peer, listener)
         self.service = service
         self.deadline: eventer.Event | None = None
-        config = {} if listener.tls is None else listener.tls.config
-        self.spoken = spoken(config)  # until the client's offer was seen
+        self.spoken = () if listener.tls is None else listener.tls.config.spoken  # until the client's offer was seen
 
     def opset(self) -> eventer.Opset:
         """As of every connection."""
@@ -114,44 +106,31 @@ class _Operations(eventer.TlsOpset):
         self._connection.close()
 
 
-def _wrapper(config: Mapping[str, str]) -> Callable[[socket.socket], Any]:
+def _wrapper(config: SslConfig) -> Callable[[socket.socket], Any]:
     """What makes the TLS side of an accepted socket.  Raises :exc:`NetError` as :func:`context` does."""
     strict = context(config)
-    if _boolean(config, "optional_no_ca"):
-        from . import _lenient  # with a library of its own
+    if config.optional_no_ca or config.accepts == "ca_accept":
+        from . import _openssl  # with a library of its own
 
         try:
-            shared = _lenient.context(strict, config, spoken(config))
+            shared = _openssl.context(strict, config)
         except ssl.SSLError as bad:
-            raise NetError(f"sslconfig with optional_no_ca: {bad}") from None
-        return lambda sock: _lenient.LenientSocket(shared, sock)
+            raise NetError(f"sslconfig with optional_no_ca or ca_accept: {bad}") from None
+        return lambda sock: _openssl.OpenSslSocket(shared, sock)
     return lambda sock: strict.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
 
-def context(config: Mapping[str, str]) -> ssl.SSLContext:
+def context(config: SslConfig) -> ssl.SSLContext:
     """The server context that an sslconfig asks for.  Raises :exc:`NetError` naming the key that cannot be used."""
-    if not config.get("certificate_file"):
+    if not config.pem("certificate_file"):
         raise NetError("sslconfig: expected a certificate_file, for ssl is on")
     made = _context(ssl.PROTOCOL_TLS_SERVER, config)
-    if config.get("ca_chain"):
+    if config.pem("ca_chain"):
         made.verify_mode = ssl.CERT_OPTIONAL
-    key, offer = _offer(config)
-    if not offer <= _OFFERED:
-        raise NetError(f"sslconfig {key}: expected h2 or none, not '{config[key]}'")
-    made.set_alpn_protocols([each.decode() for each in spoken(config)])
+    config.check_offer()
+    made.set_alpn_protocols([each.decode() for each in config.spoken])
     made.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # a client that ends its sending without a farewell gets its answer
     return made
-
-
-def spoken(config: Mapping[str, str]) -> tuple[bytes, ...]:
-    """The protocols for ALPN, best first.  curl offers ``http/1.0`` when it is to speak that."""
-    return ((b"h2",) if "h2" in _offer(config)[1] else ()) + (b"http/1.1", b"http/1.0")
-
-
-def _offer(config: Mapping[str, str]) -> tuple[str, set[str]]:
-    """The key that says what ALPN offers, and the protocols in it."""
-    key = "alpn" if "alpn" in config else "npn"
-    return key, {each.strip() for each in config.get(key, "h2").split(",")}
 
 
 def client_context(config: Mapping[str, str]) -> ssl.SSLContext:
@@ -160,71 +139,80 @@ def client_context(config: Mapping[str, str]) -> ssl.SSLContext:
     Without a ca_chain it trusts the eventer's ``default_ca_chain``, else the system's; ``optional_no_ca`` verifies
     nothing.
     Raises :exc:`NetError` naming the key that cannot be used."""
-    made = _context(ssl.PROTOCOL_TLS_CLIENT, _trusting(config))
+    settings = SslConfig(config, eventer.settings().default_ca_chain)
+    made = _context(ssl.PROTOCOL_TLS_CLIENT, settings)
     made.check_hostname = False
-    if _boolean(config, "optional_no_ca"):
+    if settings.optional_no_ca:
         made.verify_mode = ssl.CERT_NONE
     elif not made.get_ca_certs():
         made.set_default_verify_paths()
     return made
 
 
-def _context(protocol: int, config: Mapping[str, str]) -> ssl.SSLContext:
+def _context(protocol: int, config: SslConfig) -> ssl.SSLContext:
     """What both sides of TLS take from an sslconfig."""
     made = ssl.SSLContext(protocol)
     try:
-        apply_layer(made, config.get("layer_openssl_11", config.get("layer", "all")))
+        apply_layer(made, config.layer)
     except ValueError as mistake:
         raise NetError(f"sslconfig {mistake}") from None
-    certificate = config.get("certificate_file")
-    if certificate:
-        _load_certificate(made, certificate, config.get("key_file") or None)
-    if config.get("ciphers"):
+    if config.pem("certificate_file"):
+        _load_certificate(made, config)
+    if config.ciphers:
         try:
-            made.set_ciphers(config["ciphers"])
+            made.set_ciphers(config.ciphers)
         except ssl.SSLError:
-            raise NetError(f"sslconfig ciphers: '{config['ciphers']}' selects no ciphers") from None
-    for key in ("ca_chain", "crl"):
-        if config.get(key):
+            raise NetError(f"sslconfig ciphers: '{config.ciphers}' selects no ciphers") from None
+    for key, kind in (("ca_chain", "certificates"), ("crl", "a revocation list"), ("ca_accept", "certificates")):
+        if config.pem(key):
+            # Who is told to a client is not trusted for that: it is only looked at here, whether it can be read.
+            told = made if key != "ca_accept" else ssl.SSLContext(protocol)
             try:
-                made.load_verify_locations(config[key])
-            except OSError as bad:
-                kind = "certificates" if key == "ca_chain" else "revocation list"
-                raise NetError(
-                    f"sslconfig {key} {config[key]}: {_why(bad) or f'expected {kind} in PEM form'}"
-                ) from None
-    if config.get("crl"):
+                with as_file(config.pem(key)) as path:
+                    told.load_verify_locations(path)
+            except (OSError, ValueError) as bad:
+                why = _why(bad) or f"expected {kind} in PEM form"
+                raise NetError(f"sslconfig {config.called(key)}: {why}") from None
+    if config.pem("crl"):
         made.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+    if config.ignore_dates:
+        made.verify_flags |= NO_CHECK_TIME
     return made
 
 
-def _load_certificate(made: ssl.SSLContext, certificate: str, key: str | None) -> None:
-    """Raises :exc:`NetError` naming which of the two files cannot be used, and why."""
-    for name, path in (("certificate_file", certificate), ("key_file", key)):
+def _load_certificate(made: ssl.SSLContext, config: SslConfig) -> None:
+    """Raises :exc:`NetError` naming which of certificate and key cannot be used, and why."""
+    for name in ("certificate_file", "key_file"):
+        path = config.pem(name)
         try:
-            if path is not None:
+            if path and not is_inline(path):
                 with open(path, "rb"):
                     pass
         except (OSError, ValueError) as bad:
-            raise NetError(f"sslconfig {name} {path}: {_why(bad)}") from None
-    try:
-        made.load_cert_chain(certificate, key, password=_no_password)
-    except ssl.SSLError as bad:
-        raise NetError(f"sslconfig {_not_a_pair(certificate, key, bad)}") from None
-    except (OSError, ValueError) as bad:
-        raise NetError(f"sslconfig key_file {key or certificate}: {_why(bad)}") from None
+            raise NetError(f"sslconfig {config.called(name)}: {_why(bad)}") from None
+    with as_file(config.pem("certificate_file")) as certificate, as_file(config.pem("key_file")) as key:
+        try:
+            made.load_cert_chain(certificate, key or None, password=_no_password)
+        except ssl.SSLError as bad:
+            raise NetError(f"sslconfig {_not_a_pair(config, certificate, bad)}") from None
+        except (OSError, ValueError) as bad:
+            keyed = "key_file" if key else "certificate_file"
+            raise NetError(f"sslconfig {config.called(keyed)}: {_why(bad)}") from None
 
 
-def _not_a_pair(certificate: str, key: str | None, bad: ssl.SSLError) -> str:
+def _not_a_pair(config: SslConfig, certificate: str, bad: ssl.SSLError) -> str:
+    given = config.called("certificate_file")
+    has_key = bool(config.pem("key_file"))
+    keyed = config.called("key_file") if has_key else given
     if bad.reason and "MISMATCH" in bad.reason:
-        return f"key_file {key or certificate}: it is not the key of the certificate in {certificate}"
+        return f"{keyed}: it is not the key of the {given}"
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
     except OSError:
-        return f"certificate_file {certificate}: expected a certificate in PEM form"
-    if key is None:
-        return f"certificate_file {certificate}: there is no key in it, expected a key_file"
-    return f"key_file {key}: expected a private key in PEM form"
+        return f"{given}: expected a certificate in PEM form"
+    if not has_key:
+        return f"{given}: there is no key in it, expected a key_file"
+    return f"{keyed}: expected a private key in PEM form"
 
 
 def _why(bad: Exception) -> str:
@@ -232,19 +220,6 @@ def _why(bad: Exception) -> str:
     if isinstance(bad, ssl.SSLError):
         return ""
     return str(bad.strerror or bad) if isinstance(bad, OSError) else str(bad)
-
-
-def _trusting(config: Mapping[str, str]) -> dict[str, str]:
-    """*config* with the eventer's ``default_ca_chain``, if that is set, where it has no ca_chain of its own."""
-    trusted = eventer.settings().default_ca_chain
-    return dict(config) if config.get("ca_chain") or not trusted else {**config, "ca_chain": trusted}
-
-
-def _boolean(config: Mapping[str, str], key: str) -> bool:
-    try:
-        return parse_boolean(config.get(key, "false"))
-    except ValueError as mistake:
-        raise NetError(f"sslconfig {key}: {mistake}") from None
 
 
 def _handshake(event: eventer.Event, _mask: int, connection: TlsConnection, now: float) -> int:

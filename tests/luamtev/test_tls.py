@@ -315,6 +315,26 @@ def test_a_port_behind_a_name_is_no_part_of_it(client: Any, authority: Authority
     assert text.splitlines()[-1].startswith("-1\tcertificate verify failed: Hostname mismatch")
 
 
+@pytest.mark.parametrize(
+    ("settings", "authority_is", "wanted"),
+    [
+        ('ignore_dates = "true"', "known", "0"),
+        ("ignore_dates = true", "known", "0"),
+        ('ignore_dates = "false"', "known", "-1\tcertificate verify failed: certificate has expired"),
+        ('ignore_dates = "true"', "unknown", "-1\tcertificate verify failed: unable to get local issuer certificate"),
+        ('optional_no_ca = "true"', "unknown", "0"),
+        ('optional_no_ca = "true", snihost = "other.example.com"', "known", "0"),
+    ],
+)
+def test_dates_and_authorities_may_be_of_no_importance(
+    client: Any, authority: Authority, stranger: Authority, settings: str, authority_is: str, wanted: str
+) -> None:
+    trusted = authority if authority_is == "known" else stranger
+    with s_server(authority.issue("old.example.com", "old.example.com", days=-1)) as port:
+        upgrade = f"print(socket:ssl_upgrade_socket({{ ca_chain = CA, {settings} }})) socket:close()"
+        assert client(port, upgrade, CA=trusted.issued.certificate) == wanted + "\n"
+
+
 def test_pem_may_be_given_as_text(client: Any, authority: Authority, server_files: Issued) -> None:
     mine = authority.issue("client")
     pem = {

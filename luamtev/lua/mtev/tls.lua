@@ -14,7 +14,7 @@ local start, handshake, describe = home.checked(border.tls_start), home.checked(
 local tls_read, tls_write = home.checked(border.tls_read), home.checked(border.tls_write)
 local tls_close, tls_release = border.tls_close, border.tls_release
 local type, error, setmetatable, tostring, ipairs = type, error, setmetatable, tostring, ipairs
-local sub, match = string.sub, string.match
+local sub, match, lower = string.sub, string.match, string.lower
 
 local HANDSHAKE_TIMEOUT = 30 -- seconds
 local RECORD = 65536 -- bytes handed over at once
@@ -53,6 +53,7 @@ end
 
 local TEXTS = { "certificate_file", "certificate", "cert", "key_file", "key", "ca_chain", "ca_file", "ciphers", "layer",
   "layer_openssl_11", "crl", "alpn", "npn", "snihost" }
+local FLAGS = { "optional_no_ca", "ignore_dates" }
 
 -- Raises, *level* functions up, for a table of settings, argument *position* of *caller*, with a value of the wrong type.
 local function check_settings(settings, position, caller, level)
@@ -61,10 +62,18 @@ local function check_settings(settings, position, caller, level)
       refuse(position, caller, "string for " .. key, type(settings[key]), level + 1)
     end
   end
+  for _, key in ipairs(FLAGS) do
+    if settings[key] ~= nil and type(settings[key]) ~= "string" and type(settings[key]) ~= "boolean" then
+      refuse(position, caller, "string for " .. key, type(settings[key]), level + 1)
+    end
+  end
   if settings.timeout ~= nil and not numeral(settings.timeout) then
     refuse(position, caller, "number of seconds for timeout", tostring(settings.timeout), level + 1)
   end
 end
+
+-- A flag of a table of settings, as the border takes it: a text that is empty, or not.
+local function flag(value) return lower(tostring(value)) == "true" and "true" or "" end
 
 -- certificate, key, CA, ciphers, name, layer, timeout; or a table, name, layer, timeout.  Gives the timeout first.
 local function arguments(first, ...)
@@ -77,7 +86,7 @@ local function arguments(first, ...)
   return timeout or first.timeout, first.certificate_file or first.certificate or first.cert or "",
     first.key_file or first.key or "", first.ca_chain or first.ca_file or "", first.ciphers or "",
     host_of(text(name or first.snihost, 2)), text(layer or first.layer_openssl_11 or first.layer, 3), first.crl or "",
-    first.alpn or first.npn or ""
+    first.alpn or first.npn or "", flag(first.optional_no_ca), flag(first.ignore_dates)
 end
 
 local function upgrade(event, timeout, ...)

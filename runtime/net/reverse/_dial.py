@@ -16,9 +16,11 @@ from typing import Any
 
 from runtime import eventer, lifecycle, tls
 from runtime.eventer import EXCEPTION, WRITE, Event
+from runtime.tls import as_file
 from runtime.trace import Point, point
 
 from .._errors import NetError
+from .._sslconfig import SslConfig
 from .._tls import client_context, common_name
 from ._registry import forget, register
 from ._settings import setting
@@ -288,16 +290,17 @@ def _target(address: str, port: int) -> tuple[int, Any]:
 
 def _own_name(sslconfig: Mapping[str, str]) -> str:
     """The common name in the own certificate."""
-    path = sslconfig.get("certificate_file")
-    if not path:
+    config = SslConfig(sslconfig)
+    pem = config.pem("certificate_file")
+    if not pem:
         raise NetError("an endpoint or a certificate_file whose common name is one is needed")
     from cryptography import x509  # few have no endpoint
 
     try:
-        with open(path, "rb") as file:
+        with as_file(pem) as path, open(path, "rb") as file:
             subject = x509.load_pem_x509_certificate(file.read()).subject
     except (OSError, ValueError) as bad:
-        raise NetError(f"certificate_file {path}: {bad}") from None
+        raise NetError(f"{config.called('certificate_file')}: {bad}") from None
     names = subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     return str(names[0].value) if names else ""
 

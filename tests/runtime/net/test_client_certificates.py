@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from certificates import Authority, Issued
+from lxml import etree
+from OpenSSL import SSL
 
 from runtime import conf, eventer, net
 from runtime.eventer import EXCEPTION, READ, WRITE, Event, Pool
@@ -173,3 +175,95 @@ def test_a_listener_that_names_no_authority_trusts_the_default_one(
     own = listening(house, ca_chain=elsewhere.issued.certificate, optional_no_ca=lenient)
     assert name(own, elsewhere.issue("guest")) == "guest"
     assert name(own, house.issue("guest")) != "guest"
+
+
+@pytest.mark.parametrize("lenient", ["false", "true"])
+@pytest.mark.parametrize(
+    "keys", [("certificate_file", "key_file", "ca_chain", "crl"), ("certificate", "key", "ca_file", "crl")]
+)
+def test_pem_may_be_given_as_text(house: Authority, tmp_path: Path, lenient: str, keys: tuple[str, ...]) -> None:
+    server, revoked = house.issue("localhost"), house.issue("revoked", serial=7)
+    files = (server.certificate, server.key, house.issued.certificate, house.revoke(revoked))
+    given = dict.fromkeys(("certificate_file", "key_file", "ca_chain"), "")
+    given |= {
+        key: "\n      ".join(["", *path.read_text().splitlines(), ""]) for key, path in zip(keys, files, strict=True)
+    }
+    port = listening(house, optional_no_ca=lenient, **given)
+    assert name(port, house.issue("guest")) == "guest"
+    assert name(port, revoked) == "refused"
+    stranger = Authority(tmp_path, "elsewhere").issue("guest")
+    assert name(port, stranger) == ("refused" if lenient == "false" else "nobody")
+
+
+def test_a_key_given_as_text_is_not_shown(house: Authority) -> None:
+    issued = house.issue("localhost")
+    both = issued.certificate.read_text() + issued.key.read_text()
+    sslconfig = f"<sslconfig><certificate>{both}</certificate><key>{issued.key.read_text()}</key></sslconfig>"
+    shown = etree.tostring(conf.masked(conf.loads(f"<app><listeners>{sslconfig}</listeners></app>".encode())))
+    assert b"PRIVATE" not in shown
+    assert shown.count(b"(not shown)") == 2
+
+
+@pytest.mark.parametrize("lenient", ["false", "true"])
+def test_dates_may_be_of_no_importance(house: Authority, tmp_path: Path, lenient: str) -> None:
+    late = house.issue("late", days=-1)
+    assert name(listening(house, optional_no_ca=lenient, ignore_dates="false"), late) == "refused"
+    port = listening(house, optional_no_ca=lenient, ignore_dates="true", crl=house.revoke(house.issue("r", serial=7)))
+    assert name(port, late) == "late"
+    assert name(port, house.issue("guest")) == "guest"
+    assert name(port, house.issue("revoked", serial=7, days=-1)) == "refused"
+    assert name(port, Authority(tmp_path, "elsewhere").issue("guest", days=-1)) != "guest"
+
+
+def told(port: int) -> list[str | None]:
+    """The common names of the authorities that a listener tells its clients of."""
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        plain.settimeout(None)  # pyOpenSSL wants to wait itself
+        connection = SSL.Connection(context, plain)
+        connection.set_connect_state()
+        connection.do_handshake()
+        return [each.CN for each in connection.get_client_ca_list()]
+
+
+@pytest.mark.parametrize("lenient", ["false", "true"])
+def test_clients_are_told_of_the_authorities_of_ca_accept(house: Authority, tmp_path: Path, lenient: str) -> None:
+    elsewhere = Authority(tmp_path, "elsewhere")
+    both = house.issued.certificate.read_text() + elsewhere.issued.certificate.read_text()
+    port = listening(house, optional_no_ca=lenient, ca_accept=both)
+    assert sorted(map(str, told(port))) == ["elsewhere", "house"]
+    assert name(port, house.issue("guest")) == "guest"
+    assert name(port, elsewhere.issue("guest")) == ("refused" if lenient == "false" else "nobody"), "it is not trusted"
+    assert name(port, None) == "nobody"
+    assert told(listening(house, optional_no_ca=lenient, ca_accept=elsewhere.issued.certificate)) == ["elsewhere"]
+    assert told(listening(house, optional_no_ca=lenient, ca_accept="")) == []
+
+
+def test_a_lenient_listener_tells_of_its_own_authorities(house: Authority) -> None:
+    assert told(listening(house, optional_no_ca="true")) == ["house"]
+
+
+def test_a_lenient_listener_obeys_both_bounds_of_its_layer(house: Authority) -> None:
+    with client(listening(house, optional_no_ca="true", layer="tlsv1:all,=tlsv1.2"), None) as sock:
+        assert sock.version() == "TLSv1.2"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"ca_accept": "/nowhere"}, "ca_accept /nowhere: No such file"),
+        ({"ca_accept": "no\nPEM"}, "ca_accept (given as text): expected certificates in PEM form"),
+        ({"ca_chain": "no\nPEM"}, "ca_chain (given as text): expected certificates in PEM form"),
+        ({"ignore_dates": "perhaps"}, "ignore_dates: expected true"),
+        ({"key_file": "", "key": "no\nPEM"}, "key (given as text): expected a private key in PEM form"),
+        (
+            {"certificate_file": "", "certificate": "no\nPEM"},
+            "certificate (given as text): expected a certificate",
+        ),
+        ({"certificate_file": "", "certificate": "/nowhere"}, "certificate /nowhere: No such file"),
+    ],
+)
+def test_what_cannot_be_used_is_named(house: Authority, keys: dict[str, str], message: str) -> None:
+    with pytest.raises(conf.ConfError) as refused:
+        listening(house, **keys)
+    assert message in str(refused.value)

@@ -251,6 +251,24 @@ def test_what_cannot_be_used_is_named(authority: Authority, host: str, config: d
         reverse.start("127.0.0.1", 70000, sslconfig(authority), {"endpoint": "e"})
 
 
+def test_an_own_certificate_may_be_given_as_text(authority: Authority) -> None:
+    files = sslconfig(authority, "given")
+    texts = {key: Path(path).read_text() for key, path in files.items()}
+    listener = net.open_listener("control_dispatch", "127.0.0.1", 0, tls=Tls(sslconfig(authority, "server.test")))
+    listener.start()
+    reverse.start("127.0.0.1", listener.port, texts, {})
+    until(lambda: reverse.find("mtev/given"))
+
+
+def test_the_dates_of_the_listener_may_be_of_no_importance(authority: Authority) -> None:
+    late = authority.issue("server.test", days=-1)
+    config = {**sslconfig(authority), "certificate_file": str(late.certificate), "key_file": str(late.key)}
+    listener = net.open_listener("control_dispatch", "127.0.0.1", 0, tls=Tls(config))
+    listener.start()
+    reverse.start("127.0.0.1", listener.port, {**sslconfig(authority), "ignore_dates": "true"}, {})
+    until(lambda: reverse.find("mtev/nodex"))
+
+
 @pytest.fixture
 def joined(authority: Authority) -> tuple[Service, str]:
     """Both sides of ours in one process; the id of the reverse connection."""

@@ -1,17 +1,26 @@
-"""TLS whose clients may show certificates that nobody here vouches for: ``optional_no_ca``.  Manual: sslconfig.
+"""What of an sslconfig Python's ssl cannot do: OpenSSL by way of pyOpenSSL, imported when a configuration asks for it.
 
-Python's ssl refuses such a client in the handshake, so this is OpenSSL by way of pyOpenSSL, imported when a
-configuration asks for it.  A client without a known authority is let in as nobody: it has no name that access control
-could trust.
+``optional_no_ca``: clients may show certificates that nobody here vouches for.  Python's ssl refuses such a client in
+the handshake.  It is let in as nobody: it has no name that access control could trust.
+
+``ca_accept``: the authorities that a client is told of, so that it knows which of its certificates to show.
+
+Manual: sslconfig.
 """
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
+
+from runtime.tls import NO_CHECK_TIME, as_file
+
+from ._sslconfig import SslConfig
 
 T = TypeVar("T")
 
@@ -27,7 +36,7 @@ _WHY = {  # what OpenSSL says of certificates that are refused, by its numbers
 }
 
 
-class LenientSocket:
+class OpenSslSocket:
     """A connection as an ``ssl.SSLSocket`` shows it, as far as listeners use one; raises what that raises.
 
     Attribute: ``plain``, the socket below it."""
@@ -87,42 +96,49 @@ class LenientSocket:
         return {"subject": tuple((("commonName", str(each.value)),) for each in names)}
 
 
-def context(strict: ssl.SSLContext, config: Mapping[str, str], spoken: tuple[bytes, ...]) -> SSL.Context:
-    """The context of sslconfig *config*, of whose files *strict* was made without error; *spoken*, the protocols.
-
-    Raises ssl.SSLError."""
-    return _ask(_context, strict, config, spoken)
+def context(strict: ssl.SSLContext, config: SslConfig) -> SSL.Context:
+    """The context of *config*, of whose files *strict* was made without error.  Raises ssl.SSLError."""
+    return _ask(_context, strict, config)
 
 
-def _context(strict: ssl.SSLContext, config: Mapping[str, str], spoken: tuple[bytes, ...]) -> SSL.Context:
+def _context(strict: ssl.SSLContext, config: SslConfig) -> SSL.Context:
     made = SSL.Context(SSL.TLS_SERVER_METHOD)
     made.set_min_proto_version(int(strict.minimum_version))
+    made.set_max_proto_version(max(0, int(strict.maximum_version)))
     made.set_options(int(strict.options) | SSL.OP_NO_TICKET)
     made.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # a session taken up again would skip the look at the certificate
     made.set_session_id(b"luamtev")
-    made.use_certificate_chain_file(config["certificate_file"])
-    made.use_privatekey_file(config.get("key_file") or config["certificate_file"])
-    if config.get("ciphers"):
-        made.set_cipher_list(config["ciphers"].encode())
-    if config.get("ca_chain"):
-        made.load_verify_locations(config["ca_chain"])
-    if config.get("crl"):
-        store = made.get_cert_store()
-        assert store is not None
-        store.load_locations(config["crl"])
-        store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
-    made.set_verify(SSL.VERIFY_PEER, _verdict)
+    store = made.get_cert_store()
+    assert store is not None
+    with ExitStack() as files:
+        path = {key: files.enter_context(as_file(config.pem(key))) for key in config.pems()}
+        made.use_certificate_chain_file(path["certificate_file"])
+        made.use_privatekey_file(path.get("key_file", path["certificate_file"]))
+        if config.ciphers:
+            made.set_cipher_list(config.ciphers.encode())
+        if "ca_chain" in path:
+            made.load_verify_locations(path["ca_chain"])
+        if "crl" in path:
+            store.load_locations(path["crl"])
+            store.set_flags(crypto.X509StoreFlags.CRL_CHECK)
+        if config.accepts:
+            made.load_client_ca(path[config.accepts].encode())
+    if config.ignore_dates:
+        store.set_flags(NO_CHECK_TIME)
+    made.set_verify(SSL.VERIFY_PEER, partial(_verdict, config.optional_no_ca))
     made.set_alpn_select_callback(
-        lambda _connection, wanted: next((each for each in spoken if each in wanted), SSL.NO_OVERLAPPING_PROTOCOLS)
+        lambda _, wanted: next((each for each in config.spoken if each in wanted), SSL.NO_OVERLAPPING_PROTOCOLS)
     )
     return made
 
 
-def _verdict(connection: SSL.Connection, _certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
+def _verdict(
+    lenient: bool, connection: SSL.Connection, _certificate: crypto.X509, error: int, depth: int, ok: int
+) -> bool:
     if connection.get_app_data() == _NAMELESS:
         return True
     if not ok:
-        if error not in _UNKNOWN_AUTHORITY:
+        if not lenient or error not in _UNKNOWN_AUTHORITY:
             connection.set_app_data(error)
             return False
         connection.set_app_data(_NAMELESS)
