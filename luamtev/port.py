@@ -53,6 +53,10 @@ class Port(Protocol):
     def on_close(self, function: Callable[[], object]) -> None:
         """Have *function* called when the state closes, before those that were given earlier."""
 
+    def on_end(self, function: Callable[[], object]) -> None:
+        """Have *function* called when the process ends at once, but not if it was told to leave all as it is: after an
+        error that nobody caught, and where Lua wants its states closed.  From any thread; it must not wait."""
+
     def can_enter(self) -> bool:
         """Whether Lua may be entered here and now.  From any thread."""
 
@@ -74,8 +78,8 @@ class Port(Protocol):
     def ticket_done(self, ticket: int, *values: bytes | float | bool | None) -> None:
         """The work behind *ticket* is done: its coroutine resumes with *values*.  From any thread."""
 
-    def exit_process(self, status: int) -> None:
-        """End the process with *status* once everything logged is written."""
+    def exit_process(self, status: int, closing: bool) -> None:
+        """End the process with *status* once everything logged is written; *closing*: not leaving all as it is."""
 
 
 class Library(Protocol):

@@ -18,6 +18,7 @@ from runtime import main as stack
 EXIT_CANNOT_READ = 255
 
 _NO_LOCKFILE = 'the root element has no lockfile, by which a server is found: expected lockfile="PATH"'
+_UNSPECIFIED = "unspecified.lua"  # what the original prints, too, where no script is given
 _OF_GENERATED = {"lua-path": "directory", "lua-cpath": "cpath", "modules": "directory of <modules>"}
 _OF_GENERATED |= {"threads": "concurrency", "function": "lua_function"}
 """Options that say what stands in a generated configuration, and where it stands in one that is given."""
@@ -149,7 +150,8 @@ def _check_module_is_named(configuration: conf.Conf) -> None:
         raise configuration.error(what, configuration.root)
     found = '//modules//*[self::generic or self::module][@name="lua_general"]'
     for section in configuration.get_sections(found):
-        if not configuration.get_hash(section, "config").get("lua_module") and not configuration.env_off(section):
+        named = configuration.get_hash(section, "config").get("lua_module", "")
+        if named in ("", _UNSPECIFIED) and not configuration.env_off(section):
             raise configuration.error("no file given, and lua_general has no lua_module", section)
 
 
@@ -172,7 +174,7 @@ def generated(arguments: Arguments) -> bytes:
         under(config, "Cpreloads")
         under(config, "directory", arguments.lua_path or "{package.path}")
         under(config, "cpath", arguments.lua_cpath or "{package.cpath}")
-        under(config, "lua_module", _absolute(arguments.script[0]) if arguments.script else None)
+        under(config, "lua_module", _absolute(arguments.script[0]) if arguments.script else _UNSPECIFIED)
         under(config, "lua_function", arguments.function)
         under(config, "tragedy_terminates", "true")
         logs = under(root, "logs", dedup_seconds="0")

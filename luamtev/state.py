@@ -52,6 +52,7 @@ class State:
         self.options = options
         self.tickets: dict[int, Pending] = {}
         self._on_close: list[Callable[[], object]] = []
+        self._on_end: list[Callable[[], object]] = []
         self.kin: Kin | None = None
         self.busy = False
         self.observer = 0
@@ -149,8 +150,14 @@ class State:
         """The work behind *ticket* is done: its coroutine resumes with *values*.  From any thread."""
         self.thread.post(self._deliver, ticket, values)
 
-    def exit_process(self, status: int) -> None:
-        """End the process with *status* once everything logged is written."""
+    def on_end(self, function: Callable[[], object]) -> None:
+        """Part of :class:`Port`."""
+        self._on_end.append(function)
+
+    def exit_process(self, status: int, closing: bool) -> None:
+        """Part of :class:`Port`."""
+        if closing:
+            _end_all()
         self._terminate(int(status) & 0xFF)
 
     def close(self) -> None:
@@ -282,7 +289,14 @@ class State:
 
     def _end(self) -> None:
         stream_find("error/lua").log(b"Unrecoverable run-time error. Terminating.\n")
+        _end_all()
         self._terminate(EXIT_TRAGEDY)
+
+
+def _end_all() -> None:
+    for state in list(_states):
+        for function in state._on_end:
+            function()
 
 
 def _report() -> str:

@@ -69,6 +69,11 @@ class Child:
         """Nobody knows the process any longer: end it.  The hub, or a thread, reaps it."""
         self.kill(signal.SIGKILL)
 
+    def end(self) -> None:
+        """The same when the process is about to go.  From any thread."""
+        if self.status is None:
+            _send(os.kill, self.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """The same when the hub is about to go too."""
         self.discard()
@@ -142,7 +147,12 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
         while running:
             running.pop().close()
 
+    def end() -> None:
+        for child in list(running):
+            child.end()
+
     state.on_close(close)
+    state.on_end(end)
 
     def process_spawn(path: bytes, argv: bytes, env: bytes, directory: bytes | None) -> tuple[Any, ...]:
         try:

@@ -304,9 +304,14 @@ def test_a_configuration_may_name_the_file_and_says_what_it_overrules(luamtev: P
     done = luamtev("-n", "2", "-c", "c.xml")
     assert (done.returncode, done.stdout) == (4, b"named\n")
     assert done.stderr == b"luamtev: -n means nothing with -c: concurrency in c.xml holds\n"
-    (tmp_path / "c.xml").write_bytes(re.sub(rb"<lua_module>.*</lua_module>", b"", generated))
-    done = luamtev("-c", "c.xml")
-    assert done.returncode == 2 and re.match(rb"luamtev: c\.xml:\d+: no file given, and lua_general has", done.stderr)
+    unspecified = luamtev("-T").stdout
+    assert b"<lua_module>unspecified.lua</lua_module>" in unspecified
+    for nothing in (re.sub(rb"<lua_module>.*</lua_module>", b"", generated), unspecified):
+        (tmp_path / "c.xml").write_bytes(nothing)
+        done = luamtev("-c", "c.xml")
+        assert done.returncode == 2
+        assert re.match(rb"luamtev: c\.xml:\d+: no file given, and lua_general has", done.stderr)
+    assert luamtev("-c", "c.xml", "named.lua").returncode == 4
 
 
 def test_a_traceback_names_the_functions_on_the_way(luamtev: Program) -> None:

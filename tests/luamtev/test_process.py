@@ -186,6 +186,49 @@ def test_a_closed_state_ends_its_children(lua: Any, nothing_left: None) -> None:
     until(lambda: len(children()) == before, children)
 
 
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "goes_on"),
+    [
+        ("os.exit(3)", 3, True),
+        ("os.exit(3, false)", 3, True),
+        ("os.exit(3, true)", 3, False),
+        ("error('x')", 255, False),
+        ("mtev.coroutine_spawn(function() mtev.sleep(0.01) error('x') end)", 255, False),
+        ("mtev.sh('kill -TERM ' .. mtev.getpid())", 0, False),
+    ],
+)
+def test_children_end_with_the_program_unless_it_leaves_them(
+    luamtev: Callable[..., Any], end: str, status: int, goes_on: bool
+) -> None:
+    source = f"""
+        held = {{}}
+        function main()
+          for _ = 1, 3 do
+            local process = mtev.spawn("sleep", {{ "sleep", "300" }})
+            held[#held + 1] = process
+            io.write(process:pid(), "\\n") io.flush()
+          end
+          {end}
+        end
+    """
+    done = luamtev("main.lua", source=source)
+    assert done.returncode == status, done.stderr
+    started = [int(line) for line in done.stdout.split()]
+    assert len(started) == 3
+    if goes_on:
+        assert all(map(is_running, started))
+        for pid in started:
+            os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(map(is_running, started)))
+
+
 def test_a_cancelled_wait_is_forgotten(lua: Any, nothing_left: None) -> None:
     lua(
         """

@@ -71,14 +71,14 @@ end
 
 local exit = checked(border.exit)
 
--- Ends the process with a status, after everything logged and printed is written.
-function os.exit(code)
+-- Ends the process with a status, after everything logged and printed is written; *close*: with its children.
+function os.exit(code, close)
   if code == nil or code == true then code = 0 elseif code == false then code = 1 end
   local status = numeral(code)
   if not status then refuse(1, "exit", "exit status", type(code), 2) end
   C.luamtev_fflush(nil)
   home.kernel.end_visit()
-  exit(status)
+  exit(status, close and true or false)
 end
 
 for name, value in pairs(settings.constants) do _G[name] = value end
