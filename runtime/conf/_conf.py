@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 QUIET = 10.0
 """Seconds without a change before changes are written."""
 
+RETRY = 60.0
+"""Seconds before it is tried again where that failed."""
+
 DELETE_SECTION = hooks.declare("mtev_conf_delete_section")
 """``(configuration, section)`` before a section is deleted; ABORT keeps it."""
 
@@ -48,7 +51,8 @@ class Conf(Tree):
         self.generation = 0
         self._app: str | None = None
         self._directory = None if file is None else file.parent
-        self._changed_at: float | None = None
+        self._changed_at: float | None = None  # or later, where a save failed
+        self._journaled = 0  # the generation that went to the log
         self._refusal = ""
         self._stores = {each.element: each for each in self._find_stores()}
         self._dirty: set[Path | None] = set()
@@ -207,13 +211,16 @@ class Conf(Tree):
                     failures.append(failure)
                     self._dirty.add(path)
         if failures:
+            if self._changed_at is None:
+                self._changed_at = time.monotonic() + RETRY - QUIET
             raise ConfError("; ".join(map(str, failures)))
         return written
 
     def tick(self, now: float | None = None) -> None:
         """Save what changed once QUIET seconds have passed without a change; to be called every second or so.
 
-        The document then goes to the log stream ``config`` too.  A failure is told once in ``error/conf``."""
+        The document then goes to the log stream ``config`` too.  A failure is told once in ``error/conf``, and the save
+        tried again after RETRY seconds."""
         with self.lock:
             due = (
                 self._changed_at is not None and (time.monotonic() if now is None else now) - self._changed_at >= QUIET
@@ -221,8 +228,10 @@ class Conf(Tree):
             if not due:
                 return
             self._changed_at = None
+            generation = self.generation
         journal = log.stream_find("config")
-        if journal.enabled:
+        if journal.enabled and generation != self._journaled:
+            self._journaled = generation
             journal.log(self.tostring())
         self.save_quietly()
 

@@ -153,7 +153,6 @@ def test_what_somebody_else_changed_is_not_overwritten(main: Path) -> None:
     assert loaded.unwritten
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not hasattr(os, "fork"), reason="needs permissions")
 def test_a_file_that_cannot_be_written_stays_and_is_told_once(main: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = conf.load(main)
     errors = log.new_stream("error/conf", "memory", "10,1000")
@@ -190,6 +189,27 @@ def test_changes_are_written_once_nothing_changed_for_a_while(main: Path) -> Non
     (entry,) = journal.ctx.entries()
     assert b"<a>3</a>" in entry[2]
     assert b"<foo>1</foo>" in entry[2]
+
+
+def test_what_could_not_be_written_is_tried_again(main: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = log.new_stream("config", "memory", "10,100000")
+    loaded = conf.load(main)
+    loaded.set_string("/app/a", "2")
+    start = time.monotonic()
+
+    def full(*_args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        loaded.tick(start + 11)
+        before = contents(main.parent)
+    loaded.tick(start + 59)
+    assert contents(main.parent) == before
+    loaded.tick(time.monotonic() + 61)
+    assert conf.load(main).get_string("/app/a") == "2" and not loaded.unwritten
+    assert isinstance(journal.ctx, log.Memory)
+    assert len(journal.ctx.entries()) == 1
 
 
 def test_reloading_takes_what_the_files_say_now(main: Path) -> None:
