@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from lupa import luajit21
+
+from runtime import cluster, conf, eventer, http, net, ops, watchdog
+from runtime.conf import names
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -16,6 +20,9 @@ PAGES = [
 ]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+SAMPLE = re.compile(r"^```(?P<kind>xml|lua)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+ROOMS = (cluster, eventer, http, net, ops, watchdog)
+"""They know what their elements may have."""
 
 
 def anchors(page: Path) -> set[str]:
@@ -65,3 +72,34 @@ def test_files_that_are_named_inside_are_there() -> None:
     there = [str(each) for room in rooms for each in room.rglob("*.*") if each.suffix in (".py", ".lua")]
     assert len(named) > 20
     assert not [each for each in named if not any(path.endswith(f"/{each}") for path in there)]
+
+
+def samples(kind: str) -> list[object]:
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in SAMPLE.finditer(text):
+            if match["kind"] == kind:
+                line = text.count("\n", 0, match.start()) + 1
+                found.append(pytest.param(match["text"], id=f"{page.stem}:{line}"))
+    return found
+
+
+@pytest.mark.parametrize("text", samples("xml"))
+def test_a_sample_of_a_configuration_has_names_that_there_are(text: str) -> None:
+    text = re.sub(r"<\?xml.*?\?>", "", text)
+    top = re.match(r"\s*<(\w+)", text)
+    around = {"generic": "<modules>{}</modules>", "listener": "<listeners>{}</listeners>"}
+    loaded = conf.loads(f"<cli>{around.get(top[1] if top else '', '{}').format(text)}</cli>".encode())
+    if top is not None and top[1] in ("cli", "application"):  # a whole one
+        loaded = conf.loads(text.encode())
+    with loaded.collecting() as mistakes:
+        names.check(loaded)
+    assert not mistakes
+
+
+@pytest.mark.parametrize("text", samples("lua"))
+def test_a_sample_of_lua_is_lua(text: str) -> None:
+    lua = luajit21.LuaRuntime()
+    fine, why = lua.execute("local chunk, why = loadstring(...) return chunk ~= nil, why", text)
+    assert fine, why
