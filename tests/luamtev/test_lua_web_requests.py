@@ -2,9 +2,11 @@
 
 import socket
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from launching import free_port
 from webprogram import Web
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
@@ -132,6 +134,28 @@ def test_a_base_without_a_slash_has_its_own_path_and_those_below(web: Web) -> No
         assert (web.ask(path).status, web.text(path)) == (200, "served"), path
     for path in ("/api/v10", "/api", "/api/", "/deep", "/with", "/api/v1x/"):
         assert web.ask(path).status == 404, path
+
+
+def test_limits_are_those_of_the_listener_that_a_known_head_comes_to(web: Web) -> None:
+    narrow = replace(web, port=free_port())
+    limits = "<max_uri>50</max_uri><max_header>300</max_header><max_upload>50</max_upload>"
+    web.start(
+        SAYS.replace("{}", '"served"'),
+        acl='<acl><rule type="allow"/></acl>',  # so that what is known of heads holds for both
+        listeners=f"""<listener type="http_rest_api" address="127.0.0.1" port="{narrow.port}" fanout="true">
+          <config>{limits}</config></listener>""",
+    )
+    web.await_port(narrow.port)
+    for _ in range(3):
+        for path, body, header, status in (
+            ("/" + "x" * 60, None, "y", 414),
+            ("/x", None, "y" * 400, 431),
+            ("/x", b"z" * 60, "y", 413),
+            ("/x", b"z" * 40, "y", 200),
+        ):
+            method = "POST" if body else "GET"
+            assert web.ask(path, method, body, Host="a", X=header).status == 200
+            assert narrow.ask(path, method, body, Host="a", X=header).status == status
 
 
 PROTOCOLS = """

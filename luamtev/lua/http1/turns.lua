@@ -85,6 +85,7 @@ local function next_line(conn)
   local next_at = line and is_same(bytes, at, size, line)
   if not next_at then line, next_at = parse_known(bytes, at, size) end
   if line and line.known == conn.known then
+    if is_too_large(conn.profile, line.length, line.target, line.head) then return leave_for(conn, "size") end
     conn.last = line
     return line, next_at
   end
@@ -115,7 +116,6 @@ local function serve(conn)
   if routes.is_watched() then return leave_for(conn, "watched") end
   local line, next_at = next_line(conn)
   if not line then return end
-  if is_too_large(conn.profile, line.length, line.target, line.head) then return leave_for(conn, "size") end
   local length = line.head.length
   if length == 0 then
     at = next_at
