@@ -1,8 +1,7 @@
 #!/bin/sh
 # lupa 2.8 with LuaJIT 2.1: error({code = 7}), as Lua libraries raise objects, arrives in Python as a LuaError whose text is
 # empty, and the table is nowhere to be had: args is ('',).  The same error through Lua's pcall keeps its table.  So
-# whoever wants to know what failed has to catch it in Lua, before it crosses.  An integer that a double cannot hold is
-# no better: 2**53 + 1 goes to Lua as 2**53 without a word, and 2**63, which a double holds, raises OverflowError.
+# whoever wants to know what failed has to catch it in Lua, before it crosses.
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -24,12 +23,5 @@ except lupa.LuaError as error:
 print("error({code = 7}) in Python:", crossed)
 kept = lua.eval("select(2, pcall(error, {code = 7})).code")
 print("through pcall in Lua: code", kept)
-same = lua.eval("function(x) return string.format('%.0f', x) end")
-rounded = same(2**53 + 1)
-try:
-    large = same(2**63)
-except OverflowError as refused:
-    large = type(refused).__name__
-print("2**53 + 1 in Lua:", rounded, " 2**63:", large)
-sys.exit(0 if (crossed, kept, rounded, large) == (("",), 7, str(2**53), "OverflowError") else "lupa changed")
+sys.exit(0 if (crossed, kept) == (("",), 7) else "lupa changed")
 PYTHON
