@@ -8,6 +8,7 @@ ROOMS = ("kernel", "mtev", "http1", "ffi_mtev")
 
 LOADER = b"""
 local source_of = (...).library_source
+local assert, error, loadstring = assert, error, loadstring
 return function(name, ...)
   local source = source_of(name)
   if not source then error("no library '" .. name .. "'", 2) end

@@ -1,5 +1,6 @@
 -- System calls that several libraries make, declared once.
 
+local tonumber = tonumber
 local ffi = require("ffi")
 
 ffi.cdef [[

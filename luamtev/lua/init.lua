@@ -2,6 +2,12 @@
 -- Returns the functions by which the rest of the process enters Lua; each returns first when the kernel wants to be
 -- called next (seconds, or -1 for not before somebody wakes a task), then what it was called for.
 
+local error, pcall, xpcall, tostring, type, ipairs, pairs = error, pcall, xpcall, tostring, type, ipairs, pairs
+local setmetatable, getfenv, setfenv, rawget, package = setmetatable, getfenv, setfenv, rawget, package
+local gsub, match, gmatch = string.gsub, string.match, string.gmatch
+local traceback = debug.traceback
+local insert = table.insert
+local open_file = io.open
 local border, settings, load_library = ...
 
 -- A server's ways are longer and more than the compiler's own limits expect: with them it gives up on the way of a request.
@@ -44,7 +50,7 @@ end
 -- For xpcall: what went wrong, with a traceback.
 function home.report(failure)
   local ok, text = pcall(tostring, failure) -- a __tostring of the user's may fail
-  return debug.traceback(ok and text or "error object is a " .. type(failure) .. " value", 2)
+  return traceback(ok and text or "error object is a " .. type(failure) .. " value", 2)
 end
 
 mtev = {}
@@ -66,18 +72,45 @@ package.loaded.mtev, package.loaded["mtev.lua_init"] = mtev, mtev
 -- The C functions of the server are Lua here.
 local load_shared = ffi.load
 function ffi.load(name, ...)
-  if type(name) ~= "string" or name:gsub("^lib", ""):gsub("%.so[.%d]*$", "") ~= "mtev" then
+  if type(name) ~= "string" or gsub(gsub(name, "^lib", ""), "%.so[.%d]*$", "") ~= "mtev" then
     return load_shared(name, ...)
   end
   return home.need("ffi_mtev/init")
 end
 package.loaded["mtev.hooks.http"] = home.need("mtev/hooks_http")
 
+-- Programs may put what they like in the place of the globals of Lua.  A library that is loaded when it is needed has
+-- those that there are now.
+local function own_globals()
+  local now = { mtev = mtev }
+  for name, value in pairs(_G) do
+    if type(value) == "function" then now[name] = value end
+  end
+  for name in gmatch("string table math os io debug coroutine bit", "%a+") do
+    local copy = {}
+    for field, inner in pairs(_G[name]) do copy[field] = inner end
+    now[name] = copy
+  end
+  return setmetatable({}, { __index = setmetatable(now, { __index = _G }), __newindex = _G })
+end
+
+local load_first, globals = load_library, own_globals()
+local function back(before, ...)
+  setfenv(0, before)
+  return ...
+end
+function load_library(...)
+  local before = getfenv(0)
+  setfenv(0, globals) -- what is compiled has the globals of its coroutine
+  return back(before, load_first(...))
+end
+home.load_library = load_library
+
 -- `require` -------------------------------------------------------------------------------------------------------
 
 local function search_path(wanted, default)
   if wanted == "" then return default end
-  local path = wanted:gsub("{package%.c?path}", function() return default end)
+  local path = gsub(wanted, "{package%.c?path}", function() return default end)
   return path
 end
 
@@ -85,8 +118,8 @@ package.path = search_path(settings.directory, package.path)
 package.cpath = search_path(settings.cpath, package.cpath)
 
 -- mtev.NAME comes with the program, wherever the path points.
-table.insert(package.loaders, 2, function(name)
-  local inner = name:match("^mtev%.([%w_]+)$")
+insert(package.loaders, 2, function(name)
+  local inner = match(name, "^mtev%.([%w_]+)$")
   if inner and border.library_exists("mtev/" .. inner) then
     return function() return load_library("mtev/" .. inner, home) or mtev end
   end
@@ -94,8 +127,8 @@ table.insert(package.loaders, 2, function(name)
 end)
 
 -- The name itself may be the path of a file.
-table.insert(package.loaders, function(name)
-  local file = io.open(name, "rb")
+insert(package.loaders, function(name)
+  local file = open_file(name, "rb")
   if not file then return "\n\tno file '" .. name .. "'" end
   file:close()
   local chunk, message = loadfile(name)
@@ -105,13 +138,13 @@ end)
 
 if settings.watched then home.need("mtev/runtime").watch() end
 
-for name in settings.Cpreloads:gmatch("[^%s,]+") do
+for name in gmatch(settings.Cpreloads, "[^%s,]+") do
   local path, tried = package.searchpath(name, package.cpath)
   if not path then error("Cpreloads: no C module '" .. name .. "':" .. tried, 0) end
-  local open = assert(package.loadlib(path, "luaopen_" .. name:gsub("%.", "_")))
+  local open = assert(package.loadlib(path, "luaopen_" .. gsub(name, "%.", "_")))
   package.loaded[name] = open(name) or package.loaded[name] or true
 end
-for name in settings.preloads:gmatch("[^%s,]+") do
+for name in gmatch(settings.preloads, "[^%s,]+") do
   local ok, why = xpcall(require, home.report, name)
   if not ok then error("preloads: " .. why, 0) end
 end

@@ -2,10 +2,15 @@
 
 local home = ...
 
+local tostring, pairs, collectgarbage, rawget, type, pcall = tostring, pairs, collectgarbage, rawget, type, pcall
+local gsub, sub, format = string.gsub, string.sub, string.format
+local insert, sort = table.insert, table.sort
+local max = math.max
+local status = coroutine.status
 local kernel = home.kernel
 local traceback, getinfo = debug.traceback, debug.getinfo
 
-local function address(value) return (tostring(value):gsub("^.-(0x%x+).*$", "%1")) end
+local function address(value) return (gsub(tostring(value), "^.-(0x%x+).*$", "%1")) end
 
 -- The frames of a coroutine in its user's code, the outermost first; a call into the program is one frame, named as it
 -- was called there.
@@ -14,15 +19,15 @@ local function frames(co)
   for level = 0, 100 do
     local info = getinfo(co, level, "nSl")
     if not info then break end
-    if info.what == "C" or info.source:sub(1, 9) == "@luamtev/" then
+    if info.what == "C" or sub(info.source, 1, 9) == "@luamtev/" then
       if info.name then called = info end
     else
       if called then
-        table.insert(found, 1, { file = "=[C]", namewhat = called.namewhat, name = called.name })
+        insert(found, 1, { file = "=[C]", namewhat = called.namewhat, name = called.name })
         called = nil
       end
       local name = info.namewhat ~= "" and info.name or nil
-      table.insert(found, 1, { file = info.short_src, line = info.currentline, namewhat = info.namewhat, name = name })
+      insert(found, 1, { file = info.short_src, line = info.currentline, namewhat = info.namewhat, name = name })
     end
   end
   if found[1] then found[1].name, found[1].namewhat = nil, nil end -- it was called from the kernel
@@ -40,7 +45,7 @@ local function awaited(task)
   elseif key ~= nil then
     text = what .. " " .. tostring(key)
   end
-  if left then text = text .. (what == "sleep" and " for " or ", at most ") .. string.format("%.3f s", math.max(0, left)) end
+  if left then text = text .. (what == "sleep" and " for " or ", at most ") .. format("%.3f s", max(0, left)) end
   return text, what == "ticket" and key or nil
 end
 
@@ -50,11 +55,11 @@ local function state()
     local age, cpu = kernel.ages(task)
     local awaits, ticket = awaited(task)
     coroutines[#coroutines + 1] = {
-      id = tostring(co), address = address(co), status = coroutine.status(co), stack = traceback(co), frames = frames(co),
+      id = tostring(co), address = address(co), status = status(co), stack = traceback(co), frames = frames(co),
       age = age, cpu = cpu, awaits = awaits, ticket = ticket,
     }
   end
-  table.sort(coroutines, function(a, b) return a.id < b.id end)
+  sort(coroutines, function(a, b) return a.id < b.id end)
   return { memory = collectgarbage("count") * 1024, visits = kernel.visits(), coroutines = coroutines }
 end
 

@@ -4,6 +4,7 @@
 
 local home = ...
 
+local pcall, pairs = pcall, pairs
 local profiler = require("jit.profile")
 
 local INTERVAL, DEPTH = 10, -100 -- milliseconds of CPU; frames, the outermost first

@@ -3,6 +3,7 @@
 
 local home = ...
 
+local error = error
 local kernel, error_text, close = home.kernel, home.need("C").error_text, home.need("C").close
 
 local ffi = require("ffi")

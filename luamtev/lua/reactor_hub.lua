@@ -2,6 +2,7 @@
 
 local home = ...
 
+local error, pairs = error, pairs
 local kernel, border = home.kernel, home.border
 
 local READ, WRITE = 1, 2

@@ -6,8 +6,10 @@
 
 local home = ...
 
+local find, gsub = string.find, string.gsub
 local border, kernel = home.border, home.kernel
-local loadstring, pcall, select, tostring, type, pairs = loadstring, pcall, select, tostring, type, pairs
+local loadstring, pcall, select, tostring, type, pairs, getmetatable, setmetatable, setfenv
+  = loadstring, pcall, select, tostring, type, pairs, getmetatable, setmetatable, setfenv
 local format, concat = string.format, table.concat
 
 local DEPTH, ENTRIES, LENGTH = 4, 100, 4096 -- of what is shown of a table
@@ -19,7 +21,7 @@ local running = {} -- session -> coroutine
 local show
 
 local function show_key(key)
-  if type(key) == "string" and key:find("^[%a_][%w_]*$") then return key end
+  if type(key) == "string" and find(key, "^[%a_][%w_]*$") then return key end
   return "[" .. show(key, DEPTH) .. "]"
 end
 
@@ -94,7 +96,7 @@ local function give(...) return ... end
 
 -- The chunk of a statement, or of an expression whose values it gives: by a call, so that errors have their line.
 local function compile(code)
-  local text = code:gsub("^%s*=", "return ", 1)
+  local text = gsub(code, "^%s*=", "return ", 1)
   local chunk = loadstring("return (...)(" .. text .. "\n)", text)
   if chunk then return chunk end
   return loadstring(text, text)
@@ -104,10 +106,10 @@ function repl.line(session, line)
   local before = unfinished[session]
   unfinished[session] = nil
   local code = before and before .. "\n" .. line or line
-  if code:find("^%s*$") then return say(session, "done", "") end
+  if find(code, "^%s*$") then return say(session, "done", "") end
   local chunk, message = compile(code)
   if not chunk then
-    if message:find("<eof>'?$") and not (before and line == "") then -- an empty line ends what is not whole
+    if find(message, "<eof>'?$") and not (before and line == "") then -- an empty line ends what is not whole
       unfinished[session] = code
       return say(session, "more", "")
     end

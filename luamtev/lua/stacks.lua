@@ -3,6 +3,7 @@
 
 local home = ...
 
+local match = string.match
 jit.off(true, true) -- in the copy a trace may seem to be running
 
 local kernel = home.kernel
@@ -68,4 +69,4 @@ end
 local observer = coroutine.create(report)
 home.observer = observer -- for the life of the state
 
-return (tonumber(tostring(observer):match("0x(%x+)"), 16))
+return (tonumber(match(tostring(observer), "0x(%x+)"), 16))

@@ -5,6 +5,7 @@
 
 local home = ...
 
+local concat = table.concat
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
 local http = home.need("web_http")
 local new_context, flush_end, is_over, conclude = http.new_context, http.flush_end, http.is_over, http.conclude
@@ -13,7 +14,7 @@ local monotonic, unpack = kernel.monotonic, unpack
 local release, mounts, mount_names = border.web_release, border.web_mounts(), border.web_mount_names()
 local failures = home.need("web_failure")
 local describe = failures.describe
-local type, tostring, error, pcall, xpcall = type, tostring, error, pcall, xpcall
+local type, tostring, error, pcall, xpcall, rawget, package = type, tostring, error, pcall, xpcall, rawget, package
 local select, status, getinfo, getlocal = select, coroutine.status, debug.getinfo, debug.getlocal
 
 local rest_methods = {}
@@ -173,7 +174,7 @@ local function protocols_of(mount)
   if good and type(names) ~= "table" then
     good, callbacks = false, describe("module '" .. mounts[mount] .. "': websocket.protocols is no array of names")
   end
-  if good then return table.concat(names, "\n") end
+  if good then return concat(names, "\n") end
   border.task_failed(callbacks.report)
   return ""
 end

@@ -5,6 +5,8 @@
 
 local home = ...
 
+local getmetatable = getmetatable
+local format, find, match, byte = string.format, string.find, string.match, string.byte
 local traceback, pcall, tostring, type, pairs = debug.traceback, pcall, tostring, type, pairs
 local gsub, sort, concat = string.gsub, table.sort, table.concat
 local running = coroutine.running
@@ -14,7 +16,7 @@ local MOST_SHOWN = 20 -- fields of a table that was thrown
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
 
 local function scalar(value)
-  if type(value) == "string" then return ("%q"):format(value) end
+  if type(value) == "string" then return format("%q", value) end
   return tostring(value)
 end
 
@@ -56,7 +58,7 @@ end
 
 -- A path without its directories; what is no path as it is.
 local function base_name(word)
-  if word:find("/", 1, true) and not word:find("[<>]") then return word:match("([^/]*)$") end
+  if find(word, "/", 1, true) and not find(word, "[<>]") then return match(word, "([^/]*)$") end
 end
 
 -- The page that tells a client of a failure with the message *text*.
@@ -70,7 +72,7 @@ end
 
 -- *report* with what was being served: the request of *context*, by the mount of that name and module.
 local function report_of(report, context, mount, module_name)
-  local uri = gsub(context.side.target(context), "[%c\127-\255]", function(c) return ("\\x%02x"):format(c:byte()) end)
+  local uri = gsub(context.side.target(context), "[%c\127-\255]", function(c) return format("\\x%02x", byte(c)) end)
   local client = context.side.client(context)
   return report .. "\n\tserving " .. context.side.method(context) .. " " .. uri .. " of " .. (client ~= "" and client or "a local socket")
     .. ", mount_" .. mount .. " (" .. module_name .. "), " .. tostring(running())

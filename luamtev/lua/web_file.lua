@@ -4,7 +4,9 @@
 --
 -- As everywhere, reading a small file is taken not to block.
 
+local tonumber = tonumber
 local bit = require("bit")
+local band = bit.band
 local ffi = require("ffi")
 
 if ffi.os ~= "Linux" then return function() end end -- elsewhere the layout of stat is not one
@@ -28,7 +30,7 @@ local found, data = ffi.new("luamtev_statx"), ffi.new("uint8_t[?]", MOST)
 return function(fd, size, offset)
   offset = offset or 0
   if C.luamtev_web_statx(fd, "", EMPTY_PATH, WANTED, found) ~= 0 then return nil end
-  if bit.band(found.mode, TYPE) ~= REGULAR then return nil end
+  if band(found.mode, TYPE) ~= REGULAR then return nil end
   local length = tonumber(found.size)
   local left = size or length - offset
   if left < 0 or left > MOST or offset + left > length then return nil end

@@ -7,7 +7,10 @@
 
 local home = ...
 
+local lower = string.lower
+local getinfo = debug.getinfo
 local bit = require("bit")
+local bor, band, bnot = bit.bor, bit.band, bit.bnot
 local read_file, bodies, read_form = home.need("web_file"), home.need("web_body"), home.need("web_multipart")
 local kernel, border, checked, class = home.kernel, home.border, home.checked, home.need("mtev/object")
 local extras = mtev.extras
@@ -55,11 +58,11 @@ local function check_name(name)
     error("bad argument #1 to 'header' (name of a header expected, got '" .. name .. "')", 3)
   end
   if name_count >= MOST_KNOWN then good_names, name_count = {}, 0 end
-  good_names[name], name_count = name:lower(), name_count + 1
+  good_names[name], name_count = lower(name), name_count + 1
 end
 
 -- The lower case of a *name* that is good.
-local function key_of(name) return good_names[name] or name:lower() end
+local function key_of(name) return good_names[name] or lower(name) end
 
 -- What says how a response is framed is not for a handler to say: of Connection only that it is the last.
 local FRAMING = { connection = true, ["transfer-encoding"] = true, ["content-length"] = true }
@@ -71,10 +74,10 @@ local function frame(response, name, value)
     if #value < 19 and find(value, "^%d+$") then return false end
     error("bad argument #2 to 'header' (number of bytes expected, got '" .. value .. "')", 3)
   end
-  if key ~= "connection" or value:lower() ~= "close" then
+  if key ~= "connection" or lower(value) ~= "close" then
     error("bad argument #1 to 'header' (" .. name .. " is the server's to send; see option)", 3)
   end
-  if not response.started then response.options = bit.bor(response.options, CLOSE) end
+  if not response.started then response.options = bor(response.options, CLOSE) end
   return true
 end
 
@@ -127,7 +130,7 @@ function request_methods:headers(...)
   end
   local name = ...
   if name == nil then return headers end
-  return headers[check_text(name, 1, "headers"):lower()]
+  return headers[lower(check_text(name, 1, "headers"))]
 end
 
 -- All parameters of the query string, decoded, or one of them.
@@ -197,7 +200,7 @@ function request_methods:opts(...)
   if mask == nil then return self.accepted or self.source.side.options(self.source) end
   mask = tonumber(mask) or error("bad argument #1 to 'opts' (number expected)", 2)
   self.accepted = mask
-  return bit.band(self.source.side.options(self.source), mask) == mask
+  return band(self.source.side.options(self.source), mask) == mask
 end
 
 local new_request = class("mtev.http_request", request_methods, { whole = false, kept = false, taken = 0, ticket = false })
@@ -429,11 +432,11 @@ function context_methods:flush(surplus)
   local response = self.response
   local outcome = self.side.send(self, false, gathered(response))
   response.started, response.body, response.pieces, response.count = true, "", 0, 0
-  if bit.band(outcome, ALIVE) == 0 then
+  if band(outcome, ALIVE) == 0 then
     conclude(self)
     return false
   end
-  if bit.band(outcome, WRITABLE) == 0 then
+  if band(outcome, WRITABLE) == 0 then
     local ticket = kernel.ticket()
     drain(self.handle, ticket)
     kernel.await(ticket)
@@ -443,7 +446,7 @@ end
 
 -- Who writes a file seldom asks whether that could be.
 local function cannot_write(fd, why)
-  local place = debug.getinfo(3, "Sl")
+  local place = getinfo(3, "Sl")
   mtev.log("error/lua", "%s:%d: write_fd(%s): %s\n", place.short_src, place.currentline, fd, why)
 end
 
@@ -481,20 +484,20 @@ function context_methods:flush_end(surplus)
   if is_over(self) then return false end
   local outcome = self.side.send(self, true, gathered(self.response)) -- what cannot be sent raises, and nothing has ended
   conclude(self)
-  return bit.band(outcome, ALIVE) ~= 0
+  return band(outcome, ALIVE) ~= 0
 end
 
 -- option(CHUNKED, CLOSE, GZIP or DEFLATE, or a sum): false when it is too late, or the client does not take that.
 function context_methods:option(...)
   check_count(select("#", ...), 1, 1, "option")
   local option = tonumber((...))
-  if not option or option < 0 or option > ALL or option % 1 ~= 0 or bit.band(option, bit.bnot(ALL)) ~= 0 then
+  if not option or option < 0 or option > ALL or option % 1 ~= 0 or band(option, bnot(ALL)) ~= 0 then
     error("bad argument #1 to 'option' (CHUNKED, CLOSE, GZIP or DEFLATE expected, got " .. tostring((...)) .. ")", 2)
   end
   if self.response.started then return false end
-  local possible = bit.bor(self:request():opts(), CLOSE)
-  if bit.band(option, bit.bnot(possible)) ~= 0 then return false end
-  self.response.options = bit.bor(self.response.options, option)
+  local possible = bor(self:request():opts(), CLOSE)
+  if band(option, bnot(possible)) ~= 0 then return false end
+  self.response.options = bor(self.response.options, option)
   return true
 end
 

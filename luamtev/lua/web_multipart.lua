@@ -6,6 +6,7 @@
 
 local home = ...
 
+local remove = os.remove
 local body = home.need("web_body")
 
 local find, sub, match, lower, gsub = string.find, string.sub, string.match, string.lower, string.gsub
@@ -151,14 +152,14 @@ function part_methods:save(path, mode)
     if gathered >= WRITE or not piece and not self.form.failure and (gathered > 0 or size == 0) then
       local done, _, why = write(path, concat(pieces), mode)
       if not done then
-        if write == mtev.appendfile then os.remove(path) end
+        if write == mtev.appendfile then remove(path) end
         return nil, why
       end
       write, pieces, gathered = mtev.appendfile, {}, 0
     end
   until not piece
   if not self.form.failure then return size end
-  if write == mtev.appendfile then os.remove(path) end -- it has only a part
+  if write == mtev.appendfile then remove(path) end -- it has only a part
   return nil, self.form.failure
 end
 

@@ -2,6 +2,7 @@
 -- instruction on.  A function of the runner's folder and the plan, which gives what takes the place of that loader.
 
 local own, plan = ...
+local assert, error, loadstring = assert, error, loadstring
 
 local use = assert(loadfile(own .. "use.lua"))(own, plan)
 local choice, counters = use("choice"), use("counters")

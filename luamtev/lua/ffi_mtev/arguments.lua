@@ -1,5 +1,6 @@
 -- How the functions of ffi.load("mtev") take their arguments and give their results.
 
+local match = string.match
 local ffi = require("ffi")
 local cast, istype = ffi.cast, ffi.istype
 local tonumber, type, tostring, error, pcall = tonumber, type, tostring, error, pcall
@@ -75,7 +76,7 @@ end
 
 -- A text that ends in a NUL, as a string.
 function M.text(value, name, what)
-  if type(value) == "string" then return value:match("^%Z*") end
+  if type(value) == "string" then return match(value, "^%Z*") end
   M.check_pointer(value, name, what, 4)
   return ffi.string(cast(chars, value))
 end

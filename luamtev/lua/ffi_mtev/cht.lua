@@ -4,6 +4,8 @@
 -- Nodes behind a pointer, and their names, are the ring's once it has them, as in C: memory of malloc's, freed with it.
 -- An array of ffi.new's stays the caller's, names and all; the ring keeps it alive.
 
+local find = string.find
+local sort = table.sort
 local _, arguments = ...
 
 local ffi = require("ffi")
@@ -115,7 +117,7 @@ local function compute(cht)
     for seed = 0, cht.weight - 1 do points[#points + 1] = { point(cht, p, n, seed), node, seed } end
     cht.nodes[node].owned = 0
   end
-  table.sort(points, function(a, b)
+  sort(points, function(a, b)
     if a[1] ~= b[1] then return a[1] < b[1] end
     if a[2] ~= b[2] then return a[2] < b[2] end
     return a[3] < b[3]
@@ -164,7 +166,7 @@ function M.mtev_cht_set_nodes(cht, node_cnt, nodes)
   drop_nodes(cht)
   if count == 0 then return 0 end
   cht.nodes, cht.node_count = given, count
-  if tostring(ffi.typeof(nodes)):find("[", 1, true) then arrays[key_of(cht)] = nodes end
+  if find(tostring(ffi.typeof(nodes)), "[", 1, true) then arrays[key_of(cht)] = nodes end
   cht.points = cast(points_type, allocate(count * cht.weight, 4))
   cht.owners = cast(owners_type, allocate(count * cht.weight, 2))
   compute(cht)

@@ -1,5 +1,8 @@
 -- mtev_confstr_parse_* and mtev_get_durations_*.  manual: mtev_confstr_parse_duration
 
+local ipairs = ipairs
+local lower, match, gmatch = string.lower, string.match, string.gmatch
+local floor = math.floor
 local _, arguments = ...
 
 local ffi = require("ffi")
@@ -20,7 +23,7 @@ local M = {}
 local words = { yes = 1, ["true"] = 1, on = 1, no = 0, ["false"] = 0, off = 0 }
 
 function M.mtev_confstr_parse_boolean(input, output)
-  local value = words[text(input, "mtev_confstr_parse_boolean", "input"):lower()]
+  local value = words[lower(text(input, "mtev_confstr_parse_boolean", "input"))]
   if not value then return FORMAT end
   arguments.check_pointer(output, "mtev_confstr_parse_boolean", "output", 3)
   output[0] = value -- of a size that only the caller's type knows
@@ -58,15 +61,15 @@ local resolutions = { ns = definitions(1, 6), us = definitions(2, 7), ms = defin
 
 -- The duration a text tells of, or nil and why not.
 local function parse_duration(input, durations)
-  local total, at, any = 0ULL, input:match("^%s*()"), false
+  local total, at, any = 0ULL, match(input, "^%s*()"), false
   while at <= #input do
-    local digits, unit, following = input:match("^(%d+)%s*(%a+)%s*()", at)
+    local digits, unit, following = match(input, "^(%d+)%s*(%a+)%s*()", at)
     if not digits then return nil, FORMAT end
     local i = 0
     while durations[i].key ~= nil and ffi.string(durations[i].key, durations[i].key_len) ~= unit do i = i + 1 end
     if durations[i].key == nil then return nil, FORMAT end
     local worth, count = durations[i].mul, 0ULL
-    for digit in digits:gmatch("%d") do
+    for digit in gmatch(digits, "%d") do
       if count > (MOST - tonumber(digit)) / 10 then return nil, UNREPRESENTABLE end
       count = count * 10 + tonumber(digit)
     end
@@ -106,7 +109,7 @@ local function is_leap(year) return year % 4 == 0 and (year % 100 ~= 0 or year %
 -- Days from 1970-01-01 to a day.
 local function day_number(year, month, day)
   local before = year - 1
-  local days = before * 365 + math.floor(before / 4) - math.floor(before / 100) + math.floor(before / 400) - 719162
+  local days = before * 365 + floor(before / 4) - floor(before / 100) + floor(before / 400) - 719162
   for i = 1, month - 1 do days = days + month_days[i] end
   if month > 2 and is_leap(year) then days = days + 1 end
   return days + day - 1
@@ -114,7 +117,7 @@ end
 
 local function parse_time(input)
   local year, month, day, hour, minute, second, zone =
-    input:match("^(%d%d?%d?%d?)%-(%d%d?)%-(%d%d?)[Tt](%d%d?):(%d%d?):(%d%d?)(.*)$")
+    match(input, "^(%d%d?%d?%d?)%-(%d%d?)%-(%d%d?)[Tt](%d%d?):(%d%d?):(%d%d?)(.*)$")
   if not year then return nil, FORMAT end
   year, month, day = tonumber(year), tonumber(month), tonumber(day)
   hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
@@ -122,7 +125,7 @@ local function parse_time(input)
   if day > month_days[month] + (month == 2 and is_leap(year) and 1 or 0) then return nil, FORMAT end
   local offset = 0
   if zone ~= "Z" and zone ~= "z" then
-    local sign, hours, minutes = zone:match("^([+-])(%d%d?):(%d%d?)$")
+    local sign, hours, minutes = match(zone, "^([+-])(%d%d?):(%d%d?)$")
     if not sign or tonumber(hours) > 23 or tonumber(minutes) > 59 then return nil, FORMAT end
     offset = (tonumber(hours) * 60 + tonumber(minutes)) * 60 * (sign == "-" and -1 or 1)
   end

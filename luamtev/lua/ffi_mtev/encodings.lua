@@ -3,6 +3,8 @@
 
 local home, arguments = ...
 
+local tonumber = tonumber
+local find, format, byte_of, char_of = string.find, string.format, string.byte, string.char
 local ffi = require("ffi")
 local bit = require("bit")
 local length, source, target = arguments.length, arguments.source, arguments.target
@@ -155,8 +157,8 @@ end
 
 local replaced_url, replaced_html = {}, {}
 for i = 0, 255 do
-  local char = string.char(i)
-  replaced_url[i] = char:find("[%w%-._~]") and char or ("%%%02X"):format(i)
+  local char = char_of(i)
+  replaced_url[i] = find(char, "[%w%-._~]") and char or format("%%%02X", i)
   replaced_html[i] = char
 end
 replaced_html[34], replaced_html[38], replaced_html[39] = "&quot;", "&amp;", "&#39;"
@@ -187,8 +189,8 @@ function M.mtev_url_max_decode_len(src_len) return size(length(src_len, "mtev_ur
 local digits = ffi.new("uint8_t[256]")
 ffi.fill(digits, 256, 255)
 for i = 0, 15 do
-  digits[("%x"):format(i):byte()] = i
-  digits[("%X"):format(i):byte()] = i
+  digits[byte_of(format("%x", i))] = i
+  digits[byte_of(format("%X", i))] = i
 end
 
 -- 0 for what is not encoded as it should be.

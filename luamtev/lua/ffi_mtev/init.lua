@@ -6,6 +6,8 @@
 
 local home = ...
 
+local ipairs, type, error, tostring = ipairs, type, error, tostring
+local find = string.find
 local load_library = home.load_library
 local arguments = load_library("ffi_mtev/arguments", home)
 
@@ -42,9 +44,9 @@ local function family(name)
   return loaded[name]
 end
 
-local function find(name)
+local function member(name)
   for _, each in ipairs(families) do
-    if type(name) == "string" and name:find(each[2]) then
+    if type(name) == "string" and find(name, each[2]) then
       local found = family(each[1])[name]
       if found ~= nil then
         known[name] = found
@@ -56,7 +58,7 @@ local function find(name)
 end
 
 -- Known names are one look-up in a table, which compiled code does once.
-setmetatable(known, { __index = function(_, name) return find(name) end })
+setmetatable(known, { __index = function(_, name) return member(name) end })
 
 return setmetatable({}, {
   __index = known,

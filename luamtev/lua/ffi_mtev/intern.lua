@@ -3,10 +3,13 @@
 -- A pool has extents of memory; what lies free in them is kept in lists by size, the n-th of fragments of 2^n bytes and
 -- more, and compaction joins neighbours.
 
+local ipairs, type = ipairs, type
+local sort = table.sort
 local _, arguments = ...
 
 local ffi = require("ffi")
 local bit = require("bit")
+local rshift = bit.rshift
 local declared, source, allocate, pointer = arguments.declared, arguments.source, arguments.allocate, arguments.pointer
 local cast, copy = ffi.cast, ffi.copy
 local tonumber, error, max, min, floor = tonumber, error, math.max, math.min, math.floor
@@ -39,7 +42,7 @@ local size_out_type, bytes_type, chars_type =
 
 local function class_of(size)
   local class = 0
-  while size >= 2 do size, class = bit.rshift(size, 1), class + 1 end
+  while size >= 2 do size, class = rshift(size, 1), class + 1 end
   return class
 end
 
@@ -112,7 +115,7 @@ local function compact(pool)
     end
     pool.lists[class], pool.fragments[class], pool.available[class] = nil, 0, 0
   end
-  table.sort(free, function(a, b) return a[1] < b[1] end)
+  sort(free, function(a, b) return a[1] < b[1] end)
   local starts = {} -- extents are never joined, even where malloc has put one behind the other
   for _, extent in ipairs(pool.extents) do starts[tonumber(cast("uintptr_t", extent))] = true end
   local joined, open = 0, nil

@@ -2,12 +2,13 @@
 
 local home, arguments, family = ...
 
+local gsub, format, rep, find = string.gsub, string.format, string.rep, string.find
 local ffi = require("ffi")
 local parse = home.load_library("ffi_mtev/logic_parse")
 local declared, pointer, optional, allocate, text =
   arguments.declared, arguments.pointer, arguments.optional, arguments.allocate, arguments.text
 local cast, C = ffi.cast, ffi.C
-local tonumber, type, error, ipairs = tonumber, type, error, ipairs
+local tonumber, type, error, ipairs, tostring = tonumber, type, error, ipairs, tostring
 
 ffi.cdef [[
 typedef struct { int type; const char *s; int64_t l; double n; bool ours; } luamtev_logic_var;
@@ -33,7 +34,7 @@ local expressions, last = {}, 0 -- by the number in the caller's handle
 -- What the regular expressions in it match with; nil and the expression that is none.
 local function prepare(node)
   if node.op == "~" or node.op == "!~" then
-    local matches = mtev.pcre(type(node.value) == "string" and node.value or tostring(node.value):gsub("LL$", ""))
+    local matches = mtev.pcre(type(node.value) == "string" and node.value or gsub(tostring(node.value), "LL$", ""))
     if not matches then return nil, node.value end
     node.matches = matches
   end
@@ -83,16 +84,16 @@ function M.mtev_logic_ast_free(ast)
 end
 
 local function shown(value)
-  if type(value) == "string" then return ("'%s'"):format(value) end
-  return (tostring(value):gsub("LL$", ""))
+  if type(value) == "string" then return format("'%s'", value) end
+  return (gsub(tostring(value), "LL$", ""))
 end
 
 local function describe(node, depth, lines)
-  local line = (" "):rep(2 * depth) .. node.op
+  local line = rep(" ", 2 * depth) .. node.op
   if node.op == "exists" then
-    line = ("%sexists(%s)"):format((" "):rep(2 * depth), node.name)
+    line = format("%sexists(%s)", rep(" ", 2 * depth), node.name)
   elseif node.name then
-    line = ("%s%s %s %s"):format((" "):rep(2 * depth), node.name, node.op, shown(node.value))
+    line = format("%s%s %s %s", rep(" ", 2 * depth), node.name, node.op, shown(node.value))
   end
   lines[#lines + 1] = line
   for _, each in ipairs(node) do describe(each, depth + 1, lines) end
@@ -181,14 +182,14 @@ jit.off(look_up) -- the look-up is, most often, a callback into Lua
 
 local function as_text(value)
   if type(value) == "string" then return value end
-  if type(value) == "number" then return ("%g"):format(value) end
-  return (tostring(value):gsub("LL$", ""))
+  if type(value) == "number" then return format("%g", value) end
+  return (gsub(tostring(value), "LL$", ""))
 end
 
 -- A text as the number it is, or nil.
 local function as_number(value)
   if type(value) ~= "string" then return value end
-  if value:find("^%s*[+-]?%d+$") and #value < 19 then return int64(tonumber(value)) end
+  if find(value, "^%s*[+-]?%d+$") and #value < 19 then return int64(tonumber(value)) end
   return tonumber(value)
 end
 

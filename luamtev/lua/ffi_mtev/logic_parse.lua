@@ -4,33 +4,37 @@
 -- A text becomes tables: { op = "and", ... }, { op = "or", ... }, { op = "not", ... }, { op = "exists", name = ... }
 -- and { op = OP, name = ..., value = string | number | int64_t }.
 
+local tonumber, ipairs = tonumber, ipairs
+local match, sub, gmatch, char_of = string.match, string.sub, string.gmatch, string.char
+local concat = table.concat
+local huge = math.huge
 local escapes = { a = "\a", b = "\b", e = "\27", f = "\f", n = "\n", r = "\r", t = "\t", v = "\v",
   ["'"] = "'", ['"'] = '"', ["\\"] = "\\", ["-"] = "" }
 local operators = { "!=", "!~", "<=", ">=", "=", "~", "<", ">" }
 
 local parse_statement
 
-local function skip(text, at) return text:match("^[ \t\r\n]*()", at) end
+local function skip(text, at) return match(text, "^[ \t\r\n]*()", at) end
 
 -- What is quoted at *at*, and where it ends; nil where nothing is, or an escape is none.
 local function parse_quoted(text, at)
-  local quote = text:match("^['\"]", at)
+  local quote = match(text, "^['\"]", at)
   if not quote then return nil end
   local parts = {}
   at = at + 1
   while true do
-    local plain, following = text:match("^([^\\'\"]*)()", at)
+    local plain, following = match(text, "^([^\\'\"]*)()", at)
     parts[#parts + 1], at = plain, following
-    local char = text:sub(at, at)
-    if char == quote then return table.concat(parts), at + 1 end
+    local char = sub(text, at, at)
+    if char == quote then return concat(parts), at + 1 end
     if char == "" then return nil end
     if char ~= "\\" then -- the other quote
       parts[#parts + 1], at = char, at + 1
     else
-      local octal = text:match("^[0-3][0-7][0-7]", at + 1) or text:match("^[0-7][0-7]?", at + 1)
-      local known = escapes[text:sub(at + 1, at + 1)]
+      local octal = match(text, "^[0-3][0-7][0-7]", at + 1) or match(text, "^[0-7][0-7]?", at + 1)
+      local known = escapes[sub(text, at + 1, at + 1)]
       if octal then
-        parts[#parts + 1], at = string.char(tonumber(octal, 8)), at + 1 + #octal
+        parts[#parts + 1], at = char_of(tonumber(octal, 8)), at + 1 + #octal
       elseif known then
         parts[#parts + 1], at = known, at + 2
       else
@@ -41,28 +45,28 @@ local function parse_quoted(text, at)
 end
 
 local function parse_name(text, at)
-  local name, following = text:match("^([%a_][%w_.]*)()", at)
+  local name, following = match(text, "^([%a_][%w_.]*)()", at)
   if name then return name, following end
   return parse_quoted(text, at)
 end
 
 -- Digits of an integer as 64 bits, whatever is beyond them being the most there is.
 local function integer(digits)
-  local sign, plain = digits:match("^([+-]?)0*(%d*)$")
+  local sign, plain = match(digits, "^([+-]?)0*(%d*)$")
   local most = sign == "-" and "9223372036854775808" or "9223372036854775807"
   if #plain > 19 or (#plain == 19 and plain > most) then plain = most end
   local value = 0LL
-  for digit in plain:gmatch("%d") do value = value * 10 + tonumber(digit) end
+  for digit in gmatch(plain, "%d") do value = value * 10 + tonumber(digit) end
   return sign == "-" and -value or value
 end
 
 local function parse_value(text, at)
   local quoted, following = parse_quoted(text, at)
   if quoted then return quoted, following end
-  local digits, behind = text:match("^([+-]?%d+)()", at)
+  local digits, behind = match(text, "^([+-]?%d+)()", at)
   if not digits then return nil end
-  local fraction, behind_fraction = text:match("^(%.%d+)()", behind)
-  local exponent, behind_exponent = text:match("^(e[+-]%d+)()", behind_fraction or behind)
+  local fraction, behind_fraction = match(text, "^(%.%d+)()", behind)
+  local exponent, behind_exponent = match(text, "^(e[+-]%d+)()", behind_fraction or behind)
   following = behind_exponent or behind_fraction or behind
   if fraction then return tonumber(digits .. fraction .. (exponent or "")), following end
   return integer(digits), following
@@ -73,7 +77,7 @@ local function parse_predicate(text, at)
   if not name then return nil, at end
   behind = skip(text, behind)
   for _, op in ipairs(operators) do
-    if text:sub(behind, behind + #op - 1) == op then
+    if sub(text, behind, behind + #op - 1) == op then
       local start = skip(text, behind + #op)
       local value, following = parse_value(text, start)
       if value == nil then return nil, start end
@@ -91,10 +95,10 @@ local function parse_list(text, at, op, most)
     if not statement then return nil, following end
     list[#list + 1] = statement
     at = skip(text, following)
-    local comma = text:match("^,", at) and #list < most
+    local comma = match(text, "^,", at) and #list < most
     if comma then at = at + 1 end
   until not comma
-  if text:sub(at, at) ~= ")" then return nil, at end
+  if sub(text, at, at) ~= ")" then return nil, at end
   return list, skip(text, at + 1)
 end
 
@@ -102,15 +106,15 @@ end
 function parse_statement(text, at)
   local statement, following = parse_predicate(text, at)
   if statement then return statement, following end
-  local word, inside = text:match("^(%a+)[ \t\r\n]*%(()", at)
+  local word, inside = match(text, "^(%a+)[ \t\r\n]*%(()", at)
   if word == "exists" then
     local name, behind = parse_name(text, skip(text, inside))
     if not name then return nil, inside end
     behind = skip(text, behind)
-    if text:sub(behind, behind) ~= ")" then return nil, behind end
+    if sub(text, behind, behind) ~= ")" then return nil, behind end
     return { op = "exists", name = name }, behind + 1
   elseif word == "and" or word == "or" or word == "not" then
-    return parse_list(text, inside, word, word == "not" and 1 or math.huge)
+    return parse_list(text, inside, word, word == "not" and 1 or huge)
   end
   return nil, following
 end

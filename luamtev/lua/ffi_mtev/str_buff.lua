@@ -5,6 +5,7 @@ local _, arguments = ...
 
 local ffi = require("ffi")
 local bit = require("bit")
+local rshift = bit.rshift
 local pointer, allocate, declared = arguments.pointer, arguments.allocate, arguments.declared
 local length, source = arguments.length, arguments.source
 local cast, copy, C = ffi.cast, ffi.copy, ffi.C
@@ -22,7 +23,7 @@ local append_out_type, chars_type = ffi.typeof("luamtev_str_buff **"), ffi.typeo
 local M = {}
 
 -- Bytes a buffer has after it had to grow to hold *needed*.
-local function grown(needed) return needed + bit.rshift(needed, 1) + 1 end
+local function grown(needed) return needed + rshift(needed, 1) + 1 end
 
 local function memory(size) return cast(chars_type, allocate(1, size + 1)) end -- and the NUL
 

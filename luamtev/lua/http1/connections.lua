@@ -11,6 +11,7 @@
 
 local home = ...
 
+local pairs = pairs
 local kernel, reactor, border, checked = home.kernel, home.reactor, home.border, home.checked
 local wire, ledger = home.need("http1/wire"), home.need("http1/ledger")
 local conclude = home.need("web_http").conclude

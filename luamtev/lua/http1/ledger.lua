@@ -3,6 +3,9 @@
 
 local home = ...
 
+local tonumber = tonumber
+local format = string.format
+local date = os.date
 local write = home.need("C").write
 local ffi = require("ffi")
 local new_buffer = require("string.buffer").new
@@ -79,15 +82,15 @@ local offset = 0 -- from the kernel's clock to the time of day
 local codes, sizes, amounts, endings = {}, {}, {}, {}
 for code = 100, 999 do codes[code] = code .. " " end
 for size = 0, 2047 do sizes[size], amounts[size] = size .. "|", size .. " " end
-for thousandths = 0, 999 do endings[thousandths] = (".%03d\n"):format(thousandths) end
+for thousandths = 0, 999 do endings[thousandths] = format(".%03d\n", thousandths) end
 
 -- Dates are made once a second.
 local function make_dates(now)
   second = floor(now)
-  local t = os.date("!*t", second)
-  local clock = ("%02d:%02d:%02d"):format(t.hour, t.min, t.sec)
-  log_date = (" - - [%02d/%s/%d:%s -0000] "):format(t.day, MONTHS[t.month], t.year, clock)
-  date_line = ("Date: %s, %02d %s %d %s GMT\r\n"):format(DAYS[t.wday], t.day, MONTHS[t.month], t.year, clock)
+  local t = date("!*t", second)
+  local clock = format("%02d:%02d:%02d", t.hour, t.min, t.sec)
+  log_date = format(" - - [%02d/%s/%d:%s -0000] ", t.day, MONTHS[t.month], t.year, clock)
+  date_line = format("Date: %s, %02d %s %d %s GMT\r\n", DAYS[t.wday], t.day, MONTHS[t.month], t.year, clock)
 end
 
 -- The Date header for an answer to a request that came at *now*.

@@ -15,11 +15,12 @@
 -- without one; head.announces, that there is one, if of no bytes; head.expects, that the client waits for a 100;
 -- head.trace, the headers of a trace by lower-case name, false without any.
 
+local tonumber = tonumber
 local ffi = require("ffi")
 local bit = require("bit")
 local bxor, rol, tobit = bit.bxor, bit.rol, bit.tobit
 local string_of, lower, find, sub, byte = ffi.string, string.lower, string.find, string.sub, string.byte
-local char, gmatch, gsub = string.char, string.gmatch, string.gsub
+local char, gmatch, gsub, upper = string.char, string.gmatch, string.gsub, string.upper
 
 ffi.cdef [[
 void *luamtev_memmem(const void *in, size_t size, const void *what, size_t length) __asm__("memmem");
@@ -34,15 +35,15 @@ local METHODS = { GET = true, HEAD = true, POST = true, PUT = true, DELETE = tru
 
 -- By byte: what it is in lower case in the name of a header, 0 where it cannot be in one.
 local name_bytes = ffi.new("uint8_t[256]")
-for code in ("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"):gmatch(".") do
+for code in gmatch("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz", ".") do
   name_bytes[byte(code)] = byte(code)
-  name_bytes[byte(code:upper())] = byte(code)
+  name_bytes[byte(upper(code))] = byte(code)
 end
 
 -- By byte: 1 where it may be in a target.  Fragments, quotes, backslashes and what is no ASCII are for others.
 local target_bytes = ffi.new("uint8_t[256]")
 for code = 33, 126 do target_bytes[code] = 1 end
-for code in ('#"\\'):gmatch(".") do target_bytes[byte(code)] = 0 end
+for code in gmatch('#"\\', ".") do target_bytes[byte(code)] = 0 end
 
 local function hash_of(name)
   local hash = 0

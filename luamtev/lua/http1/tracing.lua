@@ -4,6 +4,7 @@
 --   new(chances, seed) -> wanted     chances: new, parented and debug, 0 to 1; context, whether `traceparent` is taken
 --   wanted(trace)                    trace: the headers of a head that tell of a trace, by lower-case name, or false
 
+local tonumber = tonumber
 local bit = require("bit")
 local bxor, lshift, rshift, tobit = bit.bxor, bit.lshift, bit.rshift, bit.tobit
 local match, sub = string.match, string.sub

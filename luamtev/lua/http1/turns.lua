@@ -15,6 +15,7 @@
 
 local home, run = ...
 
+local concat = table.concat
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, reactor, border, checked = home.kernel, home.reactor, home.border, home.checked
@@ -143,7 +144,7 @@ local function take_body(conn)
   if n < missing then return end
   local line = conn.request
   conn.pieces, conn.request = nil, nil
-  return begin(conn, line, table.concat(pieces))
+  return begin(conn, line, concat(pieces))
 end
 
 -- What to do once what was said has left: go on, leave or end.

@@ -7,6 +7,7 @@
 
 local home = ...
 
+local tonumber = tonumber
 local ffi = require("ffi")
 local reactor, border = home.reactor, home.border
 local send_encrypted, receive_encrypted, report = border.http1_send, border.http1_receive, border.task_failed

@@ -3,6 +3,7 @@
 -- A full collection goes through the heap in slices, one a visit, and the loop is called again at once until it is
 -- through: nobody waits for a whole one.
 
+local collectgarbage = collectgarbage
 local kernel, settings = ...
 
 local REST = 99 -- a full collection is followed by so many times as long without one, however many visits that is: 1 %

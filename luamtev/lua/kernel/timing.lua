@@ -1,5 +1,6 @@
 -- Clocks, and what runs take: CPU time by coroutine while somebody looks, a log line for who holds up the loop.
 
+local sub = string.sub
 local border, settings, deadlines = ...
 
 local ffi = require("ffi")
@@ -72,7 +73,9 @@ function timing.place(co, depth)
     local info
     if co then info = getinfo(co, level, "Sl") else info = getinfo(level + 2, "Sl") end
     if not info then return nil end
-    if info.what ~= "C" and info.source:sub(1, 9) ~= "@luamtev/" then return info.short_src .. ":" .. info.currentline end
+    if info.what ~= "C" and sub(info.source, 1, 9) ~= "@luamtev/" then
+      return info.short_src .. ":" .. info.currentline
+    end
   end
 end
 

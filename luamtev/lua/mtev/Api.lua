@@ -4,6 +4,8 @@
 
 local home = ...
 
+local upper = string.upper
+local max = math.max
 local refuse, port_of = home.need("arguments").refuse, home.need("arguments").port
 local resolve = home.need("mtev/dns").resolve
 local HttpClient = mtev.HttpClient
@@ -220,7 +222,7 @@ local function one_step(api, asked, deadline)
   asked.proxy = api.proxy_of and api.proxy_of(asked.target) or nil
   if not api.pool then return one_request(api, asked, nil, deadline) end
   local key, pools = key_of(asked), need("mtev/http_kept")
-  if not pools.enter(api.pool, key, deadline and math.max(deadline - monotonic(), 0)) then
+  if not pools.enter(api.pool, key, deadline and max(deadline - monotonic(), 0)) then
     return new_response(asked, -1, "timeout", {}, {})
   end
   local good, result = pcall(one_request, api, asked, key, deadline)
@@ -262,7 +264,7 @@ function Api:request(method, path, payload, headers)
 end
 
 for _, method in ipairs({ "get", "post", "put", "delete", "head", "patch" }) do
-  Api[method] = function(self, path, payload, headers) return self:request(method:upper(), path, payload, headers) end
+  Api[method] = function(self, path, payload, headers) return self:request(upper(method), path, payload, headers) end
 end
 
 mtev.Api = Api

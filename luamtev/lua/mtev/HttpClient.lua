@@ -2,6 +2,8 @@
 
 local home = ...
 
+local sub, match, gmatch, gsub, upper = string.sub, string.match, string.gmatch, string.gsub, string.upper
+local max = math.max
 local kernel, sockaddr, eventer = home.kernel, home.need("mtev/sockaddr"), home.need("mtev/eventer")
 local client_span, response = home.need("mtev/client_span"), home.need("mtev/http_response")
 local begin_client_span, end_client_span = client_span.begin, client_span.finish
@@ -75,7 +77,7 @@ end
 local function left(client, deadline)
   local whole = client.deadline
   if whole and (not deadline or whole < deadline) then deadline = whole end
-  return deadline and math.max(deadline - monotonic(), 0) or nil
+  return deadline and max(deadline - monotonic(), 0) or nil
 end
 
 -- Has everything go through the proxy at *url*, http://[user:password@]host:port; nil: nothing.  A tunnel for TLS.
@@ -84,8 +86,8 @@ function HttpClient:set_proxy(url)
 end
 
 local function family(target)
-  if target:sub(1, 1) == "/" then return "unix" end
-  if target:sub(1, 8) == "reverse:" then return target end
+  if sub(target, 1, 1) == "/" then return "unix" end
+  if sub(target, 1, 8) == "reverse:" then return target end
   local _, _, found = sockaddr.pack(target, 0)
   return found
 end
@@ -129,7 +131,7 @@ function HttpClient:connect(target, port, ssl, sni, layer)
   local deadline = monotonic() + self.connect_timeout
   local socket, rv, why = reach(self, target, port, deadline)
   if not socket then return rv, why end
-  local is_path = not self.proxy and target:sub(1, 1) == "/"
+  local is_path = not self.proxy and sub(target, 1, 1) == "/"
   local host = find(target, ":", 1, true) and "[" .. target .. "]" or target
   rv = 0
   if ssl and self.proxy then
@@ -181,7 +183,7 @@ local HAS_BODY = { POST = true, PUT = true, PATCH = true } -- methods whose empt
 local function header_lines(headers)
   local lines, given = {}, {}
   for name, value in pairs(headers or {}) do
-    if type(name) ~= "string" or not name:match("^[!#$%%&'*+%-.^_`|~%w]+$") then
+    if type(name) ~= "string" or not match(name, "^[!#$%%&'*+%-.^_`|~%w]+$") then
       error("bad argument #3 to 'do_request' (no name of a header: '" .. tostring(name) .. "')", 3)
     end
     local key = lower(name)
@@ -204,7 +206,7 @@ end
 -- do_request(method, uri[, headers[, payload[, version="1.1"]]]): bytes sent, or -1 and why not.  The Content-Length is
 -- that of the payload, whatever the headers say.
 function HttpClient:do_request(method, uri, headers, payload, version)
-  if type(method) ~= "string" or not method:match("^[!#$%%&'*+%-.^_`|~%w]+$") then
+  if type(method) ~= "string" or not match(method, "^[!#$%%&'*+%-.^_`|~%w]+$") then
     refuse(1, "do_request", "method", tostring(method), 2)
   end
   if type(uri) ~= "string" or uri == "" or find(uri, "[%s%z]") then
@@ -282,7 +284,7 @@ local function read_body(client, limit)
   local function take(text)
     local room = limit and limit - client.content_bytes or #text
     if #text > room then
-      text = text:sub(1, room)
+      text = sub(text, 1, room)
       client.truncated = true
     end
     client.content_bytes = client.content_bytes + #text
@@ -339,15 +341,17 @@ end
 -- The parameters of a challenge by lower-case name.
 local function parameters(challenge)
   local given = {}
-  for name, value in challenge:gmatch('([%w%-]+)%s*=%s*"([^"]*)"') do given[lower(name)] = value end
-  for name, value in challenge:gmatch('([%w%-]+)%s*=%s*([^",%s]+)') do given[lower(name)] = given[lower(name)] or value end
+  for name, value in gmatch(challenge, '([%w%-]+)%s*=%s*"([^"]*)"') do given[lower(name)] = value end
+  for name, value in gmatch(challenge, '([%w%-]+)%s*=%s*([^",%s]+)') do
+    given[lower(name)] = given[lower(name)] or value
+  end
   return given
 end
 
 -- The quality of protection to answer with: auth, or auth-int where that is all there is; nil where none is asked for.
 local function protection(offered)
   if not offered then return nil end
-  local all = "," .. lower(offered:gsub("%s", "")) .. ","
+  local all = "," .. lower(gsub(offered, "%s", "")) .. ","
   for _, each in ipairs({ "auth", "auth-int" }) do
     if find(all, "," .. each .. ",", 1, true) then return each end
   end
@@ -359,10 +363,10 @@ end
 function HttpClient:auth_digest(method, uri, user, password, challenge, payload)
   local given = parameters(challenge or "")
   local algorithm = given.algorithm or "MD5"
-  local digest = algorithm:upper():match("^SHA%-256") and mtev.sha256_hex or mtev.md5_hex
-  local realm, nonce, cnonce, count = given.realm or "", given.nonce or "", mtev.uuid():sub(1, 8), "00000001"
+  local digest = match(upper(algorithm), "^SHA%-256") and mtev.sha256_hex or mtev.md5_hex
+  local realm, nonce, cnonce, count = given.realm or "", given.nonce or "", sub(mtev.uuid(), 1, 8), "00000001"
   local secret = digest(concat({ user, realm, password }, ":"))
-  if algorithm:lower():match("%-sess$") then secret = digest(concat({ secret, nonce, cnonce }, ":")) end
+  if match(lower(algorithm), "%-sess$") then secret = digest(concat({ secret, nonce, cnonce }, ":")) end
   local qop = protection(given.qop)
   local request = digest(method .. ":" .. uri .. (qop == "auth-int" and ":" .. digest(payload or "") or ""))
   local proof = qop and { secret, nonce, count, cnonce, qop, request } or { secret, nonce, request }

@@ -5,11 +5,13 @@
 
 local home = ...
 
+local open = io.open
 local kernel = home.kernel
 local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local processes, eventer = home.need("mtev/process"), home.need("mtev/eventer")
 local prepare, start, numbers, read_some = processes.prepare, processes.start, processes.numbers, eventer.read_some
-local type, tostring, error, setmetatable, pcall, ipairs = type, tostring, error, setmetatable, pcall, ipairs
+local type, tostring, error, setmetatable, pcall, ipairs, unpack
+  = type, tostring, error, setmetatable, pcall, ipairs, unpack
 local find, sub, gsub, remove, monotonic, huge =
   string.find, string.sub, string.gsub, table.remove, kernel.monotonic, math.huge
 
@@ -304,7 +306,7 @@ function Proc:logwrite(file)
     refuse(1, "logwrite", "path", type(file), 2)
   end
   if self.dir and sub(file, 1, 1) ~= "/" then file = self.dir .. "/" .. file end
-  local opened, why = io.open(file, "wb")
+  local opened, why = open(file, "wb")
   if not opened then error("Could not open: " .. why, 2) end
   opened:setvbuf("line")
   self.listeners.at_end[#self.listeners.at_end + 1] = function() opened:close() end

@@ -1,6 +1,6 @@
 -- What the original has and this version has not: it is there by name, and says so when it is used.
 
-local tostring, error = tostring, error
+local tostring, error, setmetatable = tostring, error, setmetatable
 
 local function refuse(name) error(name .. " is not available in this version", 3) end
 

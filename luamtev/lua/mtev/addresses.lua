@@ -2,6 +2,7 @@
 
 local home = ...
 
+local newproxy = newproxy
 local border, kernel, checked, check_bytes = home.border, home.kernel, home.checked, home.need("arguments").check_bytes
 local refuse = home.need("arguments").refuse
 local ffi = require("ffi")

@@ -5,13 +5,15 @@
 
 local home = ...
 
+local byte = string.byte
 local refuse = home.need("arguments").refuse
 local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
 local read, show, compute = checked(border.bignum_read), checked(border.bignum_show), checked(border.bignum_compute)
 local divide, on_word, compare = checked(border.bignum_divide), checked(border.bignum_word),
   checked(border.bignum_compare)
-local type, tonumber, tostring, error, getmetatable, rawequal = type, tonumber, tostring, error, getmetatable, rawequal
+local type, tonumber, tostring, error, getmetatable, rawequal, select
+  = type, tonumber, tostring, error, getmetatable, rawequal, select
 
 local MOST = 2 ^ 53 -- beyond, a Lua number is no exact integer
 
@@ -122,11 +124,11 @@ end
 
 function methods.dup(self) return new({ value = self.value }) end
 
-function methods.is_negative(self) return self.value:byte() >= 0x80 end
+function methods.is_negative(self) return byte(self.value) >= 0x80 end
 
 function methods.set_negative(self, flag)
   if type(flag) ~= "boolean" then flag = integer(flag, 1, "set_negative", -MOST) ~= 0 end
-  if flag ~= (self.value:byte() >= 0x80) then self.value = compute("neg", self.value) end
+  if flag ~= (byte(self.value) >= 0x80) then self.value = compute("neg", self.value) end
 end
 
 new = class("crypto.bignum", methods)

@@ -2,11 +2,13 @@
 
 local home = ...
 
+local format = string.format
+local huge = math.huge
 local refuse = home.need("arguments").refuse
 local border, checked = home.border, home.checked
 local get, set, replace, list = checked(border.conf_get), checked(border.conf_set), checked(border.conf_replace),
   checked(border.conf_get_string_list)
-local select, type, tostring, tonumber = select, type, tostring, tonumber
+local select, type, tostring, tonumber, error = select, type, tostring, tonumber, error
 
 local function check_path(path, name)
   if type(path) ~= "string" then
@@ -23,13 +25,13 @@ end
 
 function convert.integer(value)
   local number = tonumber(value)
-  if number and number % 1 == 0 and number >= -2 ^ 63 and number < 2 ^ 63 then return ("%.0f"):format(number) end
+  if number and number % 1 == 0 and number >= -2 ^ 63 and number < 2 ^ 63 then return format("%.0f", number) end
 end
 
 function convert.number(value)
   local number = tonumber(value)
-  if number and number == number and number ~= math.huge and number ~= -math.huge then
-    return ("%.17g"):format(number)
+  if number and number == number and number ~= huge and number ~= -huge then
+    return format("%.17g", number)
   end
 end
 

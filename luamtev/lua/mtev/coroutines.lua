@@ -2,6 +2,7 @@
 
 local home = ...
 
+local match = string.match
 local kernel, from_seconds = home.kernel, home.need("mtev/timeval").from_seconds
 local sleep, monotonic = kernel.sleep, kernel.monotonic
 local tonumber, tostring, type, pairs = tonumber, tostring, type, pairs
@@ -11,10 +12,10 @@ coroutine._resume = coroutine.resume -- the original keeps another one there
 
 -- Forgets a coroutine, given itself or the address by which tostring shows it; one that is over, or not there, is no error.
 function mtev.cancel_coro(which)
-  local address = type(which) == "string" and which:match("0x%x+")
+  local address = type(which) == "string" and match(which, "0x%x+")
   if not address then return kernel.cancel(which) end
   for co in pairs(kernel.tasks()) do
-    if tostring(co):match("0x%x+") == address then return kernel.cancel(co) end
+    if match(tostring(co), "0x%x+") == address then return kernel.cancel(co) end
   end
 end
 

@@ -11,7 +11,8 @@ local ffi = require("ffi")
 local generate, generate_later = checked(border.rsa_generate), checked(border.rsa_generate_later)
 local load, load_later = checked(border.rsa_load), checked(border.rsa_load_later)
 local sign_request, load_request = checked(border.csr_sign), checked(border.csr_load)
-local type, tonumber, tostring, error, pairs, ipairs = type, tonumber, tostring, error, pairs, ipairs
+local type, tonumber, tostring, error, pairs, ipairs, unpack, pcall
+  = type, tonumber, tostring, error, pairs, ipairs, unpack, pcall
 
 ffi.cdef [[ int luamtev_random(void *buffer, size_t length) __asm__("getentropy"); ]]
 local C = ffi.C

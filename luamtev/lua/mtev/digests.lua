@@ -3,8 +3,10 @@
 
 local home = ...
 
+local format, byte = string.format, string.byte
 local ffi = require("ffi")
 local bit = require("bit")
+local lshift, bor = bit.lshift, bit.bor
 local check_bytes, to_base64 = home.need("arguments").check_bytes, home.need("mtev/encodings").to_base64
 local border, checked = home.border, home.checked
 local ipairs, pcall = ipairs, pcall
@@ -34,8 +36,8 @@ local digest = ffi.new("uint8_t[32]")
 local text = ffi.new("uint16_t[32]")
 local pairs_of = ffi.new("uint16_t[256]") -- two digits for a byte, as they lie in memory
 for i = 0, 255 do
-  local first, second = ("%02x"):format(i):byte(1, 2)
-  pairs_of[i] = ffi.abi("le") and bit.bor(first, bit.lshift(second, 8)) or bit.bor(second, bit.lshift(first, 8))
+  local first, second = byte(format("%02x", i), 1, 2)
+  pairs_of[i] = ffi.abi("le") and bor(first, lshift(second, 8)) or bor(second, lshift(first, 8))
 end
 
 -- Two functions of a text on *library*: its digest, and that in hexadecimal.

@@ -5,9 +5,12 @@
 
 local home = ...
 
+local byte, sub, match, lower, char = string.byte, string.sub, string.match, string.lower, string.char
+local insert = table.insert
 local class = home.need("mtev/object")
 local receive_datagram = home.need("mtev/socket").receive_datagram
 local bit = require("bit")
+local band, rshift = bit.band, bit.rshift
 local kernel, border, checked = home.kernel, home.border, home.checked
 local arguments = home.need("arguments")
 local check_bytes, refuse, port_of = arguments.check_bytes, arguments.refuse, arguments.port
@@ -40,10 +43,10 @@ end
 local function ask_tcp(socket, server, question, deadline)
   local size = #question.wire
   if socket:connect(server.address, server.port, deadline - monotonic()) ~= 0 then return "failed" end
-  socket:write(string.char(bit.rshift(size, 8), bit.band(size, 255)) .. question.wire)
+  socket:write(char(rshift(size, 8), band(size, 255)) .. question.wire)
   local head = socket:read(2, nil, deadline - monotonic())
   if not head or #head < 2 then return "failed" end
-  size = head:byte(1) * 256 + head:byte(2)
+  size = byte(head, 1) * 256 + byte(head, 2)
   local wire = size > 0 and socket:read(size, nil, deadline - monotonic())
   if not wire or #wire < size then return "failed" end
   return read_reply(question, wire)
@@ -75,11 +78,11 @@ end
 
 -- The names to try for *name*: itself, and within the domains of the search list.
 local function candidates(name, how)
-  if name:sub(-1) == "." then return { name } end
+  if sub(name, -1) == "." then return { name } end
   local names = {}
   for _, domain in ipairs(how.search) do names[#names + 1] = name .. "." .. domain end
   local dots = select(2, gsub(name, "%.", ""))
-  table.insert(names, dots >= how.ndots and 1 or #names + 1, name)
+  insert(names, dots >= how.ndots and 1 or #names + 1, name)
   return names
 end
 
@@ -134,8 +137,8 @@ end
 -- "ADDRESS", whose port the options say, "ADDRESS:PORT" or "[ADDRESS]:PORT"
 local function parse_server(text)
   if mtev.inet_pton(text) then return { address = text } end
-  local address, port = text:match("^%[(.*)%]:(%d+)$")
-  if not address then address, port = text:match("^([^:]*):(%d+)$") end
+  local address, port = match(text, "^%[(.*)%]:(%d+)$")
+  if not address then address, port = match(text, "^([^:]*):(%d+)$") end
   port = port_of(port, 1)
   if not port or not mtev.inet_pton(address) then
     error("bad argument #1 to 'dns' (address of a name server expected, got '" .. text .. "')", 3)
@@ -161,7 +164,7 @@ local function resolve(host, deadline)
   local dns = mtev.dns()
   for _, rtype in ipairs({ "A", "AAAA" }) do
     for _, record in ipairs(look_up(dns, host, rtype, "IN", deadline or huge) or {}) do
-      found[#found + 1] = record[rtype:lower()]
+      found[#found + 1] = record[lower(rtype)]
     end
     if found[1] then break end
   end

@@ -2,15 +2,17 @@
 
 local home = ...
 
+local floor = math.floor
 local M = {}
 local refuse, check_bytes = home.need("arguments").refuse, home.need("arguments").check_bytes
 local ffi = require("ffi")
 local bit = require("bit")
 local cast, ffi_string = ffi.cast, ffi.string
-local band, bor, bxor, lshift, rshift, bnot = bit.band, bit.bor, bit.bxor, bit.lshift, bit.rshift, bit.bnot
+local band, bor, bxor, lshift, rshift, bnot, tobit
+  = bit.band, bit.bor, bit.bxor, bit.lshift, bit.rshift, bit.bnot, bit.tobit
 local string_buffer = require("string.buffer")
 local type, tonumber, select, pcall = type, tonumber, select, pcall
-local gsub = string.gsub
+local gsub, byte, rep = string.gsub, string.byte, string.rep
 
 local KEPT = 65536 -- bytes of buffer kept between calls
 local LARGE = 4194304 -- bytes of the library's buffer kept between calls
@@ -25,8 +27,8 @@ local function alphabet(letters)
   local encode, decode = ffi.new("uint8_t[?]", #letters), ffi.new("uint8_t[256]")
   ffi.fill(decode, 256, 255)
   for i = 1, #letters do
-    encode[i - 1] = letters:byte(i)
-    decode[letters:byte(i)] = i - 1
+    encode[i - 1] = byte(letters, i)
+    decode[byte(letters, i)] = i - 1
   end
   return encode, decode
 end
@@ -45,7 +47,7 @@ end
 
 -- Writes the letters of the n bytes at p to out, which has room for them; returns how many.
 local function encode_into(p, n, out)
-  local size = 4 * math.floor((n + 2) / 3)
+  local size = 4 * floor((n + 2) / 3)
   local o = cast(pairs_type, out)
   local whole, at = n - n % 3, 0
   for i = 0, whole - 3, 3 do
@@ -64,7 +66,7 @@ local function encode_into(p, n, out)
 end
 
 local function encode_here(text)
-  local out = buffer(4 * math.floor((#text + 2) / 3))
+  local out = buffer(4 * floor((#text + 2) / 3))
   return ffi_string(out, encode_into(cast(bytes_type, text), #text, out))
 end
 
@@ -137,7 +139,7 @@ local function written()
 end
 
 local function encode_by_library(text)
-  library.luamtev_base64_encode(text, #text, room:reserve(4 * math.floor((#text + 2) / 3) + 8), size, 0)
+  library.luamtev_base64_encode(text, #text, room:reserve(4 * floor((#text + 2) / 3) + 8), size, 0)
   return written()
 end
 
@@ -156,7 +158,7 @@ local function has_library()
   if path then found, opened = pcall(ffi.load, path) end
   if not found then return nil end
   library = opened
-  local text = ("\0\255any bytes"):rep(50)
+  local text = rep("\0\255any bytes", 50)
   local works, same = pcall(function() return decode_by_library(encode_by_library(text)) == text end)
   if not works or not same or encode_by_library("\251\255\191a") ~= "+/+/YQ==" then library = nil end
   return library
@@ -184,7 +186,7 @@ for i = 0, 25 do decode32[97 + i] = i end
 
 -- Writes the letters of the n bytes at p to out, which has room for them, and the padding; returns how many.
 local function encode32_into(p, n, out)
-  local letters = 8 * math.floor((n + 4) / 5)
+  local letters = 8 * floor((n + 4) / 5)
   local held, bits, at = 0, 0, 0
   for i = 0, n - 1 do
     held, bits = bor(lshift(band(held, 31), 8), p[i]), bits + 8
@@ -207,7 +209,7 @@ M.base32 = { encode_into = encode32_into, values = decode32 }
 
 function mtev.base32_encode(text)
   text = check_bytes(text, "base32_encode")
-  local out = buffer(8 * math.floor((#text + 4) / 5))
+  local out = buffer(8 * floor((#text + 4) / 5))
   return ffi_string(out, encode32_into(cast(bytes_type, text), #text, out))
 end
 
@@ -272,7 +274,7 @@ function mtev.crc32(start, ...)
   if not crc or crc % 1 ~= 0 then
     refuse(1, "crc32", "checksum", type(start), 2)
   end
-  crc = bit.tobit(crc)
+  crc = tobit(crc)
   for i = 1, given do crc = crc32(crc, check_bytes((select(i, ...)), "crc32", i + 1)) end
   return crc % 2 ^ 32
 end

@@ -8,6 +8,7 @@
 
 local home = ...
 
+local bor = bit.bor
 local refuse = home.need("arguments").refuse
 local calls = home.need("C")
 local close, error_text = calls.close, calls.error_text
@@ -19,8 +20,9 @@ local operations, reading = home.need("mtev/operations"), home.need("mtev/readin
 local write_once, valid, owned, ready = operations.write_once, operations.valid, operations.owned, operations.ready
 local posix, read_count, read_until = operations.posix, reading.count, reading.up_to
 local breathe, monotonic, current = kernel.breathe, kernel.monotonic, kernel.current
-local type, tonumber, tostring, error, pairs, select = type, tonumber, tostring, error, pairs, select
-local huge = math.huge
+local type, tonumber, tostring, error, pairs, select, setmetatable, pcall
+  = type, tonumber, tostring, error, pairs, select, setmetatable, pcall
+local huge, floor = math.huge, math.floor
 
 ffi.cdef [[ int luamtev_fcntl(int fd, int command, ...) __asm__("fcntl"); ]]
 local C = ffi.C
@@ -48,7 +50,7 @@ function methods:read(stop, _, timeout, on_timeout)
       refuse(1, "read", "number of bytes or terminator", tostring(stop), 2)
     end
     if count == 0 then return "" end
-    data, why = read_count(self, math.floor(count), deadline)
+    data, why = read_count(self, floor(count), deadline)
   elseif type(stop) == "string" and stop ~= "" then
     data, why = read_until(self, stop, deadline)
   elseif stop == nil then
@@ -208,7 +210,7 @@ end
 -- An object over a descriptor it owns from now on.  *kind*: "pipe" or the family of a socket; *stream*: not a datagram.
 function M.from_fd(fd, kind, stream)
   local flags = C.luamtev_fcntl(fd, F_GETFL)
-  C.luamtev_fcntl(fd, F_SETFL, ffi.cast("int", bit.bor(flags, numbers.O_NONBLOCK)))
+  C.luamtev_fcntl(fd, F_SETFL, ffi.cast("int", bor(flags, numbers.O_NONBLOCK)))
   C.luamtev_fcntl(fd, F_SETFD, ffi.cast("int", FD_CLOEXEC))
   return M.adopt(fd, kind or "pipe", stream ~= false)
 end

@@ -2,6 +2,7 @@
 
 local home = ...
 
+local getenv = os.getenv
 local kernel = home.kernel
 local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local processes, eventer = home.need("mtev/process"), home.need("mtev/eventer")
@@ -85,7 +86,7 @@ function mtev.sh(command, timeout, shell)
     refuse(1, "sh", "command", type(command), 2)
   end
   timeout = check_timeout(timeout, 2, "sh", huge)
-  shell = shell or os.getenv("SHELL") or "/bin/sh"
+  shell = shell or getenv("SHELL") or "/bin/sh"
   local status, out, err = run(timeout, prepare("sh", shell, { shell, "-c", command }, ENV))
   if not status then return nil, nil, nil end
   return status, out, err

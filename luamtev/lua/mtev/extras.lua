@@ -2,20 +2,25 @@
 
 local home = ...
 
+local huge = math.huge
+local time, date = os.time, os.date
+local concat = table.concat
 local check_bytes, breathe = home.need("arguments").check_bytes, home.kernel.breathe
 local refuse = home.need("arguments").refuse
-local type, tostring, tonumber, error, select, pcall = type, tostring, tonumber, error, select, pcall
+local type, tostring, tonumber, error, select, pcall, pairs, loadstring
+  = type, tostring, tonumber, error, select, pcall, pairs, loadstring
 local ipairs = ipairs
 local sub, find, gsub, format, lower = string.sub, string.find, string.gsub, string.format, string.lower
+local gmatch, match, byte, char = string.gmatch, string.match, string.byte, string.char
 
 local extras = {}
 
 -- The pieces of *text* between matches of *pattern*, at most *max* of them split off; an empty last piece is left out.
 function extras.split(text, pattern, max)
   text, pattern = check_bytes(text, "split"), check_bytes(pattern, "split", 2)
-  local most = max == nil and math.huge or tonumber(max)
+  local most = max == nil and huge or tonumber(max)
   if not most then refuse(3, "split", "number of splits", type(max), 2) end
-  if most < 1 then most = math.huge end
+  if most < 1 then most = huge end
   local pieces, start, search = {}, 1, 1
   while #pieces < most do
     local first, last = find(text, pattern, search)
@@ -38,7 +43,7 @@ end
 -- 1.2.3.4 as a number: its bytes, the first the most significant.
 function extras.iptonumber(address)
   local number = 0
-  for part in check_bytes(address, "iptonumber"):gmatch("%d+") do number = number * 256 + tonumber(part) end
+  for part in gmatch(check_bytes(address, "iptonumber"), "%d+") do number = number * 256 + tonumber(part) end
   return number
 end
 
@@ -53,22 +58,22 @@ end
 
 function extras.check_host_header_against_certificate(host, subject, san_list)
   host = lower(check_bytes(host, "check_host_header_against_certificate"))
-  for name in (san_list or ""):gmatch("[^,%s]+") do
+  for name in gmatch(san_list or "", "[^,%s]+") do
     if names_host(name, host) then return nil end
   end
-  local cn = (subject or ""):match("CN%s*=%s*([^/,\n]+)")
+  local cn = match(subject or "", "CN%s*=%s*([^/,\n]+)")
   if cn and names_host(cn, host) then return nil end
   return "host header does not match CN or SANs in certificate"
 end
 
-local function escape(character) return format("%%%02x", character:byte()) end
+local function escape(character) return format("%%%02x", byte(character)) end
 
 -- Two digits in any case -> the byte: a table is looked up without a call.
 local unescaped = {}
 for code = 0, 255 do
   local small, large = format("%02x", code), format("%02X", code)
   for _, first in ipairs({ sub(small, 1, 1), sub(large, 1, 1) }) do
-    for _, second in ipairs({ sub(small, 2), sub(large, 2) }) do unescaped[first .. second] = string.char(code) end
+    for _, second in ipairs({ sub(small, 2), sub(large, 2) }) do unescaped[first .. second] = char(code) end
   end
 end
 
@@ -84,7 +89,7 @@ function extras.url_decode(text) return url_decode(check_bytes(text, "url_decode
 -- Items of `key=value`; a key alone is true.  Of many, others have their turns in between.
 local function decode_items(text, item_pattern, decode)
   local items = {}
-  for item in text:gmatch(item_pattern) do
+  for item in gmatch(text, item_pattern) do
     local at = find(item, "=", 1, true)
     if at then items[decode(sub(item, 1, at - 1))] = decode(sub(item, at + 1)) else items[decode(item)] = true end
     breathe()
@@ -132,7 +137,7 @@ function extras.set_cookie(context, key, value, attrs)
   if given.expires then
     local seconds = tonumber(given.expires)
     if not seconds then error("set_cookie: expires is a number of seconds, got " .. tostring(given.expires), 2) end
-    header = header .. os.date("!; Expires=%a, %d-%b-%Y %H:%M:%S GMT", os.time() + seconds)
+    header = header .. date("!; Expires=%a, %d-%b-%Y %H:%M:%S GMT", time() + seconds)
   end
   local function add(name, attribute) if attribute then header = header .. cookie_attribute(name, attribute) end end
   add("Domain", given.domain)
@@ -148,7 +153,7 @@ local function emit_results(emit, ok, ...)
   if n > 0 then
     local texts = { ... }
     for i = 1, n do texts[i] = tostring(texts[i]) end
-    emit(table.concat(texts, "\t", 1, n) .. "\n")
+    emit(concat(texts, "\t", 1, n) .. "\n")
   end
   return ok
 end

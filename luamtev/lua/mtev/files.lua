@@ -10,8 +10,9 @@ local close, error_text = home.need("C").close, home.need("C").error_text
 local border, kernel, checked, forget = home.border, home.kernel, home.checked, home.reactor.forget
 local ffi = require("ffi")
 local bit = require("bit")
+local band, bor = bit.band, bit.bor
 local C, last_errno = ffi.C, ffi.errno
-local type, tostring = type, tostring
+local type, tostring, pcall = type, tostring, pcall
 local find, match, gmatch = string.find, string.match, string.gmatch
 
 -- write gives an int here, though it is wider: no call takes 2^31 bytes, and a wider result would be an object, whose
@@ -60,7 +61,8 @@ end
 -- Bits beyond the permissions, such as those of stat's mode, are let pass.  No texts: "755" would be a decimal number.
 local function check_mode(value, name, position, default)
   if value == nil and default then return default end
-  return bit.band(type(value) == "number" and integer(value, 0) or refuse(position, name, "file mode", shown(value), 3), PERMISSIONS)
+  local mode = type(value) == "number" and integer(value, 0)
+  return band(mode or refuse(position, name, "file mode", shown(value), 3), PERMISSIONS)
 end
 
 local function check_limit(value, name)
@@ -100,7 +102,7 @@ end
 
 function mtev.open(file, flags, mode)
   file = check_path(file, "open")
-  flags = bit.bor(check_flags(flags, "open"), CLOEXEC)
+  flags = bor(check_flags(flags, "open"), CLOEXEC)
   mode = int(check_mode(mode, "open", 3, NO_PROGRAM))
   while true do
     local fd = C.luamtev_file_open(file, flags, mode)

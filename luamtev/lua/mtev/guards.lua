@@ -7,6 +7,7 @@
 -- The collector sees a guard of a few bytes, and not how much hangs on its handle: that is counted here, and much of it
 -- has garbage collected.
 
+local collectgarbage = collectgarbage
 local ffi = require("ffi")
 local max = math.max
 

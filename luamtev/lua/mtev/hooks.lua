@@ -6,10 +6,11 @@ local class = home.need("mtev/object")
 local border, checked, check_bytes = home.border, home.checked, home.need("arguments").check_bytes
 local exists, register = checked(border.hook_exists), checked(border.hook_register)
 local print_to = checked(border.console_print)
-local type, tostring, error, require, pcall, setmetatable = type, tostring, error, require, pcall, setmetatable
+local type, tostring, error, require, pcall, setmetatable, package
+  = type, tostring, error, require, pcall, setmetatable, package
 local select, getinfo = select, debug.getinfo
 local extras, lower = mtev.extras, string.lower
-local format = string.format
+local format, gmatch, match = string.format, string.gmatch, string.match
 local CONTINUE, DONE, ABORT = 0, 1, 2
 
 local USAGE = 'mtev.hook(name,["func_name"])'
@@ -75,8 +76,8 @@ local new_request = class("mtev.http_request", {
   end,
   querystring = function(self, name)
     local parameters = {}
-    for item in (self.known.querystring or ""):gmatch("[^&]+") do
-      local key, value = item:match("^([^=]*)=?(.*)$")
+    for item in gmatch(self.known.querystring or "", "[^&]+") do
+      local key, value = match(item, "^([^=]*)=?(.*)$")
       key = extras.url_decode(key)
       parameters[key] = parameters[key] or extras.url_decode(value)
     end

@@ -4,9 +4,11 @@
 
 local home = ...
 
+local getenv = os.getenv
 local M = {}
 local urls, eventer, http_response = home.need("mtev/http_urls"), home.need("mtev/eventer"), home.need("mtev/http_response")
-local sub, match, lower, find = string.sub, string.match, string.lower, string.find
+local sub, match, lower, find, gmatch, upper
+  = string.sub, string.match, string.lower, string.find, string.gmatch, string.upper
 local error, type, tostring, tonumber, pcall, floor = error, type, tostring, tonumber, pcall, math.floor
 
 -- The proxy at *url*; for *name*, whose argument that is, an error when it cannot be.
@@ -44,7 +46,7 @@ end
 
 -- Whether a *list* of hosts, with commas or blanks between them, has that of *url*.
 function M.is_exempt(list, url)
-  for entry in lower(list):gmatch("[^,%s]+") do
+  for entry in gmatch(lower(list), "[^,%s]+") do
     if stands_for(entry, url) then return true end
   end
   return false
@@ -52,7 +54,7 @@ end
 
 -- The proxy that the environment names for *url*.  HTTP_PROXY in capitals is not asked: in a CGI it is a client's header.
 function M.from_environment(url)
-  local function variable(name) return os.getenv(name) or name ~= "http_proxy" and os.getenv(name:upper()) or nil end
+  local function variable(name) return getenv(name) or name ~= "http_proxy" and getenv(upper(name)) or nil end
   local named = variable(url.scheme .. "_proxy") or variable("all_proxy")
   if not named or named == "" or M.is_exempt(variable("no_proxy") or "", url) then return nil end
   return M.parse(named, url.scheme .. "_proxy", 2)

@@ -5,6 +5,7 @@
 
 local home = ...
 
+local sub = string.sub
 local urls = home.need("mtev/http_urls")
 local pairs, lower = pairs, string.lower
 
@@ -22,7 +23,7 @@ local function headers_for(asked, same_origin, same_method)
   local kept = {}
   for name, value in pairs(asked.headers) do
     local key = lower(name)
-    local is_of_body = key:sub(1, 8) == "content-" or key == "transfer-encoding"
+    local is_of_body = sub(key, 1, 8) == "content-" or key == "transfer-encoding"
     local drops = key == "host" and not same_origin or is_of_body and not same_method or CREDENTIALS[key] and not same_origin
     if not drops then kept[name] = value end
   end

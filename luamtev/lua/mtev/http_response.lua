@@ -6,6 +6,7 @@
 
 local home = ...
 
+local gmatch = string.gmatch
 local M = {}
 local new_inflater = home.need("mtev/gunzip").new_inflater
 local find, sub, match, lower, concat = string.find, string.sub, string.match, string.lower, table.concat
@@ -135,8 +136,8 @@ local function length_of(headers)
   local text = headers["content-length"]
   if not text then return nil end
   local first = match(text, "^%d+")
-  for each in (text .. ","):gmatch("%s*([^,]*),") do
-    if each:match("^(%d+)%s*$") ~= first then malformed("Content-Length: " .. sub(text, 1, 80)) end
+  for each in gmatch(text .. ",", "%s*([^,]*),") do
+    if match(each, "^(%d+)%s*$") ~= first then malformed("Content-Length: " .. sub(text, 1, 80)) end
   end
   local length = tonumber(first)
   if not length or length > 2 ^ 53 then malformed("Content-Length: " .. sub(text, 1, 80)) end
@@ -243,7 +244,7 @@ local GZIP = { gzip = true, ["x-gzip"] = true, deflate = true }
 -- Whether a body in *encoding* is to be inflated; raises for an encoding that is not known.
 local function is_compressed(encoding)
   local compressed = false
-  for each in (encoding and lower(encoding) or ""):gmatch("[^,%s]+") do
+  for each in gmatch(encoding and lower(encoding) or "", "[^,%s]+") do
     compressed = compressed or GZIP[each]
     if not GZIP[each] and each ~= "identity" then error("unknown content-encoding: " .. encoding, 0) end
   end

@@ -3,9 +3,11 @@
 -- A URL is a table: scheme, host (an IPv6 address without its brackets), port, path (with the query string, never empty),
 -- userinfo or nil.
 
+local concat = table.concat
 local M = {}
 
-local find, sub, match, lower, gsub, format = string.find, string.sub, string.match, string.lower, string.gsub, string.format
+local find, sub, match, lower, gsub, format, gmatch
+  = string.find, string.sub, string.match, string.lower, string.gsub, string.format, string.gmatch
 local tonumber, char = tonumber, string.char
 
 local PORTS = { http = 80, https = 443 }
@@ -48,7 +50,7 @@ end
 local function without_dots(path)
   local found, n = {}, 0
   local last
-  for segment in path:gmatch("/([^/]*)") do
+  for segment in gmatch(path, "/([^/]*)") do
     last = segment
     if segment == ".." then
       if n > 0 then
@@ -64,7 +66,7 @@ local function without_dots(path)
     n = n + 1
     found[n] = ""
   end
-  return "/" .. table.concat(found, "/", 1, n)
+  return "/" .. concat(found, "/", 1, n)
 end
 
 -- What *reference* means on the page at *base*; nil when that is no URL of http or https.

@@ -3,6 +3,7 @@
 
 local home = ...
 
+local sub = string.sub
 local refuse = home.need("arguments").refuse
 local class = home.need("mtev/object")
 local decode, encoder = home.need("mtev/json_decode").decode, home.need("mtev/json_encode")
@@ -43,7 +44,7 @@ function mtev.parsejson(text)
   end
   local ok, value, after = decode(text)
   if not ok then return nil, value, after end
-  if after < #text then text = text:sub(1, after) end
+  if after < #text then text = sub(text, 1, after) end
   return new_json({ text = text, formatted = false, value = value, has_value = value ~= nil })
 end
 

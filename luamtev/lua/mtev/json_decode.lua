@@ -5,6 +5,7 @@
 -- string.buffer refuses, deep nesting and keys that are there twice, is built by a few lines of Lua from the same bytes.
 -- A Lua string ends in a NUL that belongs to nobody: the scanner may look at it, and meets it as an unexpected character.
 
+local gmatch, byte_of, format = string.gmatch, string.byte, string.format
 local ffi = require("ffi")
 local bit = require("bit")
 local string_buffer = require("string.buffer")
@@ -23,13 +24,13 @@ for i = 32, 255 do plain[i] = 1 end
 plain[34], plain[92] = 0, 0
 
 local short = ffi.new("uint8_t[256]") -- what the letter after a backslash stands for
-for letter, code in ('"34 \\92 /47 b8 f12 n10 r13 t9'):gmatch("(%D)(%d+)") do short[letter:byte()] = tonumber(code) end
+for letter, code in gmatch('"34 \\92 /47 b8 f12 n10 r13 t9', "(%D)(%d+)") do short[byte_of(letter)] = tonumber(code) end
 
 local hex = ffi.new("int8_t[256]") -- the value of a digit, or -1
 ffi.fill(hex, 256, 255)
 for i = 0, 15 do
-  hex[("%x"):format(i):byte()] = i
-  hex[("%X"):format(i):byte()] = i
+  hex[byte_of(format("%x", i))] = i
+  hex[byte_of(format("%X", i))] = i
 end
 
 local power = ffi.new("double[23]") -- the powers of ten a double holds exactly

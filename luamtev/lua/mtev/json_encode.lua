@@ -5,6 +5,8 @@
 
 local home = ...
 
+local tonumber, getmetatable = tonumber, getmetatable
+local gmatch, byte, gsub, sub = string.gmatch, string.byte, string.gsub, string.sub
 local ffi = require("ffi")
 local bit = require("bit")
 local cast, copy, ffi_string, istype = ffi.cast, ffi.copy, ffi.string, ffi.istype
@@ -22,7 +24,7 @@ local hex_digits = ffi.new("const char[17]", "0123456789abcdef")
 
 local escape = ffi.new("uint8_t[256]") -- 0: stands for itself; 117: \u; else the letter after the backslash
 for i = 0, 31 do escape[i] = 117 end
-for code, letter in ('8b 9t 10n 13r 34" 47/ 92\\'):gmatch("(%d+)(%D) ?") do escape[tonumber(code)] = letter:byte() end
+for code, letter in gmatch('8b 9t 10n 13r 34" 47/ 92\\', "(%d+)(%D) ?") do escape[tonumber(code)] = byte(letter) end
 
 local size = 4096
 local out = ffi.new("uint8_t[?]", size)
@@ -113,7 +115,7 @@ end
 local function put_other(at, value, kind)
   if kind == "boolean" then return put_raw(at, value and "true" or "false") end
   if kind == "cdata" and (istype("int64_t", value) or istype("uint64_t", value)) then
-    return put_raw(at, (tostring(value):gsub("U?LL$", "")))
+    return put_raw(at, (gsub(tostring(value), "U?LL$", "")))
   end
   return put_raw(at, "null")
 end
@@ -246,14 +248,14 @@ local function reformat(text)
     local c = p[i]
     local separator = separators[c]
     if separator then
-      if (c == 125 or c == 93) and out[at - 1] == 32 then separator = separator:sub(2) end
+      if (c == 125 or c == 93) and out[at - 1] == 32 then separator = sub(separator, 2) end
       at, i = put_raw(at, separator), i + 1
     elseif c == 34 then
       local value
       value, i = read_string(p, i + 1, n)
       at = put_string(at, value)
     else
-      if c > 32 then at = put_raw(at, text:sub(i + 1, i + 1)) end
+      if c > 32 then at = put_raw(at, sub(text, i + 1, i + 1)) end
       i = i + 1
     end
   end

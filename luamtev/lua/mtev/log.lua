@@ -4,6 +4,7 @@
 
 local home = ...
 
+local gsub, sub = string.gsub, string.sub
 local refuse = home.need("arguments").refuse
 local put = home.need("C").write
 local border, settings = home.border, home.settings
@@ -11,7 +12,7 @@ local checked = home.checked
 
 local ffi = require("ffi")
 local format, concat, byte, getinfo = string.format, table.concat, string.byte, debug.getinfo
-local select, tostring, type = select, tostring, type
+local select, tostring, type, pcall, error = select, tostring, type, pcall, error
 
 local NEWLINE = 10
 local WANTS_PLACE = 2 -- and above: some stream on the way, or a tracer, wants file and line
@@ -37,7 +38,7 @@ end
 local function formatted(caller, first, fmt, ...)
   local ok, message = pcall(format, fmt, ...)
   if ok then return message end
-  message = message:gsub("bad argument #(%d+) to '[^']*'", function(number)
+  message = gsub(message, "bad argument #(%d+) to '[^']*'", function(number)
     return "bad argument #" .. number + first - 1 .. " to '" .. caller .. "'"
   end)
   error(message, 3)
@@ -57,7 +58,7 @@ local function write(slot, message)
   if fd < 0 then return write_slowly(slot, message) end
   local written = put(fd, message, #message)
   if written == #message then return end
-  write_slowly(slot, written > 0 and message:sub(written + 1) or message)
+  write_slowly(slot, written > 0 and sub(message, written + 1) or message)
 end
 
 -- A line without its end gets one; but to `stdout` goes what is said and no more.

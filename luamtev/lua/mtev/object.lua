@@ -3,6 +3,7 @@
 
 -- Returns a constructor of objects of one type: it takes a table of fields and makes it an object.
 -- Fields are looked up before methods and *constants*; any other name raises.  Also returns a function that adds methods.
+local getmetatable, error, pairs, tostring, setmetatable = getmetatable, error, pairs, tostring, setmetatable
 local function class(type_name, methods, constants)
   local meta = { is_opaque = true }
   local guarded = {}

@@ -7,6 +7,7 @@
 
 local home = ...
 
+local reverse = string.reverse
 local ffi = require("ffi")
 local refuse, check_bytes = home.need("arguments").refuse, home.need("arguments").check_bytes
 local table_unpack = unpack
@@ -39,14 +40,14 @@ local function number_to_bytes(letter, value, order)
   if letter == "L" and type(value) == "number" and value < 0 then value = ffi.cast("int64_t", value) end
   cell[0] = value
   local text = ffi.string(cell, sizes[letter])
-  return order == NATIVE and text or text:reverse()
+  return order == NATIVE and text or reverse(text)
 end
 
 local function bytes_to_number(letter, text, at, order)
   local size = sizes[letter]
   if at + size - 1 > #text then return nil end
   local piece = sub(text, at, at + size - 1)
-  if order ~= NATIVE then piece = piece:reverse() end
+  if order ~= NATIVE then piece = reverse(piece) end
   ffi.copy(cells[letter], piece, size)
   return tonumber(cells[letter][0]), at + size
 end

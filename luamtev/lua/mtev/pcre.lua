@@ -5,7 +5,7 @@ local home = ...
 local settings = home.settings
 local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local sub, unpack = string.sub, unpack
-local type, tostring, error = type, tostring, error
+local type, tostring, error, tonumber = type, tostring, error, tonumber
 
 local engine
 

@@ -5,6 +5,7 @@
 -- spans[2i + 1] bound group i, negative for one that took no part, until the next search.
 -- A search goes on in the rest of the subject as if that were the whole.
 
+local collectgarbage = collectgarbage
 local ffi = require("ffi")
 local cast, tonumber, ipairs, pcall = ffi.cast, tonumber, ipairs, pcall
 

@@ -3,6 +3,7 @@
 
 local home = ...
 
+local min = math.min
 local border, checked = home.border, home.checked
 local ffi = require("ffi")
 
@@ -29,7 +30,7 @@ return function()
     return function(subject, start, after_empty, limit, depth)
       local expected = text == subject and start == next_start and after_empty == next_empty and not limit and not depth
       if not expected or at >= #found then
-        most = expected and math.min(most * 8, MOST) or 1
+        most = expected and min(most * 8, MOST) or 1
         found = search(known.handle, subject, start, after_empty, most, limit or 0, depth or 0)
         at, text = 0, not limit and not depth and subject or nil
       end

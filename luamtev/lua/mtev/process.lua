@@ -10,7 +10,7 @@ local bit = require("bit")
 local kernel, border, checked = home.kernel, home.border, home.checked
 local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local band, rshift = bit.band, bit.rshift
-local type, tostring, tonumber, pairs = type, tostring, tonumber, pairs
+local type, tostring, tonumber, pairs, ipairs = type, tostring, tonumber, pairs, ipairs
 local find, concat, sort = string.find, table.concat, table.sort
 local huge = math.huge
 

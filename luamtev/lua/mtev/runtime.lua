@@ -5,10 +5,12 @@
 
 local home = ...
 
+local sub = string.sub
+local getinfo = debug.getinfo
 local refuse = home.need("arguments").refuse
 local border, kernel = home.border, home.kernel
 
-local select, type, xpcall = select, type, xpcall
+local select, type, xpcall, ipairs, package = select, type, xpcall, ipairs, package
 
 local M = {}
 
@@ -55,8 +57,8 @@ function M.watch()
   for i, loader in ipairs(package.loaders) do
     package.loaders[i] = function(name)
       local chunk, extra = loader(name)
-      local source = type(chunk) == "function" and debug.getinfo(chunk, "S").source
-      if source and source:sub(1, 1) == "@" then note(source:sub(2)) end
+      local source = type(chunk) == "function" and getinfo(chunk, "S").source
+      if source and sub(source, 1, 1) == "@" then note(sub(source, 2)) end
       return chunk, extra
     end
   end

@@ -6,7 +6,7 @@ local class = home.need("mtev/object")
 local border, kernel, checked = home.border, home.kernel, home.checked
 local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local encode, decode = require("string.buffer").encode, require("string.buffer").decode
-local type, pairs, tostring = type, pairs, tostring
+local type, pairs, tostring, getmetatable = type, pairs, tostring, getmetatable
 local huge = math.huge
 
 local function shared_key(key, name)

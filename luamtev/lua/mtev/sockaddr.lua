@@ -2,8 +2,11 @@
 
 local home = ...
 
+local tonumber = tonumber
+local match, sub, byte = string.match, string.sub, string.byte
 local ffi = require("ffi")
 local bit = require("bit")
+local band, rshift, lshift, bor = bit.band, bit.rshift, bit.lshift, bit.bor
 local copy, fill, string_of = ffi.copy, ffi.fill, ffi.string
 
 ffi.cdef [[
@@ -33,7 +36,7 @@ local function start(family, length, port)
   else
     ffi.cast("uint16_t *", out)[0] = family
   end
-  if port then out[2], out[3] = bit.rshift(port, 8), bit.band(port, 255) end
+  if port then out[2], out[3] = rshift(port, 8), band(port, 255) end
 end
 
 local function pack_inet(host, port)
@@ -44,8 +47,8 @@ local function pack_inet(host, port)
 end
 
 local function pack_inet6(host, port)
-  local zone = host:match("%%(.+)$")
-  if C.luamtev_inet_pton(INET6, zone and host:sub(1, -#zone - 2) or host, text) ~= 1 then return nil end
+  local zone = match(host, "%%(.+)$")
+  if C.luamtev_inet_pton(INET6, zone and sub(host, 1, -#zone - 2) or host, text) ~= 1 then return nil end
   number.value = 0
   if zone then
     number.value = tonumber(zone) or C.luamtev_if_nametoindex(zone)
@@ -64,7 +67,7 @@ function sockaddr.pack(host, port, family)
     if #host > LONGEST_PATH then return nil end
     start(UNIX, PATH_AT + #host + 1)
     copy(out + PATH_AT, host, #host)
-    local abstract = host:byte(1) == 0
+    local abstract = byte(host, 1) == 0
     return out, PATH_AT + #host + (abstract and 0 or 1), "unix"
   end
   local buffer, length, found = pack_inet(host, port)
@@ -76,7 +79,7 @@ end
 function sockaddr.unpack(address, length)
   if length < 2 then return end
   local family = HAS_LENGTH and address[1] or ffi.cast("uint16_t *", address)[0]
-  local port = bit.bor(bit.lshift(address[2], 8), address[3])
+  local port = bor(lshift(address[2], 8), address[3])
   if family == INET then
     C.luamtev_inet_ntop(INET, address + 4, text, 64)
     return string_of(text), port
@@ -86,7 +89,7 @@ function sockaddr.unpack(address, length)
   elseif family == UNIX then
     if length <= PATH_AT then return "" end
     local path = string_of(address + PATH_AT, length - PATH_AT)
-    return path:byte(1) == 0 and path or path:match("^%Z*")
+    return byte(path, 1) == 0 and path or match(path, "^%Z*")
   end
 end
 

@@ -2,6 +2,9 @@
 
 local home = ...
 
+local sub = string.sub
+local bor = bit.bor
+local huge, floor, min = math.huge, math.floor, math.min
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, reactor, sockaddr, eventer = home.kernel, home.reactor, home.need("mtev/sockaddr"), home.need("mtev/eventer")
@@ -53,7 +56,7 @@ end
 
 local function family_of(target)
   if families[target] then return target end
-  if target:sub(1, 8) == "reverse:" then return "inet" end
+  if sub(target, 1, 8) == "reverse:" then return "inet" end
   local _, _, family = sockaddr.pack(target, 0)
   return family
 end
@@ -67,7 +70,7 @@ function mtev.socket(target, kind, ...)
   local family = type(target) ~= "string" and "inet" or family_of(target)
   if not family then error("mtev.socket family for " .. target .. " unknown", 2) end
   local kind_number = kind == "udp" and numbers.SOCK_DGRAM or numbers.SOCK_STREAM
-  local fd = C.luamtev_socket(families[family], bit.bor(kind_number, AT_BIRTH), 0)
+  local fd = C.luamtev_socket(families[family], bor(kind_number, AT_BIRTH), 0)
   if fd < 0 then return nil, error_text(ffi.errno()) end
   return adopt(fd, family, kind ~= "udp")
 end
@@ -101,14 +104,14 @@ end
 -- connect(address, port[, timeout in seconds]): 0, or -1 and why not.
 function methods:connect(host, port, timeout)
   owned(self)
-  if type(host) == "string" and host:sub(1, 8) == "reverse:" then
+  if type(host) == "string" and sub(host, 1, 8) == "reverse:" then
     reactor.forget(self.fd)
-    if not reverse_connect(host:sub(9), self.fd) then return -1, "Reverse connection unavailable" end
+    if not reverse_connect(sub(host, 9), self.fd) then return -1, "Reverse connection unavailable" end
     return 0
   end
   if self.kind == "unix" and timeout == nil then timeout = tonumber(port) end
   if timeout ~= nil then timeout = kernel.seconds(timeout, "connect", 2) end
-  local deadline = timeout and timeout < math.huge and monotonic() + timeout or nil
+  local deadline = timeout and timeout < huge and monotonic() + timeout or nil
   local packed, size = address_for(self, host, port, "connect")
   if not packed then return -1, size end
   if C.luamtev_connect(self.fd, packed, size) == 0 then return 0 end
@@ -194,7 +197,7 @@ end
 local function receive_stream(event, most)
   local input, from = event.input, event.from
   if from <= #input then
-    local data = input:sub(from, from + most - 1)
+    local data = sub(input, from, from + most - 1)
     event.from = from + #data
     return #data, data
   end
@@ -231,7 +234,7 @@ function methods:recv(most)
   if not number or number < 1 then
     refuse(1, "recv", "number of bytes", tostring(most), 2)
   end
-  number = math.min(math.floor(number), LARGEST)
+  number = min(floor(number), LARGEST)
   if not self.stream then return receive_datagram(self, number) end
   local n, data = receive_stream(self, number)
   breathe()
@@ -282,7 +285,7 @@ function methods:setsockopt(...)
   if not value then
     refuse(2, "setsockopt", "number", type(given), 2)
   end
-  local number = name:sub(1, 3) == "SO_" and name ~= "SO_ERROR" and numbers[name]
+  local number = sub(name, 1, 3) == "SO_" and name ~= "SO_ERROR" and numbers[name]
   if not number then return -1, "Socket  operation '" .. name .. "' not supported\n" end
   local pointer, size = option_value(name, value)
   if C.luamtev_setsockopt(self.fd, numbers.SOL_SOCKET, number, pointer, size) == 0 then return 0 end

@@ -4,6 +4,7 @@
 
 local home = ...
 
+local setmetatable = setmetatable
 local border, kernel, checked = home.border, home.kernel, home.checked
 local is_stopping, wait = checked(border.stopping_asked), checked(border.stopping_wait)
 local stay, leave, call_off = border.stopping_stay, border.stopping_leave, border.ticket_cancel

@@ -2,10 +2,12 @@
 
 local home = ...
 
+local error, type = error, type
 local border, settings, checked = home.border, home.settings, home.checked
 local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local ffi = require("ffi")
 local bit = require("bit")
+local band, bor = bit.band, bit.bor
 local format = string.format
 
 ffi.cdef [[
@@ -63,8 +65,8 @@ function mtev.uuid()
   end
   local b = entropy + entropy_used
   entropy_used = entropy_used + 16
-  b[6] = bit.bor(bit.band(b[6], 0x0f), 0x40) -- version 4, RFC 9562
-  b[8] = bit.bor(bit.band(b[8], 0x3f), 0x80)
+  b[6] = bor(band(b[6], 0x0f), 0x40) -- version 4, RFC 9562
+  b[8] = bor(band(b[8], 0x3f), 0x80)
   return format("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
     b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15])
 end

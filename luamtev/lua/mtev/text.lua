@@ -3,7 +3,7 @@
 local home = ...
 
 local border, checked, check_bytes = home.border, home.checked, home.need("arguments").check_bytes
-local byte, gsub, format = string.byte, string.gsub, string.format
+local byte, gsub, format, rep = string.byte, string.gsub, string.format, string.rep
 
 local names -- code point -> name, asked for when it is first needed
 local REPLACEMENT = "&#65533;" -- for each byte that is no part of UTF-8
@@ -29,8 +29,8 @@ end
 
 local function to_entities(text)
   local code, length = decode(text)
-  if not code then return REPLACEMENT:rep(#text) end
-  return entity(code) .. REPLACEMENT:rep(#text - length)
+  if not code then return rep(REPLACEMENT, #text) end
+  return entity(code) .. rep(REPLACEMENT, #text - length)
 end
 
 local tags = { ["<"] = "&lt;", [">"] = "&gt;" }

@@ -1,5 +1,7 @@
 -- mtev.timeval, and the clocks.  A timeval is a table of sec and usec, 0 <= usec < 1000000.
 
+local getmetatable, error = getmetatable, error
+local format = string.format
 local ffi = require("ffi")
 local floor, type, tonumber, setmetatable = math.floor, type, tonumber, setmetatable
 
@@ -61,7 +63,7 @@ function Timeval.__tostring(tv)
     sign, sec = "-", -sec
     if usec > 0 then sec, usec = sec - 1, 1000000 - usec end
   end
-  return ("%s%.0f.%06.0f"):format(sign, sec, usec)
+  return format("%s%.0f.%06.0f", sign, sec, usec)
 end
 
 local function gettimeofday()

@@ -3,6 +3,7 @@
 
 local home = ...
 
+local ipairs = ipairs
 local class = home.need("mtev/object")
 local border, checked = home.border, home.checked
 local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral

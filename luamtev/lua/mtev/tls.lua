@@ -14,7 +14,7 @@ local start, handshake, describe = home.checked(border.tls_start), home.checked(
 local tls_read, tls_write = home.checked(border.tls_read), home.checked(border.tls_write)
 local tls_close, tls_release = border.tls_close, border.tls_release
 local type, error, setmetatable, tostring, ipairs = type, error, setmetatable, tostring, ipairs
-local sub, match, lower = string.sub, string.match, string.lower
+local sub, match, lower, gmatch = string.sub, string.match, string.lower, string.gmatch
 
 local HANDSHAKE_TIMEOUT = 30 -- seconds
 local RECORD = 65536 -- bytes handed over at once
@@ -116,8 +116,8 @@ function methods:ssl_upgrade_socket(...)
 end
 
 local FIELDS = {}
-for name in ("ciphers current_cipher error issuer subject san_list start_time end_time method sni_name peer_certificate "
-  .. "ssl_session"):gmatch("%S+") do
+for name in gmatch("ciphers current_cipher error issuer subject san_list start_time end_time method sni_name "
+  .. "peer_certificate ssl_session", "%S+") do
   FIELDS[name] = true
 end
 

@@ -5,6 +5,8 @@
 
 local home = ...
 
+local find, lower = string.find, string.lower
+local traceback = debug.traceback
 local refuse, port_of = home.need("arguments").refuse, home.need("arguments").port
 local class = home.need("mtev/object")
 local resolve = home.need("mtev/dns").resolve
@@ -12,7 +14,8 @@ local border, kernel, eventer = home.border, home.kernel, home.need("mtev/evente
 local checked = home.checked
 local open, receive, frame = checked(border.websocket_open), checked(border.websocket_receive), checked(border.websocket_send)
 local release = border.websocket_release
-local type, tostring, tonumber, error, pcall, ipairs = type, tostring, tonumber, error, pcall, ipairs
+local type, tostring, tonumber, error, pcall, ipairs, xpcall, pairs
+  = type, tostring, tonumber, error, pcall, ipairs, xpcall, pairs
 local concat = table.concat
 
 local OPCODES = { CONTINUATION = 0, TEXT = 1, BINARY = 2, CONNECTION_CLOSE = 8, PING = 9, PONG = 10 }
@@ -93,7 +96,7 @@ local function tell(client, what) mtev.log("debug/websocket_client", "%s: %s\n",
 local function callback(client, name, ...)
   local call = client.callbacks[name]
   if not call then return true end
-  local ok, result = xpcall(call, debug.traceback, client, ...)
+  local ok, result = xpcall(call, traceback, client, ...)
   if ok then return result end
   complain(client, "error in " .. name .. ": " .. tostring(result))
   return false
@@ -193,8 +196,8 @@ function mtev.websocket_client_connect(host, port, uri, service, callbacks, sslc
     refuse(6, "websocket_client_connect", "table", type(sslconfig), 2)
   end
   if sslconfig then home.need("mtev/tls").check_settings(sslconfig, 6, "websocket_client_connect", 2) end
-  if uri:find("[%s%c]") then return false end
-  local authority = (host:find(":", 1, true) and "[" .. host .. "]" or host) .. ":" .. number
+  if find(uri, "[%s%c]") then return false end
+  local authority = (find(host, ":", 1, true) and "[" .. host .. "]" or host) .. ":" .. number
   local handle, request = open(authority, uri, service)
   local client = new_client({
     callbacks = callbacks, open = false, closing = false, ended = false, queued = {}, queued_bytes = 0, writer = false,
@@ -205,7 +208,7 @@ function mtev.websocket_client_connect(host, port, uri, service, callbacks, sslc
     complain(client, request)
     return false
   end
-  for name, opcode in pairs(OPCODES) do client[name], client[name:lower()] = opcode, opcode end
+  for name, opcode in pairs(OPCODES) do client[name], client[lower(name)] = opcode, opcode end
   mtev.coroutine_spawn(run, client, host, number, request, sslconfig)
   return true
 end
