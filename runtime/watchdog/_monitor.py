@@ -31,6 +31,7 @@ MANAGED_TIMEOUT = 2.0
 ABORT_TIMEOUT = 5.0  # seconds for stacks to be written
 GLIDER_TIMEOUT = 60.0
 REPORT_TIMEOUT = 3.0  # seconds for the server to say what it is doing
+FORK_PAUSE = 1.0  # seconds until a server is started that could not be: no process or no memory was left
 LONGEST_TRACE = 16 << 20  # bytes
 
 
@@ -140,6 +141,7 @@ class Monitor:
         self._deadline = float("inf")
         self._course: Course | None = None
         self._looked_at = False  # whether the glider has been run on this server
+        self._is_starved = False  # whether that it cannot be started was told
 
     def run(self) -> int:
         """Keep the server running until it ends for good; returns the exit status."""
@@ -183,21 +185,32 @@ class Monitor:
                 if over.value is not None:
                     return int(over.value)
         if not self._child:
-            self._fork(lifeline)
+            try:
+                self._fork(lifeline)
+            except OSError as failure:
+                self._course = self._starved(failure)
         return None
+
+    def _starved(self, failure: OSError) -> Course:
+        """The course of a server that cannot be started now."""
+        if not self._is_starved:
+            self._is_starved = True
+            log.error.log(f"[WATCHDOG] {self._name} cannot be started: {failure.strerror}; it is tried again.\n")
+        yield from self._until(lambda: bool(self._stopping), FORK_PAUSE)
+        return self._status()
 
     def _fork(self, lifeline: tuple[int, int]) -> None:
         global _starts
         _hearts.prefork_init()
         self._stacks = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the child
-        self._looked_at = False
-        self._begun.append(time.monotonic())
+        self._looked_at = self._is_starved = False
         parent = os.getpid()
         with signals.blocked():
             pid = os.fork()
             if pid == 0:
                 self._be_child(parent, lifeline)
         _starts += 1
+        self._begun.append(time.monotonic())
         self._child = pid
 
     def _be_child(self, parent: int, lifeline: tuple[int, int]) -> NoReturn:

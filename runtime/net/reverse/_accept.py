@@ -167,17 +167,23 @@ class Proxy:
 
 def _bind(tunnel: Tunnel, asked: list[str]) -> None:
     """Open what ``X-Bind`` asks for: an address and a port, or ``*`` for both families on free ports."""
-    wanted = [("0.0.0.0", 0), ("::", 0)] if asked == ["*"] else []
-    if len(asked) == 2 and asked[1].isdecimal() and int(asked[1]) < 65536:
-        try:
-            wanted = [(str(ipaddress.ip_address(asked[0])), int(asked[1]))]
-        except ValueError:
-            pass
+    try:
+        wanted = [("0.0.0.0", 0), ("::", 0)] if asked == ["*"] else [_place(*asked)]
+    except (TypeError, ValueError):
+        what = f"X-Bind: {' '.join(asked)}"
+        errors.log(f"reverse connection {tunnel.id}: {what!r}: expected an IP address and a port up to 65535, or *\n")
+        return
     for address, port in wanted:
         try:
             tunnel.proxies["ipv6" if ":" in address else "ipv4"] = Proxy(tunnel, address, port)
         except OSError as failure:
             errors.log(f"reverse connection {tunnel.id}: cannot listen on {address} port {port}: {failure.strerror}\n")
+
+
+def _place(address: str, port: str) -> tuple[str, int]:
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError(port)
+    return str(ipaddress.ip_address(address)), int(port)
 
 
 def accept(connection: Connection) -> None:

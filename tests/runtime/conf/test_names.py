@@ -160,3 +160,13 @@ def test_rooms_close_what_they_read(monkeypatch: pytest.MonkeyPatch) -> None:
     names.check(conf.loads(text.format("size").encode()))
     with pytest.raises(conf.ConfError, match="<thing> <config>: there is no key siez, expected size"):
         names.check(conf.loads(text.format("siez").encode()))
+
+
+def test_rooms_close_an_element_below_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "_tops", {})
+    names.close_top("of_mine", keys={"config": names.names("size")})
+    text = "<app><of_mine{1}><config><{0}>1</{0}></config></of_mine></app>"
+    names.check(conf.loads(text.format("size", "").encode()))
+    with pytest.raises(conf.ConfError, match="<of_mine> <config>: there is no key siez, expected size"):
+        names.check(conf.loads(text.format("siez", "").encode()))
+    names.check(conf.loads(text.format("siez", ' require_env="SURELY_NOT_SET"').encode()))

@@ -285,6 +285,25 @@ def test_a_node_is_shattered_into_its_directory(main: Path) -> None:
     assert same(again.root, loaded.root)
 
 
+def test_a_store_that_could_not_be_written_is_written_by_the_next_save(
+    main: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = conf.load(main)
+    loaded.save()
+    loaded.set_string("/app/nodes/node/v", "two")
+
+    def full(*_args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        with pytest.raises(ConfError, match=r"nodes\.d.*No space left on device"):
+            loaded.save()
+    assert loaded.unwritten
+    assert loaded.save()
+    assert conf.load(main).get_string("/app/nodes/node/v") == "two" and not loaded.unwritten
+
+
 def test_a_change_to_one_node_touches_one_file(main: Path) -> None:
     loaded = conf.load(main)
     nodes = loaded.get_section("/app/nodes")

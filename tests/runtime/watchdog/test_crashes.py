@@ -185,6 +185,35 @@ def test_a_glider_that_never_ends_is_ended_and_the_server_started_again(monitors
     assert started(monitor) != pid
 
 
+WITHOUT_PROCESSES = """
+import os
+fork, forks = os.fork, []
+def failing():
+    forks.append(1)
+    if len(forks) in (2, 3):
+        raise BlockingIOError(11, os.strerror(11))
+    return fork()
+os.fork = failing
+"""
+
+
+def test_a_server_that_finds_no_process_left_is_started_once_there_is_one(monitors: Monitors) -> None:
+    monitor = monitors.start("ffi.C.abort()", first=WITHOUT_PROCESSES, MTEV_DIAGNOSE_CRASH="0")
+    pid = started(monitor)
+    line(monitor, rf"cli {pid} ended with SIGABRT and is restarted")
+    line(monitor, r"^\[WATCHDOG\] cli cannot be started: Resource temporarily unavailable; it is tried again\.$")
+    assert started(monitor) != pid
+
+
+def test_a_monitor_that_finds_no_process_left_can_be_ended(monitors: Monitors) -> None:
+    first = WITHOUT_PROCESSES.replace("in (2, 3)", "> 1")
+    monitor = monitors.start("ffi.C.abort()", first=first, MTEV_DIAGNOSE_CRASH="0")
+    line(monitor, r"^\[WATCHDOG\] cli cannot be started")
+    monitor.terminate()
+    _, rest = monitor.communicate(timeout=60)
+    assert monitor.returncode == 0 and "cannot be started" not in rest, rest
+
+
 def test_without_a_monitor_the_program_for_crashes_sees_the_crash_of_a_lua_program(monitors: Monitors) -> None:
     look = monitors.glider(text=LOOK, more=f"grep -c . /proc/$2/maps >> {monitors.found}")
     process = monitors.start("ffi.cast('char *', 16)[0] = 1", options="-n 2", MTEV_DIAGNOSE_CRASH=str(look))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority, Issued
+from hearing import hear, wait_for
 from reverse_wire import close_all, exactly, frame, ids, kept, known_to_dispatch
 from waiting import until
 
@@ -346,9 +347,12 @@ def test_an_acl_of_the_program_is_asked(listener: Listener) -> None:
     [("127.0.0.1 0", ["ipv4"]), ("*", ["ipv4", "ipv6"]), ("here 12", []), ("127.0.0.1 70000", [])],
 )
 def test_proxies_are_bound_for_who_asks(listener: Listener, asked: str, families: list[str]) -> None:
+    told = hear("error")
     sock = dialled(listener, f"REVERSE /bound\r\nX-Bind: {asked}\r\n\r\n".encode())
     (tunnel,) = until(reverse.tunnels)
     assert sorted(tunnel.proxies) == families
+    if not families:
+        wait_for(told, rf"^reverse connection bound: 'X-Bind: {asked}': expected an IP address and a port")
     for number, proxy in enumerate(tunnel.proxies.values(), 1):
         address = "127.0.0.1" if proxy.address == "0.0.0.0" else "::1" if proxy.address == "::" else proxy.address
         client = kept(socket.create_connection((address, proxy.port), 20))
