@@ -46,7 +46,12 @@ def report(states: "Sequence[Port]") -> str:
 def _ask(states: "list[Port]", deadline: float) -> list[bytes]:
     """What the observers of *states* say in a fork; fewer if it dies or takes too long."""
     reader, writer = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if pid == 0:
         _tell(states, writer)
     os.close(writer)

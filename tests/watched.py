@@ -53,6 +53,14 @@ def line(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
     pytest.fail(f"no line {pattern!r} in {''.join(seen)}")
 
 
+def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    """The status of *process*, once it has ended, and what else it wrote; ``communicate`` would pass over what was read
+    along with the line before."""
+    assert process.stderr is not None
+    rest = process.stderr.read()
+    return process.wait(60), rest
+
+
 def started(process: "subprocess.Popen[str]") -> int:
     """The id of the next server that says it started."""
     return int(line(process, r"^started (\d+)")[1])

@@ -36,7 +36,7 @@ LET_IN = 16 * BACKLOG  # connections at the end, so that it comes to one whoever
 STOP_TIMEOUT = 1.0  # seconds for a loop to let in who waits
 PAUSE = 0.2  # seconds without accepting when descriptors or memory ran out
 
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 _listeners: "list[Listener]" = []
 _closing: "set[Listener]" = set()
@@ -190,7 +190,7 @@ class Listener:
                 if not self._complained:
                     _errors.log(f"listener on {self}: cannot accept: {failure.strerror}\n")
                 self._complained = True
-                return failure.errno not in _EXHAUSTED
+                return failure.errno not in EXHAUSTED
             self._complained = False
             owner = self._owner()
             if not self.accept_thread:

@@ -1,5 +1,6 @@
 """The monitor: forks the server, watches it, takes traces, starts it again within limits.  Manual: Watchdog."""
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -349,8 +350,9 @@ class Monitor:
 
     def _have_looked(self, program: str, arguments: list[str]) -> Generator[None, None, bytes]:
         """Run *program*; returns what it printed, if that is to be kept.  It ends early when the monitor is to."""
-        with tempfile.TemporaryFile() as output:
+        with contextlib.ExitStack() as held:
             try:
+                output = held.enter_context(tempfile.TemporaryFile())
                 glider = subprocess.Popen(
                     [program, *arguments],
                     stdin=subprocess.DEVNULL,
@@ -358,7 +360,7 @@ class Monitor:
                     process_group=0,
                     preexec_fn=with_parent(os.getpid()),  # the monitor has one thread
                 )
-            except OSError as failure:
+            except (OSError, subprocess.SubprocessError) as failure:
                 log.error.log(f"[WATCHDOG] glider {program}: {failure}\n")
                 return b""
             try:

@@ -47,8 +47,9 @@ def program(tmp_path: Path) -> Iterator[Program]:
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
+    assert process.stdout is not None and process.stderr is not None
+    out, err = process.stdout.read(), process.stderr.read()  # communicate passes over what was read along with "up"
+    return process.wait(60), out, err
 
 
 WAITS = """

@@ -12,6 +12,7 @@ from runtime.eventer import EXCEPTION, READ, Event
 
 from .._commands import may
 from .._connection import Connection
+from .._listener import EXHAUSTED, PAUSE
 from ._registry import forget, register
 from ._settings import setting
 from ._tunnel import BUFFER, Tunnel, errors
@@ -145,6 +146,7 @@ class Proxy:
             self.sock.close()
             raise
         self.address, self.port = self.sock.getsockname()[:2]
+        self._complained = False
         self._event = eventer.alloc_fd(self._ready, None, self.sock.fileno(), READ)
         eventer.set_owner(self._event, tunnel.owner)
         eventer.add(self._event)
@@ -152,12 +154,26 @@ class Proxy:
     def _ready(self, _event: Event, _mask: int, _closure: object, _now: float) -> int:
         try:
             client, _ = self.sock.accept()
-        except OSError:
+        except (BlockingIOError, ConnectionError, InterruptedError):
             return READ
+        except OSError as failure:
+            if not self._complained:
+                errors.log(f"reverse connection {self.tunnel.id}: port {self.port}: {failure.strerror}\n")
+            self._complained = True
+            if failure.errno not in EXHAUSTED:
+                return READ
+            eventer.add_in(self._resume, None, PAUSE)  # the client still waits: it would be told of again at once
+            return 0
+        self._complained = False
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.tunnel.adopt(client)
         return READ
+
+    def _resume(self, *_: object) -> int:
+        if self.sock.fileno() >= 0:
+            eventer.add(self._event)
+        return 0
 
     def close(self) -> None:
         """Take no more."""

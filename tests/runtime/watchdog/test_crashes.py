@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from waiting import until
-from watched import Started, line, started
+from watched import Started, ended, line, started
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the glider of these tests looks into /proc")
 
@@ -210,16 +210,17 @@ def test_a_monitor_that_finds_no_process_left_can_be_ended(monitors: Monitors) -
     monitor = monitors.start("ffi.C.abort()", first=first, MTEV_DIAGNOSE_CRASH="0")
     line(monitor, r"^\[WATCHDOG\] cli cannot be started")
     monitor.terminate()
-    _, rest = monitor.communicate(timeout=60)
-    assert monitor.returncode == 0 and "cannot be started" not in rest, rest
+    status, rest = ended(monitor)
+    assert status == 0 and "cannot be started" not in rest, rest
 
 
 def test_without_a_monitor_the_program_for_crashes_sees_the_crash_of_a_lua_program(monitors: Monitors) -> None:
     look = monitors.glider(text=LOOK, more=f"grep -c . /proc/$2/maps >> {monitors.found}")
     process = monitors.start("ffi.cast('char *', 16)[0] = 1", options="-n 2", MTEV_DIAGNOSE_CRASH=str(look))
     pid = started(process)
-    assert "Fatal Python error: Segmentation fault" in process.communicate(timeout=60)[1]
-    assert process.returncode == -signal.SIGSEGV
+    status, rest = ended(process)
+    assert "Fatal Python error: Segmentation fault" in rest
+    assert status == -signal.SIGSEGV
     looked, maps = monitors.found.read_text().splitlines()
     assert re.fullmatch(rf"looked at \d+ {pid}", looked)
     assert int(maps) > 50

@@ -1,12 +1,15 @@
 """The listening side, against what the original did."""
 
 import contextlib
+import errno
 import json
+import os
 import socket
 import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from certificates import Authority, Issued
@@ -16,6 +19,7 @@ from waiting import until
 
 from runtime import eventer, net
 from runtime.net import Listener, reverse
+from runtime.net._listener import PAUSE
 from runtime.net._tls import Tls
 from runtime.net.reverse.frames import CLOSE, CONNECT, RESET, SHUTDOWN, command, data
 
@@ -367,3 +371,30 @@ def test_proxies_are_bound_for_who_asks(listener: Listener, asked: str, families
     for port in ports:
         with pytest.raises(OSError, match=r"refused|cannot assign|unreachable"):
             socket.create_connection(("127.0.0.1", port), 5)
+
+
+def test_a_proxy_goes_on_once_there_are_descriptors_again(listener: Listener) -> None:
+    told = hear("error")
+    sock = dialled(listener, b"REVERSE /short\r\nX-Bind: 127.0.0.1 0\r\n\r\n")
+    (tunnel,) = until(reverse.tunnels)
+    proxy = tunnel.proxies["ipv4"]
+    real, refused = proxy.sock, []
+
+    class Exhausted:
+        fileno, close = real.fileno, real.close
+
+        def accept(self) -> Any:
+            refused.append(time.monotonic())
+            if len(refused) < 3:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return real.accept()
+
+    proxy.sock = Exhausted()
+    kept(socket.create_connection(("127.0.0.1", proxy.port), 20))
+    assert frame(sock) == (1, CONNECT, True)
+    assert len(refused) == 3 and refused[2] - refused[0] >= 2 * PAUSE - 0.01
+    assert [each for each in told() if "Too many open files" in each] == [
+        f"reverse connection short: port {proxy.port}: Too many open files\n"
+    ]
+    sock.close()
+    until(lambda: not ids())
