@@ -15,7 +15,8 @@ local release, mounts, mount_names = border.web_release, border.web_mounts(), bo
 local failures = home.need("web_failure")
 local describe = failures.describe
 local type, tostring, error, pcall, xpcall, rawget, package = type, tostring, error, pcall, xpcall, rawget, package
-local select, status, getinfo, getlocal = select, coroutine.status, debug.getinfo, debug.getlocal
+local select, collectgarbage = select, collectgarbage
+local status, getinfo, getlocal = coroutine.status, debug.getinfo, debug.getlocal
 
 local rest_methods = {}
 
@@ -102,15 +103,33 @@ local function serve(rest, mount, config)
   end
 end
 
+local function tell(context, mount, failure)
+  failure = failures.described(failure)
+  border.task_failed(failures.report_of(failure.report, context, mount_names[mount], mounts[mount]))
+  if not is_over(context) then close_with(context, 500, "text/html", failures.page(failure.text)) end
+end
+
+-- The same with few words, where there is no memory for more.
+local function tell_briefly(context, mount, why)
+  collectgarbage() -- what was to be told
+  border.task_failed(mount_names[mount] .. " failed, and then what was to tell of it: " .. tostring(why))
+  if not is_over(context) then close_with(context, 500, "text/plain", "Internal Server Error\n") end
+end
+
+local function cut(context)
+  if not is_over(context) then
+    context.side.cut(context)
+    conclude(context)
+  end
+end
+
 -- One request from its first line to its last.
 local function run(context, mount, config)
   if context.span then kernel.carry(context.span) end
   local ok, failure = xpcall(serve, describe, new_rest({ context = context }), mount, config)
-  if not ok then
-    failure = failures.described(failure)
-    border.task_failed(failures.report_of(failure.report, context, mount_names[mount], mounts[mount]))
-    if not is_over(context) then close_with(context, 500, "text/html", failures.page(failure.text)) end
-  end
+  if ok then return end
+  ok, failure = pcall(tell, context, mount, failure)
+  if not ok and not pcall(tell_briefly, context, mount, failure) then pcall(cut, context) end
 end
 
 -- The same for one that Python read; *entry* carries what can be said of it to whoever called in.

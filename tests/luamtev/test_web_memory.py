@@ -115,3 +115,32 @@ def test_where_there_is_no_memory_for_an_answer_nothing_of_it_is_in_those_that_f
     allow(web, 1 << 30)
     assert web.text("/small") == "small"
     assert len(web.text("/wait")) == 60_000_000, "nothing is before it"
+
+
+LOUD = """
+local body
+function handler(rest)
+  local http = rest:http()
+  local what = http:request():uri()
+  if what == "/make" then body = ("x<"):rep(20e6) end
+  if what == "/wait" then mtev.sleep(0) end
+  if what == "/wait" or what == "/at-once" then error(body) end
+  http:write("small")
+  http:flush_end()
+end
+"""
+
+
+@pytest.mark.parametrize("web", ["lua", "python"], indirect=True)
+@pytest.mark.parametrize("path", ["/at-once", "/wait"])
+def test_where_there_is_no_memory_to_tell_of_a_failure_its_client_is_answered(web: Web, path: str) -> None:
+    web.start(LOUD, settled=True)
+    assert web.text("/make") == "small"
+    for megabytes in (10, 60, 100, 140, 220):
+        allow(web, megabytes << 20)
+        with socket.create_connection(("127.0.0.1", web.port), 20) as client, client.makefile("rb") as stream:
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+            line = stream.readline()
+        allow(web, 2 << 30)
+        assert line.startswith(b"HTTP/1.1 500 "), megabytes
+        assert web.text("/small") == "small"
