@@ -52,6 +52,7 @@ IMPORTING = 0.02
 
 _LOOK = 0.05  # seconds between two looks at the loops while the process stops
 _SHARE = 0.75  # of the time it has to stop, after which a loop is given up: the rest is for saying so
+_EARLY = "the server was told to end before it was up"
 
 
 STARTING_ERRORS = (conf.ConfError, eventer.EventerError, modules.ModuleError, daemon.LockError, SecurityError)
@@ -146,6 +147,8 @@ def _monitor(
                     with contextlib.suppress(conf.ConfError):  # which was told
                         reload.read_again(configuration)  # as the server before may have left it
                 status = _serve(configuration, user, group, watchdog)
+                if background is not None:
+                    background.told(status or 128 + signal.SIGTERM, _EARLY)  # unless it was up once
         except STARTING_ERRORS as failure:
             log.error.log(f"{configuration.root_name}: {failure}\n")
             status = EXIT_CONFIGURATION
@@ -162,9 +165,12 @@ def _monitor(
             background.told(0)
 
     signals.hold()
-    ended = watchdog.Monitor(configuration.root_name, plan, serve, came_up).run()
-    if background is not None:
-        background.told(ended)  # unless it was up once
+    monitor = watchdog.Monitor(configuration.root_name, plan, serve, came_up)
+    ended = monitor.run()
+    if background is not None and monitor.told_to_end:
+        background.told(128 + monitor.told_to_end, _EARLY)
+    elif background is not None:
+        background.told(ended)  # likewise
     return ended
 
 
@@ -206,7 +212,7 @@ def _serve(configuration: conf.Conf, user: str | None, group: str | None, watche
             modules.start(loaded)
         lifecycle.start()
         if watched is not None:
-            eventer.after_posted(watched.came_up)
+            eventer.after_posted(lambda: lifecycle.is_stopping() or watched.came_up())
         received = _until_told(configuration, report)
     except signals.Terminated as told:
         received = told.number

@@ -144,6 +144,11 @@ class Monitor:
         self._looked_at = False  # whether the glider has been run on this server
         self._is_starved = False  # whether that it cannot be started was told
 
+    @property
+    def told_to_end(self) -> int:
+        """The number of the signal that told it to; 0 for none."""
+        return self._stopping
+
     def run(self) -> int:
         """Keep the server running until it ends for good; returns the exit status."""
         _hearts.prefork_init()

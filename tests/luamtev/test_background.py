@@ -67,3 +67,12 @@ def test_a_script_that_does_not_load_gives_its_status(background: Any, tmp_path:
     assert done.returncode == 255
     assert done.stderr == "luamtev: the server ended with status 255 before it was up: its log says why\n"
     assert "main.lua:1: unexpected symbol" in (tmp_path / "errors").read_text()
+
+
+@pytest.mark.parametrize("whose", ["mtev.getpid()", "mtev.getppid()"], ids=["the server", "its monitor"])
+def test_who_is_told_to_end_before_it_is_up_did_not_come_up(background: Any, tmp_path: Path, whose: str) -> None:
+    busy = "while not mtev.stopping() do os.execute('sleep 0.01') end"  # the loop is
+    done = background("-m", "-m", main=f"os.execute('kill -TERM ' .. {whose}) {busy}")
+    assert (done.returncode, done.stderr) == (143, "luamtev: the server was told to end before it was up\n")
+    assert "[TERMINATE] received sigterm" in (tmp_path / "errors").read_text()
+    assert background("--status").returncode == 1
