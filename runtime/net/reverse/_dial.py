@@ -133,10 +133,9 @@ class Dialler:
     def _dial(self) -> None:
         if self.stopping:
             return
-        made = socket.socket(self.family, socket.SOCK_STREAM)
-        self._sock = made
-        made.setblocking(False)
         try:
+            made = self._sock = socket.socket(self.family, socket.SOCK_STREAM)
+            made.setblocking(False)
             if self.family != socket.AF_UNIX:
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._tell(_CONNECT)
@@ -167,7 +166,11 @@ class Dialler:
             self._failed(f"cannot connect: {os.strerror(number)}", number)
             return 0
         self._tell(_CONNECTED)
-        self._sock = self._context.wrap_socket(self._sock, do_handshake_on_connect=False)
+        try:
+            self._sock = self._context.wrap_socket(self._sock, do_handshake_on_connect=False)
+        except (OSError, ValueError) as failure:  # it is gone already
+            self._failed(f"TLS: {failure}", errno.EPROTO)
+            return 0
         event.callback = self._shaking
         self._tell(_TLS)
         return self._shaking(event, WRITE, None, 0.0)

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import os
 import selectors
 import socket
 import ssl
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from hearing import hear
 from launching import free_port
 from reverse_wire import close_all, exactly, frame, ids, kept, known_to_dispatch
 from tracing import heard, wait_for
@@ -23,6 +25,7 @@ from runtime import eventer, log, net, trace
 from runtime.eventer import READ, WRITE
 from runtime.net import NetError, reverse
 from runtime.net._tls import Tls
+from runtime.net.reverse import _dial
 from runtime.net.reverse._dial import Dialler
 from runtime.net.reverse.frames import CONNECT, SHUTDOWN, command, data
 
@@ -411,6 +414,28 @@ def test_a_facility_says_why_a_dialler_fails(authority: Authority) -> None:
         reverse.start("127.0.0.1", port, sslconfig(authority), {"endpoint": "e"})
         until(lambda: lines)
     assert f"127.0.0.1 port {port}" in lines[0] and "refused" in lines[0]
+
+
+def test_it_dials_again_where_no_descriptor_was_left(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = hear("error")
+    made: list[int] = []
+
+    class Exhausted:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(socket, name)
+
+        def socket(self, *asked: int) -> socket.socket:
+            made.append(1)
+            if len(made) < 3:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return socket.socket(*asked)
+
+    monkeypatch.setattr(_dial, "socket", Exhausted())
+    dialled = Dialled(authority)
+    config = {"endpoint": "e", "reconnect_initial_interval": "100"}
+    reverse.start("127.0.0.1", dialled.port, sslconfig(authority), config)
+    assert introduced(dialled.accept()).startswith(b"REVERSE /mtev/e\r\n")
+    assert sum("cannot connect: Too many open files" in each for each in told()) == 2
 
 
 def test_trace_points_tell_of_each_step(authority: Authority) -> None:
