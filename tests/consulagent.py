@@ -22,6 +22,7 @@ class Agent:
         self.values = {key.replace("__", "/"): value for key, value in values.items()}
         self.index = 100
         self.answer = 200
+        self.nonsense = b""  # what is said in place of values
         self.going = threading.Event()  # while it is not set nobody is answered
         self.going.set()
         self.changed = threading.Condition()
@@ -115,6 +116,8 @@ class Agent:
                 for each, value in self.values.items()
                 if each.startswith(key)
             ]
+            if self.nonsense:
+                return 200, self.nonsense
             return (200, json.dumps(rows).encode()) if rows else (404, b"")
 
     def set(self, key: str, value: str | None) -> None:

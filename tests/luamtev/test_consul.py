@@ -270,6 +270,37 @@ def test_values_of_the_configuration_stand_in_the_store_and_are_followed(tmp_pat
         assert len(raw) == len(set(raw))  # asked once
 
 
+@pytest.mark.parametrize(
+    "nonsense", [b'[{"Name": "some/key"}]', b"[1]", b'{"error": "none"}', b"<html>", b'[{"Key": "k", "Value": "$"}]']
+)
+def test_what_is_no_value_is_told_and_values_are_followed_on(tmp_path: Path, nonsense: bytes) -> None:
+    def value() -> str:
+        return running.run("return mtev.conf_get_string('//vals/a')")
+
+    agent = Agent(some__key="value-one")
+    with agent, program(tmp_path, agent.url, more="<vals><a>consul:some/key</a></vals>") as running:
+        assert value() == "value-one"
+        agent.nonsense = nonsense
+        agent.set("some/key", "value-two")
+        running.wait(lambda: "/v1/kv/some/?recurse=1&index=0" in running.errors() or "trying again" in running.errors())
+        agent.nonsense = b""
+        running.wait(lambda: value() == "value-two")
+        assert "Traceback" not in running.errors()
+
+
+def test_keys_may_have_what_means_something_in_urls(tmp_path: Path) -> None:
+    def value() -> str:
+        return running.run("return mtev.conf_get_string('//vals/a')")
+
+    agent = Agent(**{"pre fix#/50% of?/a b": "one"})
+    config, more = "<kv_prefix>pre fix#</kv_prefix>", "<vals><a>consul:50% of?/a b</a></vals>"
+    with agent, program(tmp_path, agent.url, config=config, more=more) as running:
+        assert value() == "one"
+        agent.wait("GET /v1/kv/pre%20fix%23/50%25%20of%3F/?recurse=1")
+        agent.set("pre fix#/50% of?/a b", "two")
+        running.wait(lambda: value() == "two")
+
+
 def test_keys_are_below_the_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONSUL_BEARER_TOKEN", "envtok")
     config = "<kv_prefix>pre/fix</kv_prefix><bearer_token>other</bearer_token>"

@@ -1,5 +1,6 @@
 """What is asked of a Consul agent, over HTTP: for threads that may wait, never for a loop."""
 
+import base64
 import threading
 from typing import Any, Final
 from urllib.parse import quote
@@ -40,28 +41,28 @@ class Agent:
             given = {"data": "null", "headers": {"Content-Type": "application/json"}}
         self._ask("PUT", f"/v1/agent/{path}", params={key: each for key, each in query.items() if each}, **given)
 
-    def value(self, key: str) -> str | None:
-        """The value of *key*, None when there is none.  Raises :exc:`AgentError`."""
+    def value(self, prefix: str, key: str) -> str | None:
+        """The value of *key* below *prefix*, None when there is none.  Raises :exc:`AgentError`."""
         try:
-            return str(self._ask("GET", f"/v1/kv/{key}?raw=true").content.decode("utf-8", "replace"))
+            return str(
+                self._ask("GET", f"/v1/kv/{quote(prefix)}{escaped(key)}?raw=true").content.decode("utf-8", "replace")
+            )
         except AgentError as failure:
             if failure.status == 404:
                 return None
             raise
 
-    def values(self, path: str, index: int, wait: float) -> tuple[list[dict[str, Any]], int]:
-        """Everything whose key begins with *path*, once it has changed after *index*, or *wait* seconds are over; and
-        the index to ask with next.  Raises :exc:`AgentError`."""
-        asked = f"/v1/kv/{path}?recurse=1&index={index}&wait={wait:g}s"
+    def values(self, path: str, index: int, wait: float) -> tuple[dict[str, bytes], int]:
+        """All values whose key begins with *path*, by key, once one has changed after *index*, or *wait* seconds are
+        over; and the index to ask with next.  Raises :exc:`AgentError`."""
+        asked = f"/v1/kv/{quote(path)}?recurse=1&index={index}&wait={wait:g}s"
         try:
             answer = self._ask("GET", asked, timeout=(TIMEOUT, wait * 1.1 + TIMEOUT))
-            found = answer.json()
-        except AgentError as failure:
-            if failure.status != 404:
-                raise
-            return [], failure.index if isinstance(failure, _NoValueError) else 0
-        except ValueError as failure:
-            raise AgentError(f"GET {asked}: {failure}") from None
+            found = {str(each["Key"]): base64.b64decode(each["Value"] or "", validate=True) for each in answer.json()}
+        except _NoValueError as nothing:
+            return {}, nothing.index
+        except (KeyError, TypeError, ValueError) as failure:
+            raise AgentError(f"GET {self._where}{asked}: expected values, got something else ({failure!r})") from None
         return found, _index(answer)
 
     def _ask(self, method: str, path: str, **options: Any) -> requests.Response:

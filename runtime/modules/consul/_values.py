@@ -4,7 +4,6 @@ What was read once is kept, and followed by blocking queries, one for each folde
 So a read on a loop never waits: a key that was never read before has its fallback there until the agent has answered.
 """
 
-import base64
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any, Final
 from runtime import eventer, hooks, log
 from runtime.conf import Conf
 
-from ._agent import Agent, AgentError, escaped
+from ._agent import Agent, AgentError
 
 WAIT: Final = 300.0
 """Seconds for which the agent holds a question while nothing changes."""
@@ -67,7 +66,7 @@ class Values:
 
     def _fetch(self, key: str) -> str | None:
         try:
-            value = self._agent.value(self._prefix + escaped(key))
+            value = self._agent.value(self._prefix, key)
         except AgentError as failure:
             _errors.log(f"{failure}\n")
             return None
@@ -91,7 +90,7 @@ class Values:
         while True:
             asked = time.monotonic()
             try:
-                found, following = self._agent.values(path, index, WAIT)
+                now, following = self._agent.values(path, index, WAIT)
             except AgentError as failure:
                 if told != str(failure):
                     told = str(failure)
@@ -101,7 +100,6 @@ class Values:
                 continue
             told = ""
             index = following if following >= index else 0  # an agent that begins anew
-            now = {str(each["Key"]): base64.b64decode(each.get("Value") or "") for each in found}
             self._take(path, before, now, index)
             before = now
             time.sleep(max(0.0, asked + AGAIN - time.monotonic()) if index else AGAIN)
