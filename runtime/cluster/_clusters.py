@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from uuid import UUID
 
-from runtime import hooks, stats
+from runtime import eventer, hooks, stats
 from runtime.conf import Conf, ConfError, Section, current_or_none
 
 from . import _identity, _spec
@@ -217,10 +217,11 @@ def _tell(cluster: Cluster, update: Update) -> None:
     node, flags, before = update
     if debug.enabled:
         debug.log(f"cluster '{cluster.name}': node {node.cn} ({node.id}) {_described(flags)}\n")
+    guarded = eventer.current().guarded  # what they raise keeps nobody from hearing of this member
     callback = _callbacks.get(cluster.name)
     if callback is not None:
-        callback(cluster, node, flags, before)
-    NODE_UPDATE.invoke(flags, cluster, node, before)
+        guarded(callback, cluster, node, flags, before)
+    guarded(NODE_UPDATE.invoke, flags, cluster, node, before)
 
 
 def _described(flags: int) -> str:

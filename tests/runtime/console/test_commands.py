@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from serving import client, received
 
-from runtime import conf
+from runtime import conf, console, net
 from runtime.console import register_command, register_parameter
 from runtime.console._console import complete, dispatch
 from runtime.console._grammar import Command, Level, Registry
 from runtime.console.commands import configure
+from runtime.eventer import Pool
 
 
 class Said:
@@ -105,3 +107,16 @@ def test_a_parameter_of_a_programs_own_is_set_here_and_in_the_configuration(para
     for name in ("lost", "wrong"):
         before, _, why = set_parameter(name, "4").partition("error setting on-disk config\n")
         assert before == "set running config\n" and "/app/" in why
+
+
+def test_a_client_that_says_nothing_is_left_after_the_idle_timeout(loops: Pool) -> None:
+    listener = net.open_listener("mtev_console", "127.0.0.1", 0, {"idle_timeout": "300"})
+    console.mount([listener])
+    listener.start()
+    try:
+        with client(listener.port) as silent, client(listener.port) as other:
+            other.sendall(b"nothing\n")
+            assert received(silent).startswith(b"mtev: (no auth)")
+            assert b"No such command: 'nothing'" in received(other)
+    finally:
+        listener.close()

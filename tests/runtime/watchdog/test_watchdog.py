@@ -160,12 +160,13 @@ def once_up(action: str) -> str:
     return f"eventer.add(eventer.alloc_recurrent(lambda *_: {action} if watchdog.is_up() else eventer.RECURRENT, None))"
 
 
-def test_a_server_that_dies_soon_is_restarted_a_limited_number_of_times(servers: Servers) -> None:
-    monitor = servers.start(once_up("os._exit(9)"), '<watchdog retries="2" span="60"/>')
-    pids = [started(monitor) for _ in range(3)]
-    line(monitor, rf"\[WATCHDOG\] app {pids[2]} ended with status 9: 2 restarts within 60 s are enough")
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_server_that_dies_soon_is_restarted_a_limited_number_of_times(servers: Servers, retries: int) -> None:
+    monitor = servers.start(once_up("os._exit(9)"), f'<watchdog retries="{retries}" span="60"/>')
+    pids = [started(monitor) for _ in range(retries + 1)]
+    line(monitor, rf"\[WATCHDOG\] app {pids[-1]} ended with status 9: {retries} restarts within 60 s are enough")
     assert monitor.wait(20) == 255
-    assert len(set(pids)) == 3
+    assert len(set(pids)) == retries + 1
 
 
 @pytest.mark.parametrize("status", [0, 2])
