@@ -313,12 +313,20 @@ class Response(Draft):
         self._tell_watchers()
         function, self.on_close = self.on_close, None
         if function is not None:
-            function()
+            self._call(function)
 
     def _tell_watchers(self) -> None:
         watchers, self._watchers = self._watchers, None
         for function in watchers or ():
-            function(self.abandoned)
+            self._call(function, self.abandoned)
+
+    def _call(self, function: Callable[..., object], *args: object) -> None:
+        """Call one of those who wanted to know of the end: what it raises is no fault of the others."""
+        try:
+            function(*args)
+        except Exception:
+            told = f"{function!r}, called at the end of {self!r}, failed\n{traceback.format_exc()}"
+            log.facility("error/rest").log(told)
 
     def _encoding(self) -> bytes | None:
         """The content encoding to use; tells caches that it depends on the client."""

@@ -485,6 +485,24 @@ def test_a_client_that_cancels_is_told_to_the_response() -> None:
     assert client.completed == []
 
 
+def test_one_that_fails_to_hear_of_it_keeps_nobody_else_from_that() -> None:
+    told = hear("error/rest")
+    gone: list[bool] = []
+
+    def waits(request: Request, response: Response) -> None:
+        response.on_close = lambda: gone.append(response.abandoned) or 1 / 0
+        response.watch(lambda gone: 1 / 0)
+        response.watch(gone.append)
+
+    client = Client(waits)
+    for _ in range(3):
+        client.ask()
+    client.exchange()
+    client.http.disconnected()
+    assert gone == [True] * 6
+    assert sum("ZeroDivisionError" in each for each in told()) == 6
+
+
 def test_a_client_that_vanishes_is_told_to_every_response() -> None:
     gone: list[int] = []
 
