@@ -1,9 +1,10 @@
 """The real program with everything an operator looks at, for tests that look."""
 
+import contextlib
 import json
 import threading
-import time
 import urllib.error
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -50,7 +51,7 @@ function handler(rest)
   elseif uri:find("/spin$") then
     spin(0.05)
   elseif uri:find("/stuck$") then
-    spin(3)
+    while not io.open("enough") do end
   elseif uri:find("/leak%-socket$") then
     local port = tonumber((next(request:querystring())))
     kept[#kept + 1] = true
@@ -155,14 +156,19 @@ class Ops(Launched):
         found = self.samples("mtev_http_requests_total")
         return int(sum(value for labels, value in found.items() if f'route="{wanted}"' in labels and "2xx" in labels))
 
-    def keep_spinning(self, seconds: float) -> threading.Thread:
-        """Ask for a handler that uses CPU, over and over, for so long."""
+    @contextlib.contextmanager
+    def spinning(self) -> Iterator[None]:
+        """Meanwhile a handler that uses CPU is asked for, over and over."""
+        enough = threading.Event()
 
         def run() -> None:
-            deadline = time.monotonic() + seconds
-            while time.monotonic() < deadline:
+            while not enough.is_set():
                 self.text("/web/spin")
 
         thread = threading.Thread(target=run)
         thread.start()
-        return thread
+        try:
+            yield
+        finally:
+            enough.set()
+            thread.join()

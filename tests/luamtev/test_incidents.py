@@ -106,19 +106,18 @@ def test_a_spinning_handler_is_seen_from_the_loop_of_the_operators(ops: Ops) -> 
     spinning = threading.Thread(target=ops.text, args=("/web/stuck",))
     spinning.start()
 
-    def lag() -> float:
+    def lags() -> bool:
         found = {each["name"]: each["lag"] for each in ops.json("/ops/loops.json")["threads"]}
-        assert found["e:ops/0"] < 0.5
-        return float(found["e:default/0"])
+        return bool(found["e:default/0"] > 1 > found["e:ops/0"])
 
-    until(lambda: lag() > 0.5)  # while the handler runs, and only then
+    until(lags)  # while the handler runs, and only then
+    (ops.directory / "enough").write_text("")
     spinning.join()
     line = "callback lua coroutine of lua_web"
     told = [each["line"] for each in ops.json("/eventer/logs/internal.json") if line in each["line"]]
     assert any(re.search(r"took \d{4,}\.", each) for each in told), told
-    worker = ops.keep_spinning(4)
-    profile = ops.text("/module/lua/profile?seconds=2&module=lua_web")
-    worker.join()
+    with ops.spinning():
+        profile = ops.text("/module/lua/profile?seconds=1&module=lua_web")
     assert "web.lua:spin" in profile
     scope = ops.json("/mtev/profile?seconds=0.2&format=speedscope")
     assert scope["$schema"].endswith("file-format-schema.json") and scope["profiles"][0]["type"] == "sampled"

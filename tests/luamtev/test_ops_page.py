@@ -109,8 +109,8 @@ def test_the_tail_of_a_log_follows_and_a_click_switches_a_flag(ops: Ops, page: P
 def test_a_profile_becomes_a_flame_graph(ops: Ops, page: Page) -> None:
     page.show(ops.port, "profile")
     page.js("document.getElementById('take-Lua').click()")
-    ops.keep_spinning(7)
-    page.until(lambda: "samples of 10 ms" in page.text("#profiled"))
+    with ops.spinning():
+        page.until(lambda: "samples of 10 ms" in page.text("#profiled"))
     assert "web.lua:spin" in page.text("#flame")
 
 
