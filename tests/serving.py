@@ -59,7 +59,7 @@ def secure(directory: Path, **keys: str) -> tuple[int, ssl.SSLContext]:
 
 def client(port: int) -> socket.socket:
     """Connected to *port*."""
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 def received(sock: socket.socket) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from certificates import Authority, Issued
 from hearing import hear, wait_for
+from looping import on
 from reverse_wire import close_all, exactly, frame, ids, kept, known_to_dispatch
 from waiting import until
 
@@ -21,6 +22,7 @@ from runtime import eventer, net
 from runtime.net import Listener, reverse
 from runtime.net._listener import PAUSE
 from runtime.net._tls import Tls
+from runtime.net.reverse import _tunnel
 from runtime.net.reverse.frames import CLOSE, CONNECT, RESET, SHUTDOWN, command, data
 
 RECORDED = json.loads((Path(__file__).parents[3] / "data" / "reverse" / "listener-side.json").read_text())
@@ -230,12 +232,24 @@ def test_a_slow_reader_is_reset_and_counted_while_others_go_on(listener: Listene
     assert exactly(quick, 4) == b"last" and tunnel.slow == 1
 
 
-def test_a_reader_that_is_alone_and_reads_is_waited_for(listener: Listener) -> None:
+def test_a_reader_that_is_alone_and_reads_is_waited_for(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tunnel, "TIMEOUT", 600.0)  # time is up when we say so
     sock = up(listener)
     (tunnel,) = reverse.tunnels()
     local = kept(reverse.connect("client1"))
     number = frame(sock)[0]
-    size = 0
+    channel = tunnel.channels[number]
+    channel.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
+    size = waited = 0
+
+    def time_is_up() -> bool:
+        """If the reader has taken some meanwhile."""
+        held = tunnel._held
+        slowly = channel in tunnel._full and channel.taken > held.get(channel, channel.taken)
+        if slowly:
+            tunnel._time_is_up(None, 0, held, 0.0)
+        return slowly
+
     sock.settimeout(0.01)
     queue = data(number, b"z" * 60000) * 20
     while size < 1_200_000:
@@ -244,8 +258,8 @@ def test_a_reader_that_is_alone_and_reads_is_waited_for(listener: Listener) -> N
         part = local.recv(20000)
         assert part, f"cut after {size} bytes"
         size += len(part)
-        time.sleep(0.02)
-    assert tunnel.slow == 0
+        waited += on(tunnel.owner, time_is_up)
+    assert waited and tunnel.slow == 0
     local.close()
     sock.close()
 
