@@ -60,7 +60,7 @@ local function handler_of(mount)
 end
 
 local function close_with(context, code, content_type, message)
-  local response = context.response
+  local response = context.draft
   if response.started then
     context.side.cut(context)
     conclude(context)
@@ -94,7 +94,7 @@ local function serve(rest, mount, config)
   if is_over(context) then return end
   if context.refusal then
     close_with(context, context.refusal, "text/plain", http.reason_of(context.refusal) .. "\n")
-  elseif context.response.started then
+  elseif context.draft.started then
     flush_end(context)
   elseif rest.denied then
     close_with(context, 403, "text/plain", "Forbidden\n")

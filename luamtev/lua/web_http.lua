@@ -233,7 +233,7 @@ end
 -- put together elsewhere.
 
 local MOST_SPARE = 64
-local OVER = { started = true } -- the response of a context whose response has ended
+local OVER = { started = true } -- the draft of a context whose response has ended
 local spare, spare_count = {}, 0
 
 local function new_response(began, date)
@@ -251,16 +251,16 @@ end
 
 -- The response of *context* has ended.
 local function conclude(context)
-  local response = context.response
+  local response = context.draft
   if response == OVER then return end
-  context.response, response.body, response.lines = OVER, "", false
+  context.draft, response.body, response.lines = OVER, "", false
   if spare_count < MOST_SPARE then
     spare_count = spare_count + 1
     spare[spare_count] = response
   end
 end
 
-local function is_over(context) return context.response == OVER end
+local function is_over(context) return context.draft == OVER end
 
 -- The name and the value of each header of *response*, one after the other.
 local function gathered_headers(response)
@@ -339,7 +339,7 @@ function by_handle.discard(context) discard(context.handle) end
 
 -- Sends what was gathered; returns WRITABLE and ALIVE, whichever holds.
 function by_handle.send(context, ending, content)
-  local entry, response = context.entry, context.response
+  local entry, response = context.entry, context.draft
   if ending and entry.many and entry.within then
     local lines = plain_lines(response)
     if lines then
@@ -373,7 +373,7 @@ function context_methods:status(...)
       error("bad argument #2 to 'status' (control character in the reason)", 2)
     end
   end
-  local response = self.response
+  local response = self.draft
   if response.started then return false end
   response.code, response.reason = number, reason or false
   return true
@@ -386,7 +386,7 @@ function context_methods:header(...)
   name, value = check_text(name, 1, "header"), check_text(value, 2, "header")
   if not good_names[name] then check_name(name) end
   if not good_values[value] then check_value(name, value) end
-  local response = self.response
+  local response = self.draft
   if FRAMING[good_names[name]] and frame(response, name, value) then return not response.started end
   if response.started then return false end
   local n = response.count
@@ -421,7 +421,7 @@ function context_methods:write(...)
   check_count(select("#", ...), 1, 1, "write")
   local text = check_text((...), 1, "write")
   if is_over(self) then return false end
-  append(self.response, text)
+  append(self.draft, text)
   return true
 end
 
@@ -429,7 +429,7 @@ end
 function context_methods:flush(surplus)
   if surplus ~= nil then refuse("flush") end
   if is_over(self) then return false end
-  local response = self.response
+  local response = self.draft
   local outcome = self.side.send(self, false, gathered(response))
   response.started, response.body, response.pieces, response.count = true, "", 0, 0
   if band(outcome, ALIVE) == 0 then
@@ -464,7 +464,7 @@ function context_methods:write_fd(...)
   end
   fd, size, offset = numeral(fd), numeral(size), numeral(offset)
   if is_over(self) then return false end
-  local response = self.response
+  local response = self.draft
   local text = read_file(fd, size, offset)
   if text then
     append(response, text)
@@ -482,7 +482,7 @@ end
 function context_methods:flush_end(surplus)
   if surplus ~= nil then refuse("flush_end") end
   if is_over(self) then return false end
-  local outcome = self.side.send(self, true, gathered(self.response)) -- what cannot be sent raises, and nothing has ended
+  local outcome = self.side.send(self, true, gathered(self.draft)) -- what cannot be sent raises, and nothing has ended
   conclude(self)
   return band(outcome, ALIVE) ~= 0
 end
@@ -494,10 +494,10 @@ function context_methods:option(...)
   if not option or option < 0 or option > ALL or option % 1 ~= 0 or band(option, bnot(ALL)) ~= 0 then
     error("bad argument #1 to 'option' (CHUNKED, CLOSE, GZIP or DEFLATE expected, got " .. tostring((...)) .. ")", 2)
   end
-  if self.response.started then return false end
+  if self.draft.started then return false end
   local possible = bor(self:request():opts(), CLOSE)
   if band(option, bnot(possible)) ~= 0 then return false end
-  self.response.options = bor(self.response.options, option)
+  self.draft.options = bor(self.draft.options, option)
   return true
 end
 
@@ -546,7 +546,7 @@ local make_context = class("mtev.http_ctx", context_methods, constants_of(by_han
 -- What a handler says in response to the request *handle*.  A response that is whole before *entry* is left goes there.
 local function new_context(entry, handle, date, method, path)
   return make_context({
-    entry = entry, handle = handle, verb = method, path = path, asked = false, response = new_response(0, date),
+    entry = entry, handle = handle, verb = method, path = path, asked = false, draft = new_response(0, date),
     span = entry.span,
   })
 end
@@ -555,7 +555,7 @@ end
 local function contexts_of(side)
   local make = class("mtev.http_ctx", context_methods, constants_of(side))
   return function(wire, line, began)
-    return make({ wire = wire, line = line, asked = false, response = new_response(began, false) })
+    return make({ wire = wire, line = line, asked = false, draft = new_response(began, false) })
   end
 end
 

@@ -138,6 +138,7 @@ def test_misuse_raises_in_the_handler(web: Web) -> None:
           end
           for _, name in ipairs({ "request", "flush", "flush_end" }) do try(http[name], http, 1) end
           try(function() return http.nothing end)
+          try(function() return http.response end)
           try(function() return req.nothing end)
           try(function() return rest.nothing end)
           http:flush_end()
@@ -168,6 +169,7 @@ def test_misuse_raises_in_the_handler(web: Web) -> None:
             for name in ("method", "uri", "raw_uri", "payload", "request", "flush", "flush_end")
         ),
         "mtev.http_ctx no such element: nothing",
+        "mtev.http_ctx no such element: response",
         "mtev.http_request no such element: nothing",
         "mtev.http_rest no such element: nothing",
     ]

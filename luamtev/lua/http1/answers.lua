@@ -40,7 +40,7 @@ function answers.is_all_taken() return true end
 local function complete(conn, context, written, last)
   local clock = note(conn, context, written)
   connections.clock = clock
-  local response = context.response
+  local response = context.draft
   context.line.route.is_slow = clock - response.began >= SLOW
   if context.span then end_span(context.span, response.code, written, context.handle ~= false) end
   conclude(context)
@@ -80,7 +80,7 @@ end
 local function open(conn, context)
   local line = context.line
   local handle = open_answer(conn.number, line.verb, line.target, line.minor, line.head.text, context.payload,
-    line.keep and not is_last(conn), time_of(context.response.began), line.route.slot, context.span)
+    line.keep and not is_last(conn), time_of(context.draft.began), line.route.slot, context.span)
   context.handle = handle
   return handle
 end
@@ -91,7 +91,7 @@ function side.send(context, ending, content)
   if conn.gone then return WRITABLE end
   if ending and not context.handle then
     local line = context.line
-    local response = context.response
+    local response = context.draft
     local keep = line.keep and band(response.options, CLOSE) == 0 and not is_last(conn)
     local said = buffer_of(conn)
     local before = #said
@@ -103,7 +103,7 @@ function side.send(context, ending, content)
       return WRITABLE + ALIVE
     end
   end
-  local handle, response = context.handle or open(conn, context), context.response
+  local handle, response = context.handle or open(conn, context), context.draft
   return pass_on(conn, context, say(handle, response.code, response.reason or nil, response.options, ending, content,
     gathered_headers(response)))
 end

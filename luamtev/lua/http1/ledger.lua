@@ -161,7 +161,7 @@ end
 -- Notes the answer to *context*, *written* bytes of it.  Returns what the kernel's clock says.
 local function note(conn, context, written)
   counts[0] = counts[0] + 1
-  local now, line, response = kernel.monotonic(), context.line, context.response
+  local now, line, response = kernel.monotonic(), context.line, context.draft
   local code, began = response.code, response.began
   local elapsed = now - began
   local micros = floor(elapsed * 1e6 + 0.5)

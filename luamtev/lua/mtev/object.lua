@@ -1,9 +1,10 @@
 -- Objects of the mtev API: tables that answer unknown names and misplaced dots as the original's userdata do.
 -- Their metatables have `is_opaque`: what copies tables or writes them down takes such a table for a value of its own kind.
 
+local getmetatable, error, pairs, tostring, setmetatable = getmetatable, error, pairs, tostring, setmetatable
+
 -- Returns a constructor of objects of one type: it takes a table of fields and makes it an object.
 -- Fields are looked up before methods and *constants*; any other name raises.  Also returns a function that adds methods.
-local getmetatable, error, pairs, tostring, setmetatable = getmetatable, error, pairs, tostring, setmetatable
 local function class(type_name, methods, constants)
   local meta = { is_opaque = true }
   local guarded = {}
