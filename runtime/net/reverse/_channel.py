@@ -4,15 +4,19 @@ import socket
 import struct
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from runtime import eventer
+from runtime import eventer, trace
 from runtime.eventer import EXCEPTION, READ, WRITE, Event
 
 from .frames import LONGEST
 
 if TYPE_CHECKING:
     from ._tunnel import Tunnel
+
+
+_reading, _writing = trace.call("eventer-read"), trace.call("eventer-write")
+_closing: Final = trace.call("eventer-close")
 
 
 class Channel:
@@ -50,7 +54,7 @@ class Channel:
         sent = 0
         if not self._waiting and not self._connecting:
             try:
-                sent = self.sock.send(content)
+                sent = self._send(content)
             except (BlockingIOError, InterruptedError):
                 pass
             except OSError:
@@ -76,8 +80,8 @@ class Channel:
         """Close the socket; *abort*: the local side sees a reset where there is such a thing."""
         if self._event is None:
             return
-        eventer.remove(self._event)
-        self._event = None
+        event, self._event = self._event, None
+        eventer.remove(event)
         self._weigh(-self.size)
         self._waiting.clear()
         if abort:
@@ -85,7 +89,10 @@ class Channel:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
             except OSError:
                 pass  # it closes as it can
-        self.sock.close()
+        if _closing.heard[0]:
+            eventer.told_close(self.fd, event, self.sock.close)
+        else:
+            self.sock.close()
 
     def pause(self) -> None:
         """Read no more from the local side until :meth:`resume`."""
@@ -134,7 +141,7 @@ class Channel:
         before = self.taken
         try:
             while waiting:
-                sent = self.sock.send(waiting[0])
+                sent = self._send(waiting[0])
                 self.taken += sent
                 if sent < len(waiting[0]):
                     waiting[0] = waiting[0][sent:]
@@ -156,7 +163,7 @@ class Channel:
     def _read(self) -> bool:
         """Take what the local side sent; False when the channel ended by it."""
         try:
-            content = self.sock.recv(LONGEST)
+            content = self._recv()
         except (BlockingIOError, InterruptedError):
             return True
         except OSError:
@@ -170,6 +177,16 @@ class Channel:
         self.out_frames += 1
         self.tunnel.send_data(self.number, content)
         return True
+
+    def _recv(self) -> bytes:
+        if _reading.heard[0] and self._event is not None:
+            return eventer.told_read(self._event, LONGEST, self.sock.recv)
+        return self.sock.recv(LONGEST)
+
+    def _send(self, content: bytes) -> int:
+        if _writing.heard[0] and self._event is not None:
+            return eventer.told_send(self._event, content, self.sock.send)
+        return self.sock.send(content)
 
     def _weigh(self, change: int) -> None:
         self.size += change

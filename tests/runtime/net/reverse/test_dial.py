@@ -297,6 +297,21 @@ def test_streams_through_both_sides(joined: tuple[Service, str]) -> None:
     assert exactly(client, 17) == b"BY THE PROXY\nBYE\n" and client.recv(1) == b""
 
 
+def test_the_sockets_of_channels_are_told_of(joined: tuple[Service, str]) -> None:
+    with heard("eventer-read-return", "eventer-write-return", "eventer-close-return") as told:
+        through = kept(reverse.connect(joined[1]))
+        through.sendall(b"line\n")
+        assert exactly(through, 5) == b"LINE\n"
+        through.close()
+        for content in (b"line\n", b"LINE\n"):  # from one side's socket into the other's
+            read = wait_for(told, lambda each, what=content: each[0] == "eventer-read-return" and each[2] == what)
+            written = wait_for(told, lambda each, what=content: each[0] == "eventer-write-return" and each[2] == what)
+            assert read[1] != written[1] and read[-1] == written[-1] == len(content)
+            wait_for(
+                told, lambda each, fd=read[1]: each[0] == "eventer-close-return" and each[1] == fd and each[-1] == 0
+            )
+
+
 class Source:
     """A local service that sends so many bytes to everybody, and ends."""
 
