@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from runtime import eventer, trace
@@ -180,7 +181,8 @@ class Channel:
 
     def _recv(self) -> bytes:
         if _reading.heard[0] and self._event is not None:
-            return eventer.told_read(self._event, LONGEST, self.sock.recv)
+            told: Callable[..., bytes] = eventer.told_read
+            return told(self._event, LONGEST, self.sock.recv)
         return self.sock.recv(LONGEST)
 
     def _send(self, content: bytes) -> int:
