@@ -8,6 +8,7 @@ does the old one become defunct, end what it has begun, and close.  Manual: ``mt
 import os
 from collections.abc import Callable
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 RELOADING = hooks.declare("lua_reload")
 """``(module, why)`` on the thread of a state that is about to be replaced: the name of the module that has it, and the
-file that changed or ``mtev.runtime_reload``.  ABORT leaves the state as it is."""
+file that changed, ``mtev.runtime_reload`` or ``bump.json``.  ABORT leaves the state as it is."""
 
 TIMEOUT = 10.0
 """Seconds that the functions of a defunct state have to return."""
@@ -48,6 +49,7 @@ class _Life:
 
 _lives: "WeakKeyDictionary[Port, _Life]" = WeakKeyDictionary()
 _makers: list[Callable[[], Reloadable]] = []
+_asked = count(1)
 
 
 def register(make: Callable[[], Reloadable]) -> None:
@@ -58,6 +60,14 @@ def register(make: Callable[[], Reloadable]) -> None:
 def modules() -> list[Reloadable]:
     """Those registered."""
     return [make() for make in _makers]
+
+
+def replace_all(why: str) -> int:
+    """Have the states of all modules be made anew; returns how many times that was asked for by now.  From any
+    thread."""
+    for each in modules():
+        each.replace(why)
+    return next(_asked)
 
 
 def files_of(state: "Port") -> dict[str, Stamp | None]:
@@ -97,8 +107,7 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
         life.loaded(None if failure is None else failure.decode("utf-8", "replace"))
 
     def reload() -> None:
-        for each in modules():
-            each.replace(ON_REQUEST)
+        replace_all(ON_REQUEST)
 
     def note(path: bytes) -> None:
         name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - links stay as they are

@@ -1,9 +1,11 @@
-"""``/module/lua/state.json`` and ``/module/lua/xcall.json``: what the Lua states of the process say of themselves."""
+"""``/module/lua/state.json`` and ``/module/lua/xcall.json``: what the Lua states of the process say of themselves; and
+``/module/lua/bump.json``, which has them made anew."""
 
 import json
 from typing import Any
 
 from luamtev import asking
+from luamtev.api import runtime
 from luamtev.modules import lua_metrics, lua_profile
 from luamtev.state import State, states
 from runtime import http, ops
@@ -14,6 +16,7 @@ def mount() -> None:
     """Mount the endpoints, behind access control."""
     http.mount("GET", "/module/lua/", r"^state\.json$", _states)
     http.mount("GET", "/module/lua/", r"^xcall\.json$", _xcall)
+    http.mount("POST", "/module/lua/", r"^bump\.json$", _bump)
     if ops.profiles():
         http.mount("GET", "/module/lua/", r"^profile$", lua_profile.profile)
     ops.family_source(lua_metrics.families)
@@ -28,6 +31,12 @@ def _xcall(request: Request, response: Response) -> None:
         key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in request.querystring().items()
     }
     _ask_all(request, response, b"xcall", json.dumps(query).encode())
+
+
+def _bump(_request: Request, response: Response) -> None:
+    response.header("Content-Type", "application/json")
+    response.write(json.dumps({"gen": runtime.replace_all("bump.json")}).encode() + b"\n")
+    response.flush_end()
 
 
 def _ask_all(request: Request, response: Response, *question: bytes) -> None:

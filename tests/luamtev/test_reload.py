@@ -1,5 +1,7 @@
 """Lua states that are made anew while the process runs: --reload, mtev.runtime_reload and mtev.runtime_defunct."""
 
+import http.client
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -70,7 +72,8 @@ class Server(Launched):
             <eventer><config><concurrency>1</concurrency></config></eventer>
             <modules><generic image="lua_mtev" name="lua_web"><config><mount_a>web:GET:/</mount_a>
             <public_a>true</public_a>{web}</config></generic>{generic}</modules>
-            <listeners><listener type="http_rest_api" address="127.0.0.1" port="{self.port}"/></listeners></cli>"""
+            <listeners><listener type="http_rest_api" address="127.0.0.1" port="{self.port}"/></listeners>
+            <rest><acl><rule type="allow"/></acl></rest></cli>"""
         )
         self.launch("c.xml", options, lua="")
         self.await_text("listening on")
@@ -135,6 +138,22 @@ def test_a_changed_file_is_served_and_requests_under_way_are_answered_by_the_old
     server.ask("/go")
     slow.join(PATIENCE)
     assert answers == ["old true"]
+
+
+def test_a_request_has_all_states_made_anew(server: Server) -> None:
+    server.start("-l", "notice", general=True)
+    assert (server.ask(), server.line()) == ("old false", b"one\n")
+    server.write("words.lua", 'return { word = "new" }')
+    server.write("general.lua", GENERAL.replace("PORT", str(server.own)).replace("one", "two"))
+    assert server.ask() == "old false"
+    for generation in (1, 2):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        connection.request("POST", "/module/lua/bump.json")
+        assert json.load(connection.getresponse()) == {"gen": generation}
+        connection.close()
+    server.await_text("lua_web: bump.json: a new Lua state takes over")
+    server.await_text("main begins: two")
+    assert (server.ask(), server.line()) == ("new false", b"two\n")
 
 
 def test_what_does_not_load_leaves_the_old_state_and_says_file_and_line(server: Server) -> None:
