@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mtev_busted import events, jobs
 from mtev_busted.files import CONFIG, ConfigError, check_patterns, config, find, shuffled
 from mtev_busted.options import IDLE, LANGUAGES, USAGE, Options, UsageError, merge, parse
 from mtev_busted.plan import DEFAULT_LPATH, OUTPUTS, Plan, lua_literal
@@ -191,8 +192,6 @@ def _terminal(stream: Any) -> bool:
 
 def _workers(options: Options) -> int | None:
     count: int | None = _number(options, "jobs", int, 0)
-    if count is None and options.get("file-timeout"):
-        return 1
     return _processors() if count == 0 else count
 
 
@@ -227,18 +226,41 @@ def only_failed(plan: Plan) -> Plan:
 
 
 def run(plan: Plan) -> int:
-    """Run *plan*, in this process or in those it asks for; the exit status."""
-    if plan.workers is None or plan.list:
-        return _run_here(plan)
-    from mtev_busted.parallel import Parallel
+    """Run *plan*, in this process or in those it asks for; the exit status.
 
-    _load_stack()
+    Raises :exc:`KeyboardInterrupt` once what ran has been reported, if INT or TERM ended it."""
+    from mtev_busted.single import is_debugged
+
+    if plan.list or (plan.workers is None and not plan.coverage and is_debugged()):
+        return _run_here(plan)
 
     def ordered(seed: int) -> list[str]:
         paths = sorted(plan.files) if plan.sort_files else list(plan.files)
         return shuffled(paths, seed) if plan.shuffle_files and paths else paths
 
-    return Parallel(plan, plan.workers, _run_here, ordered).run()
+    work = jobs.work(plan, ordered)
+    status = _run_elsewhere(replace(plan, mark=events.new_mark().decode()), work)
+    if plan.coverage:
+        from mtev_busted import coverage
+
+        status = status if coverage.report(coverage.told(work.counts), plan) else EXIT_FAILURE
+    if work.interrupted:
+        raise KeyboardInterrupt
+    return status
+
+
+def _run_elsewhere(plan: Plan, work: jobs.Work) -> int:
+    if plan.workers is None:
+        from mtev_busted.single import Single
+
+        status = Single(plan, work, _run_here).run()
+        if status is not None:
+            return status
+        plan = replace(plan, printed=True, problems=[])
+    from mtev_busted.parallel import Parallel
+
+    _load_stack()
+    return Parallel(plan, work, plan.workers or 1, _run_here).run()
 
 
 def _open_standard_descriptors() -> None:

@@ -44,10 +44,20 @@ def seeds(plan: Plan) -> Iterator[int]:
             seed = seed * 48271 % 2147483647 + 1
 
 
-def jobs(plan: Plan, files: Callable[[int], Sequence[str]]) -> list[Job]:
-    """The work of *plan*, in the order of its reports; *files* are those of a seed."""
+@dataclass
+class Work:
+    """The files of all runs, in the order of reports, and what came of them so far."""
+
+    jobs: list[Job]
+    counts: list[bytes] = field(default_factory=list)  # how often lines of files ran, as it was told
+    interrupted: int = 0  # by which signal
+
+
+def work(plan: Plan, files: Callable[[int], Sequence[str]]) -> Work:
+    """The work of *plan*; *files* are those of a seed."""
     looked_at = {path: _look_at(path) for path in plan.files}
-    return [Job(run, seed, path, *looked_at[path]) for run, seed in enumerate(seeds(plan), 1) for path in files(seed)]
+    each = ((run, seed, path) for run, seed in enumerate(seeds(plan), 1) for path in files(seed))
+    return Work([Job(run, seed, path, *looked_at[path]) for run, seed, path in each])
 
 
 def _look_at(path: str) -> tuple[bool, int]:

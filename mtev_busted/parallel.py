@@ -14,14 +14,14 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import inf
 
-from mtev_busted import jobs
-from mtev_busted.jobs import Job
+from mtev_busted import leftovers
+from mtev_busted.events import event
+from mtev_busted.jobs import Job, Work, handed_out
 from mtev_busted.plan import Plan
-from mtev_busted.worker import CHUNK, EXIT_FAILURE, GRACE, Runner, Worker, fork, how_it_ended
+from mtev_busted.worker import CHUNK, EXIT_FAILURE, GRACE, WHOLE, Runner, Worker, fork, how_it_ended, noted
 
 GATHER = 0.002
 """Seconds in which what workers write is left to come together: a test writes at once, for its process may die."""
@@ -32,36 +32,32 @@ YOUNG = 0.001
 AT_MOST = 64
 """Reads of what is left in a pipe of a worker that has ended; who writes more than that is a program it left behind."""
 
-PATIENCE = 10.0
-"""Seconds that workers have to end what runs when the run is interrupted."""
-
-WHOLE = "whole"
-INTERRUPTED = "interrupted, and the process that ran this file was killed"
 DEAF = "the process that ran this file closed its standard output, by which it tells what happens, and was killed"
 
 
-def _field(text: bytes) -> bytes:
-    return text.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\x1f", b"\\s").replace(b"\0", b"\\z")
-
-
 class Parallel:
-    """One run of a plan in *count* workers.  *runner* runs a plan in the process that calls it."""
+    """A run of *plan*, of what is left of *work*, in *count* workers.
 
-    def __init__(self, plan: Plan, count: int, runner: Runner, files: Callable[[int], Sequence[str]]) -> None:
-        self.mark = f"\x01{os.urandom(4).hex()}\x02".encode()
-        self.plan = replace(plan, mark=self.mark.decode())
+    *runner* runs a plan in the process that calls it."""
+
+    def __init__(self, plan: Plan, work: Work, count: int, runner: Runner) -> None:
+        self.mark = os.fsencode(plan.mark)
+        self.plan = plan
         self.runner = runner
-        self.jobs = jobs.jobs(plan, files)
+        self.work = work
+        self.jobs = work.jobs
         self.count = max(1, min(count, len(plan.files)))
-        self.waiting = jobs.handed_out([each for each in self.jobs if not each.serial], self.count)
-        self.alone = [each for each in self.jobs if each.serial]
+        left = [each for each in self.jobs if not each.done]
+        self.waiting = handed_out([each for each in left if not each.serial], self.count)
+        self.alone = [each for each in left if each.serial]
         self.workers: list[Worker] = []
+        self.sessions: list[int] = []  # of workers that have ended
+        self.reporter = 0
         self.selector = selectors.DefaultSelector()
         self.mine: set[int] = set()  # descriptors that no child may keep
         self.reported = 0  # jobs that were reported whole
         self.run_open = 0  # the run whose beginning was reported
-        self.stopped = False
-        self.interrupted = 0  # by which signal
+        self.stopped = bool(work.interrupted) or (plan.printed and plan.bail)
         self.busy = False  # whether there is more to do at once
 
     # Children ---------------------------------------------------------------------------------------------------------
@@ -76,19 +72,31 @@ class Parallel:
         os.close(descriptor)
 
     def _start_reporter(self, read: int) -> None:
-        self.reporter = fork(self.runner, replace(self.plan, role="reporter", commands=read), self.mine)
+        def prepare() -> None:
+            os.setpgid(0, 0)  # what a terminal sends is not for it
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # it may write to it nevertheless
+
+        self.reporter = fork(self.runner, replace(self.plan, role="reporter", commands=read), prepare, self.mine)
         os.close(read)
 
     def _start_worker(self) -> None:
         commands, told = self._pipe(read_is_mine=False)
         out, out_end = self._pipe(read_is_mine=True)
         err, err_end = self._pipe(read_is_mine=True)
-        plan = replace(self.plan, role="worker", commands=commands, progress=False)
+
+        def prepare() -> None:
+            os.setsid()  # by which that which it has started is known
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            for place, end in enumerate((out_end, err_end), 1):
+                os.dup2(end, place)
+                os.close(end)
+
+        plan = replace(self.plan, role="worker", commands=commands, progress=False, problems=[])
         self.report.flush()
-        pid = fork(self.runner, plan, self.mine, (out_end, err_end))
+        pid = fork(self.runner, plan, prepare, self.mine)
         for each in (commands, out_end, err_end):
             os.close(each)
-        worker = Worker(pid, os.fdopen(told, "wb", buffering=0), out, err, open={out, err})
+        worker = Worker(pid, commands=os.fdopen(told, "wb", buffering=0), out=out, err=err, open={out, err})
         for each in (out, err):
             os.set_blocking(each, False)
             self.selector.register(each, selectors.EVENT_READ, worker)
@@ -99,11 +107,12 @@ class Parallel:
     def run(self) -> int:
         """Run every job; the exit status is the reporter's.
 
-        INT and TERM end it: what ran until then is reported, then KeyboardInterrupt is raised."""
+        INT and TERM end it: what ran until then is reported."""
         gc.freeze()  # what is there is the children's, too, as long as nobody touches it
         read, write = self._pipe(read_is_mine=False)
         self.report = os.fdopen(write, "wb", buffering=CHUNK)
-        with self._signals() as signals:
+        with noted(self._note) as signals:
+            self.selector.register(signals, selectors.EVENT_READ)
             try:
                 try:
                     self._assign()
@@ -119,35 +128,15 @@ class Parallel:
                 with contextlib.suppress(BrokenPipeError):
                     self.report.close()
             _, status = os.waitpid(self.reporter, 0)
-        if self.interrupted:
-            raise KeyboardInterrupt
+            self.selector.close()
+        leftovers.end(lambda: leftovers.of_sessions(self.sessions))
         return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else EXIT_FAILURE
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[int]:
-        """Has signals wake who selects: gives what is readable then."""
-        read, write = self._pipe(read_is_mine=True)
-        self.mine.add(write)
-        for end in (read, write):
-            os.set_blocking(end, False)
-        before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
-        wakeup_before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        self.selector.register(read, selectors.EVENT_READ)
-        try:
-            yield read
-        finally:
-            signal.set_wakeup_fd(wakeup_before)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            self.selector.close()
-            self._close(read)
-            self._close(write)
-
-    def _note(self, number: int, _frame: object) -> None:
-        if number == signal.SIGCHLD:
-            return
-        if not self.interrupted:
-            self.interrupted = number
+    def _note(self, number: int) -> None:
+        if not self.work.interrupted:
+            self.work.interrupted = number
+        elif not self.reporter:
+            pass  # it has only begun
         elif self.workers:
             raise KeyboardInterrupt
         else:
@@ -165,19 +154,18 @@ class Parallel:
             elif key.fd in key.data.open:
                 self._read(key.data, key.fd)
         for worker in self.workers:
-            self._kill_hung(worker, now)
+            worker.kill_hung(now, self.plan.file_timeout)
         self._assign()
         if not self.busy and all(now - each.began > YOUNG for each in self.workers):
             time.sleep(GATHER)
 
     def _interrupt(self) -> None:
         """Have the workers end if that was asked for: they end what runs, and do not begin anything."""
-        if not self.interrupted or self.stopped:
+        if not self.work.interrupted or self.stopped:
             return
         self.stopped = True
         for worker in self.workers:
-            worker.end(signal.SIGTERM)
-            worker.last = time.monotonic() + PATIENCE, INTERRUPTED
+            worker.interrupt(signal.SIGTERM)
 
     def _next_job(self) -> Job | None:
         if self.stopped:
@@ -219,7 +207,7 @@ class Parallel:
         if not data:
             self._shut(worker, descriptor)
         elif descriptor == worker.err:
-            self._add(worker, self.mark + b"E" + _field(data) + b"\n")
+            self._add(worker, event(self.mark, "E", data))
         else:
             for control, part in worker.heard_of(data, self.mark):
                 if control:
@@ -236,22 +224,22 @@ class Parallel:
         if descriptor == worker.out and not worker.verdict:
             worker.last = time.monotonic() + GRACE, DEAF
 
-    def _control(self, worker: Worker, event: bytes) -> None:
-        match event[:1]:
+    def _control(self, worker: Worker, told: bytes) -> None:
+        match told[:1]:
             case b".":
                 self._finish(worker)
                 self.busy = True
             case b"L":
-                worker.limit = float(event[1:])
+                worker.limit = float(told[1:])
+            case b"C":
+                self.work.counts.append(told[1:])
             case b"Z":
                 worker.verdict = WHOLE
             case b"P":
                 self.stopped = True
                 worker.begin(None)
                 worker.verdict = WHOLE
-                self._send(event)
-            case _:
-                self._send(event)
+                self._write(self.mark + told + b"\n")
 
     def _add(self, worker: Worker, data: bytes) -> None:
         """Take what a worker wrote: whole events, and text between them."""
@@ -268,7 +256,7 @@ class Parallel:
     def _finish(self, worker: Worker) -> None:
         if worker.job:
             worker.job.done = True
-            worker.begin(None if self.interrupted else worker.next)  # then it skips what it was told
+            worker.begin(None if self.work.interrupted else worker.next)  # then it skips what it was told
             worker.next = None
             self._tell_done()
 
@@ -283,7 +271,8 @@ class Parallel:
 
     def _ended(self, worker: Worker, status: int) -> None:
         if worker.verdict != WHOLE:
-            worker.kill_left()
+            leftovers.kill(leftovers.of_sessions([worker.pid]))
+        self.sessions.append(worker.pid)
         for descriptor in (worker.out, worker.err):
             for _ in range(AT_MOST):
                 if descriptor not in worker.open or not self._read(worker, descriptor):
@@ -299,17 +288,17 @@ class Parallel:
             self.waiting.insert(0, worker.next)
             worker.next = None
         if worker.job:
-            path = _field(os.fsencode(worker.job.path))
-            worker.job.events.append(self.mark + b"K" + path + b"\x1f" + _field(message.encode()) + b"\n")
+            worker.job.events.append(event(self.mark, "K", worker.job.path, message))
             self._finish(worker)
+            self.stopped |= self.plan.bail
         elif worker.verdict != WHOLE and not self.stopped:
-            self._send(b"P" + _field(message.encode()))
+            self._write(event(self.mark, "P", message))
 
     def _kill_all(self) -> None:
         for worker in self.workers:
             worker.end(signal.SIGKILL)
             os.waitpid(worker.pid, 0)
-            worker.kill_left()
+            leftovers.kill(leftovers.of_sessions([worker.pid]))
         self.workers.clear()
 
     # Limits -----------------------------------------------------------------------------------------------------------
@@ -317,13 +306,6 @@ class Parallel:
     def _until_next_limit(self) -> float | None:
         nearest = min((each.deadline(self.plan.file_timeout)[0] for each in self.workers), default=inf)
         return None if nearest == inf else max(0.0, nearest - time.monotonic())
-
-    def _kill_hung(self, worker: Worker, now: float) -> None:
-        """*now*: when it was last asked whether something has come from it."""
-        deadline, why = worker.deadline(self.plan.file_timeout)
-        if deadline <= now and not worker.verdict:
-            worker.verdict = why
-            worker.end(signal.SIGKILL)
 
     # Reporting --------------------------------------------------------------------------------------------------------
 
@@ -333,18 +315,15 @@ class Parallel:
             self._open_run(1, self.plan.seed)
         self.report.write(data)
 
-    def _send(self, event: bytes) -> None:
-        self._write(self.mark + event + b"\n")
-
     def _open_run(self, run: int, seed: int) -> None:
         if self.run_open != run:
             self._close_run()
             self.run_open = run
-            self._send(b"R%d\x1f%d" % (run, seed))
+            self._write(event(self.mark, "R", str(run), str(seed)))
 
     def _close_run(self) -> None:
         if self.run_open:
-            self._send(b"r%d" % self.run_open)
+            self._write(event(self.mark, "r", str(self.run_open)))
 
     def _tell_job(self, job: Job) -> None:
         if not job.events:
@@ -369,9 +348,9 @@ class Parallel:
             self._tell_job(job)
         if not self.run_open:
             self._open_run(1, self.plan.seed)
-        if self.interrupted:
+        if self.work.interrupted:
             missed = sum(1 for each in self.jobs if not each.done)
-            name = signal.Signals(self.interrupted).name
+            name = signal.Signals(self.work.interrupted).name
             rest = f": {missed} of {len(self.jobs)} files were not run" if missed else ""
-            self._send(b"P" + f"interrupted ({name}){rest}".encode())
+            self._write(event(self.mark, "P", f"interrupted ({name}){rest}"))
         self._close_run()

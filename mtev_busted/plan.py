@@ -78,7 +78,9 @@ class Plan:
     hostname: str = ""
     role: str = ""  # "worker" or "reporter" of a parallel run
     commands: int = -1  # the descriptor such a child is told by
-    mark: str = ""  # before each event that such a child tells or is told
+    journal: int = -1  # the descriptor by which the process of a run that is not parallel tells what happens
+    printed: bool = False  # what happened until a process died was printed by it
+    mark: str = ""  # before each event that a process tells or is told
     workers: int | None = None  # processes that run files; None: this one does
     file_timeout: float | None = None  # until the process that runs a file is killed
 

@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 
-from mtev_busted import lcov
+from mtev_busted import coverage
 
 TIMEOUT_HELP = "seconds after which a test in a *_spec.lua is stopped"
 FILE_TIMEOUT_HELP = "seconds after which the process that runs a *_spec.lua is ended"
 SNAPSHOTS_HELP = "take snapshots that are missing (the default), take all again, or fail for those that are missing"
 COVERAGE_HELP = (
-    "count Lua lines: lcov.info of all, and FILE.lcov and FILE.xml (Cobertura) of each file of specs, go there"
+    "count Lua lines: lcov.info and cobertura.xml of all, and FILE.lcov and FILE.xml of each file of specs, go there"
 )
 
 
@@ -137,19 +137,18 @@ def _counts_file(config: pytest.Config, spec: str) -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Write what the specs of this run have covered, in whichever process: ``lcov.info``, and a summary."""
+    """Write what the specs of this run have covered, in whichever process: two reports of all, and a summary."""
     if not config.getoption("--spec-coverage"):
         return
-    reports = (each for kind in terminalreporter.stats.values() for each in kind)
-    specs = dict.fromkeys(each.location[0] for each in reports if isinstance(each, pytest.TestReport))
+    results = (each for kind in terminalreporter.stats.values() for each in kind)
+    specs = dict.fromkeys(each.location[0] for each in results if isinstance(each, pytest.TestReport))
     counted = [
         path for path in (_counts_file(config, each) for each in specs if each.endswith("_spec.lua")) if path.exists()
     ]
-    hits = lcov.merged(counted)
-    if counted:
-        (counted[0].parent / "lcov.info").write_text(lcov.text(hits), errors="surrogateescape")
+    directory = Path(config.rootpath, config.getoption("--spec-coverage"))
+    reports = directory / "lcov.info", directory / "cobertura.xml"
     terminalreporter.section("Lua coverage")
-    for line in lcov.summary(hits, config.rootpath):
+    for line in coverage.write(coverage.merged(counted), config.rootpath, *reports):
         terminalreporter.write_line(line)
 
 

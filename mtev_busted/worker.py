@@ -1,6 +1,6 @@
-"""A process that runs spec files, as the one that forked it sees it: its pipes, what it is doing and until when.
+"""A process that runs spec files, as the one that forked it sees it: what it is doing, what it tells and until when.
 
-What it writes is text of specs and, between that, events: a line behind a mark, which no spec can guess and print.
+What it writes is text of specs and, between that, events (:mod:`mtev_busted.events`).
 """
 
 import contextlib
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from math import inf
-from pathlib import Path
 from typing import IO
 
 from mtev_busted.jobs import Job
@@ -21,6 +20,11 @@ GRACE = 2.0
 """Seconds a test may be silent beyond twice its limit before its worker counts as hung."""
 
 HUNG = "timeout: the file did not go on, its process was killed"
+WHOLE = "whole"
+INTERRUPTED = "interrupted, and the process that ran this file was killed"
+
+PATIENCE = 10.0
+"""Seconds that it has to end what runs when the run is interrupted."""
 
 EXIT_FAILURE = 2
 CHUNK = 65536
@@ -29,11 +33,8 @@ Runner = Callable[[Plan], int]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 
 
-def fork(runner: Runner, plan: Plan, unwanted: Collection[int], ends: tuple[int, int] | None = None) -> int:
-    """Have a child run *plan*, without the descriptors *unwanted*; its number.
-
-    What a terminal sends is for this process, not for it.  With *ends* it writes to these two, reads nothing, and leads
-    a session, by which that which it has started is known."""
+def fork(runner: Runner, plan: Plan, prepare: Callable[[], None], unwanted: Collection[int] = ()) -> int:
+    """Have a child *prepare* itself and run *plan*, without the descriptors *unwanted*; its number."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # a run tells that itself
             stream.flush()
@@ -45,15 +46,7 @@ def fork(runner: Runner, plan: Plan, unwanted: Collection[int], ends: tuple[int,
         signal.set_wakeup_fd(-1)
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        if ends is None:
-            os.setpgid(0, 0)
-            signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # it may write to a terminal nevertheless
-        else:
-            os.setsid()
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            for place, end in enumerate(ends, 1):
-                os.dup2(end, place)
-                os.close(end)
+        prepare()
         for each in unwanted:
             with contextlib.suppress(OSError):
                 os.close(each)
@@ -62,32 +55,42 @@ def fork(runner: Runner, plan: Plan, unwanted: Collection[int], ends: tuple[int,
         os._exit(status)
 
 
+@contextlib.contextmanager
+def noted(note: Callable[[int], None]) -> Iterator[int]:
+    """While the block runs, *note* is called with the number of INT and TERM.  Gives a descriptor that has something to
+    read once these, or CHLD, have come."""
+
+    def came(number: int, _frame: object) -> None:
+        if number != signal.SIGCHLD:
+            note(number)
+
+    read, write = os.pipe()
+    for each in (read, write):
+        os.set_blocking(each, False)
+    before = {each: signal.signal(each, came) for each in _SIGNALS}
+    wakeup_before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    try:
+        yield read
+    finally:
+        signal.set_wakeup_fd(wakeup_before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(read)
+        os.close(write)
+
+
 @dataclass(eq=False)
-class Worker:
-    """A child that runs files, one at a time."""
+class Child:
+    """A child that runs files, one at a time, and tells of it."""
 
     pid: int
-    commands: IO[bytes]
-    out: int
-    err: int
     job: Job | None = None
-    next: Job | None = None  # what it was told to do after that
     rest: list[bytes] = field(default_factory=list)  # of what it wrote, an event that is not whole
-    heard: float = field(default_factory=time.monotonic)
+    heard: float = 0.0  # when it was last heard of
     limit: float = 0.0  # seconds that what runs now may take, 0: no limit
     began: float = 0.0
     last: tuple[float, str] = (inf, "")  # when it has to be gone, and why
     verdict: str = ""  # why it was killed, or that it has come to its end
-    open: set[int] = field(default_factory=set)  # of out and err
-
-    def tell(self, job: Job) -> None:
-        """Have it do *job*, now or after what it does."""
-        if self.job is None:
-            self.begin(job)
-        else:
-            self.next = job
-        with contextlib.suppress(BrokenPipeError):  # it is dead, which is seen soon
-            self.commands.write(job.command)
 
     def begin(self, job: Job | None) -> None:
         """It does *job* from now on, or nothing."""
@@ -98,23 +101,31 @@ class Worker:
         ends = [self.last]
         if self.job and self.limit:
             ends.append((self.heard + 2 * self.limit + GRACE, HUNG))
-        if self.job and file_timeout:
+        if self.job and self.heard and file_timeout:
             ends.append((self.began + file_timeout, HUNG))
         return min(ends)
 
-    def end(self, number: signal.Signals) -> None:
+    def end(self, number: int) -> None:
         """Send it a signal, as long as nobody has waited for it."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
-    def kill_left(self) -> None:
-        """Kill what it has started and left; once it has ended."""
-        for pid in session(self.pid):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+    def interrupt(self, number: int) -> None:
+        """Have it end what runs, and begin nothing more."""
+        self.end(number)
+        self.last = time.monotonic() + PATIENCE, INTERRUPTED
+
+    def kill_hung(self, now: float, file_timeout: float | None) -> None:
+        """Kill it if it counts as hung.  *now*: when it was last asked whether something has come from it."""
+        deadline, why = self.deadline(file_timeout)
+        if deadline <= now and not self.verdict:
+            self.verdict = why
+            self.end(signal.SIGKILL)
 
     def heard_of(self, chunk: bytes, mark: bytes) -> Iterator[tuple[bool, bytes]]:
         """What it wrote, in order: events for us (True, the event), and (False, what is to be reported)."""
+        if not self.heard:
+            self.began = time.monotonic()  # it took its time to start
         self.heard = time.monotonic()
         if len(b"".join(self.rest[:2])) >= len(mark) and b"\n" not in chunk:
             self.rest.append(chunk)  # of a long one
@@ -134,20 +145,29 @@ class Worker:
             yield False, data[at:whole]
 
 
+@dataclass(eq=False, kw_only=True)
+class Worker(Child):
+    """One that is told what to do, and writes into pipes."""
+
+    commands: IO[bytes]
+    out: int
+    err: int
+    next: Job | None = None  # what it was told to do after its job
+    open: set[int] = field(default_factory=set)  # of out and err
+
+    def tell(self, job: Job) -> None:
+        """Have it do *job*, now or after what it does."""
+        if self.job is None:
+            self.begin(job)
+        else:
+            self.next = job
+        with contextlib.suppress(BrokenPipeError):  # it is dead, which is seen soon
+            self.commands.write(job.command)
+
+
 def _beginning(mark: bytes, data: bytes) -> int:
     """How much of *mark* is at the end of *data*, which may go on."""
     return next((n for n in range(min(len(mark) - 1, len(data)), 0, -1) if data.endswith(mark[:n])), 0)
-
-
-def session(leader: int) -> list[int]:
-    """The processes of the session that *leader* leads or led, as far as the system has them in ``/proc``."""
-    found = []
-    for each in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = each.read_bytes().rpartition(b")")[2].split()  # state, parent, group, session ...
-            if int(fields[3]) == leader:
-                found.append(int(each.parent.name))
-    return found
 
 
 def how_it_ended(status: int) -> str:

@@ -53,11 +53,12 @@ local function run()
   for _, name in ipairs(plan.enable_logs) do mtev.enable_log(name) end
   for _, name in ipairs(plan.disable_logs) do mtev.enable_log(name, false) end
   if plan.role ~= "reporter" then use("interrupt").watch(exit) end
+  if plan.coverage and plan.role ~= "reporter" then use("coverage").start() end
   if plan.role == "worker" then
-    use("outputs/wire")
     use("worker")()
     return 0
   end
+  if plan.journal >= 0 then use("outputs/wire") end
   base.start()
   if plan.junit ~= "" or plan.output == "junit" then use("outputs/junit").start() end
   use("progress")
@@ -67,11 +68,9 @@ local function run()
     busted.subscribe({ "suite", "report" }, function() assert(base.log_successes(plan.log_success)) end)
   end
   base.remember_failed(plan.failed_file)
-  if plan.coverage then use("coverage") end
   if plan.role == "reporter" then
     use("reporter").run()
   else
-    if plan.coverage then use("coverage").start() end
     use("suite").run(plan)
   end
   write_junit()
@@ -94,6 +93,11 @@ local function main()
   if base.unwritten then
     io.stderr:write("mtev-busted: cannot write to standard output: ", base.unwritten, "\n")
     result = 2
+  end
+  if plan.journal >= 0 then
+    local wire = use("outputs/wire")
+    wire.tell_coverage()
+    wire.tell("Z", "")
   end
   exit(result)
 end

@@ -9,8 +9,15 @@ local wire = use("wire")
 
 local time = mtev.time
 
--- A name of our own: specs may declare read as they like.
-ffi.cdef([[ssize_t mtev_busted_read(int, void *, size_t) asm("read");]])
+-- Names of our own: specs may declare these as they like.
+ffi.cdef([[
+ssize_t mtev_busted_read(int, void *, size_t) asm("read");
+int mtev_busted_open(const char *, int) asm("open");
+int mtev_busted_dup(int) asm("dup");
+int mtev_busted_dup2(int, int) asm("dup2");
+int mtev_busted_close(int) asm("close");
+]])
+local C = ffi.C
 local EINTR = 4
 local CHUNK = 65536
 local PAUSE = 400 -- what there is stays until the end, and need not be looked at so often
@@ -70,8 +77,27 @@ local function wrong(fields)
   busted.tell({ kind, element.descriptor }, element, parent, info.message, info)
 end
 
--- The worker of the file *path* died: one error, of the test that ran or of the file.
+local standard_output = nil -- while nothing is to be printed, another descriptor of it
+
+-- From now on nothing that an output writes to standard output is to be seen.
+local function quiet()
+  local nowhere = C.mtev_busted_open("/dev/null", 1)
+  standard_output = C.mtev_busted_dup(1)
+  C.mtev_busted_dup2(nowhere, 1)
+  C.mtev_busted_close(nowhere)
+end
+
+local function loud()
+  if not standard_output then return end
+  base.flush_now()
+  C.mtev_busted_dup2(standard_output, 1)
+  C.mtev_busted_close(standard_output)
+  standard_output = nil
+end
+
+-- The process of the file *path* died: one error, of the test that ran or of the file.
 local function killed(path, message)
+  loud()
   local info = { kind = "error", message = message, traceback = "" }
   local file = context.get()
   while context.parent(file) and file.descriptor ~= "file" do file = context.parent(file) end
@@ -101,7 +127,6 @@ local handlers = {
   t = function(fields) finish_by_id("test", fields) end,
   X = wrong,
   K = function(fields) killed(fields[1], fields[2]) end,
-  C = function(fields) use("coverage").merge(fields[1], fields[2]) end,
   E = function(fields)
     io.stdout:flush()
     io.stderr:write(fields[1])
@@ -116,14 +141,17 @@ local function outside(message)
   local element = { descriptor = "suite", attributes = {}, trace = {} }
   busted.tell({ "error", "suite" }, element, nil, message, { kind = "error", message = message, traceback = "" })
 end
-handlers.P = function(fields) outside(fields[1]) end
+handlers.P = function(fields)
+  loud()
+  outside(fields[1])
+end
 
 -- Calls take(data, last) with what the descriptor *fd* gives: data whose last line ends at *last*.  At the end of all, with
 -- what has no end, if anything.
 local function each_chunk(fd, take)
   local buffer, rest = ffi.new("uint8_t[?]", CHUNK), {} -- of a line that has no end yet
   while true do
-    local n = tonumber(ffi.C.mtev_busted_read(fd, buffer, CHUNK))
+    local n = tonumber(C.mtev_busted_read(fd, buffer, CHUNK))
     if n > 0 then
       rest[#rest + 1] = ffi.string(buffer, n)
       local ends = rest[#rest]:match("^.*()\n")
@@ -177,6 +205,7 @@ function M.run()
     busted.tell({ "suite", "report" }, root, run, plan.runs)
   end
   base.flush = function() end -- but once for all that has come
+  if plan.printed then quiet() end
   collectgarbage("setpause", PAUSE)
   each_chunk(plan.commands, report)
   busted.tell({ "exit" })

@@ -81,6 +81,13 @@ end
 -- The name of a signal: "Killed" for 9.
 local function strsignal(number) return ffi.string(ffi.C.strsignal(number)) end
 
+-- print writes past the buffer of io.stdout, and shall stay behind what is in there.
+local written = mtev.print
+function mtev.print(...)
+  io.stdout:flush()
+  return written(...)
+end
+busted.export_global("print", mtev.print)
 busted.export_global("_file", file_beside)
 busted.export_global("_filejson", json_beside)
 busted.export_global("ffi", ffi)

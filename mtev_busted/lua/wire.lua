@@ -12,24 +12,25 @@ M.MARK = plan.mark
 local escapes = { ["\\"] = "\\\\", ["\n"] = "\\n", ["\31"] = "\\s", ["\0"] = "\\z" }
 local unescapes = { ["\\\\"] = "\\", ["\\n"] = "\n", ["\\s"] = "\31", ["\\z"] = "\0" }
 
--- Searches that are compiled, where that for a set is not.
-local function needs_escapes(text)
-  return text:find("\n", 1, true) or text:find("\\", 1, true) or text:find("\31", 1, true) or text:find("\0", 1, true)
-end
-
 local event = buffer.new()
+local find = string.find
 
+-- Searches that are compiled, where that for a set is not; here and not in a function of their own, for that would be
+-- what is compiled first, and alone.
 local function put(value)
-  if value == nil then return end
-  if type(value) ~= "string" then
-    value = tostring(value)
-  elseif needs_escapes(value) then
-    value = value:gsub("[\n\\\31%z]", escapes)
+  if type(value) == "string" then
+    if find(value, "\n", 1, true) or find(value, "\\", 1, true) or find(value, "\31", 1, true)
+      or find(value, "\0", 1, true) then
+      value = value:gsub("[\n\\\31%z]", escapes)
+    end
+    event:put(value)
+  elseif value ~= nil then
+    event:put(type(value) == "number" and value or tostring(value))
   end
-  event:put(value)
 end
 
--- An event of a kind (a letter) and fields, nil as nothing: as many as are named here, for tests by the thousand.
+-- An event of a kind (a letter) and fields, nil as nothing, in a buffer that the next one takes: as many fields as are
+-- named here, for tests by the thousand.
 function M.pack(kind, a, b, c, d, e, f)
   event:reset():put(M.MARK, kind)
   put(a)
@@ -43,8 +44,7 @@ function M.pack(kind, a, b, c, d, e, f)
   put(e)
   event:put("\31")
   put(f)
-  event:put("\n")
-  return event:get()
+  return event:put("\n")
 end
 
 -- The same of a list of *n* fields.
@@ -54,8 +54,7 @@ function M.pack_list(kind, n, fields)
     if i > 1 then event:put("\31") end
     put(fields[i])
   end
-  event:put("\n")
-  return event:get()
+  return event:put("\n")
 end
 
 -- The fields, as a list, of the event whose kind is at *at* in *data*, and whose last byte is at *last*.

@@ -147,6 +147,12 @@ def test_what_is_wrong_with_the_files_is_told_as_ever(busted: Any) -> None:
     run = busted.run("-j", "2", "nowhere_spec.lua", "-o", "json")
     assert run.status == 2
     assert run.json()["errors"][0]["message"] == "Cannot find file or directory: nowhere_spec.lua"
+    for jobs in ((), ("-j", "2")):
+        run = busted.spec('it("runs", function() end)', "nowhere_spec.lua", "spec", "-o", "TAP", *jobs)
+        assert run.status == 2
+        assert run.out.endswith(
+            "# Cannot find file or directory: nowhere_spec.lua\nok 2 - spec/one_spec.lua @ 1: runs\n1..2\n"
+        )
 
 
 def test_standard_error_and_zero_bytes_come_through(busted: Any) -> None:

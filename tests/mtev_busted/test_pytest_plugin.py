@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+from lxml import etree
 
 
 def run_pytest(busted: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -217,8 +218,10 @@ def test_coverage_stands_beside_that_of_python(busted: Any, workers: tuple[str, 
     assert re.search(r"src/m.lua +4 +1 +75.0%  3\n", done.stdout)
     assert "DA:2,2\nDA:3,0\n" in (busted.directory / "cov/lcov.info").read_text()
     assert sorted(each.name for each in (busted.directory / "cov").iterdir()) == [
-        "lcov.info", "spec-a_spec.lcov", "spec-a_spec.xml", "spec-b_spec.lcov", "spec-b_spec.xml",
+        "cobertura.xml", "lcov.info", "spec-a_spec.lcov", "spec-a_spec.xml", "spec-b_spec.lcov", "spec-b_spec.xml",
     ]  # fmt: skip
+    lines = etree.parse(str(busted.directory / "cov/cobertura.xml")).findall(".//class[@filename='src/m.lua']//line")
+    assert [(each.get("number"), each.get("hits")) for each in lines][:2] == [("2", "2"), ("3", "0")]
     assert not (busted.directory / "lcov.info").exists()
 
 

@@ -1,11 +1,37 @@
--- The output of a worker: every event goes to the reporter, in the order of what specs print.
+-- What is told of a run, of tests by the thousand: a worker's events stand between what it prints, those of a process that
+-- has the terminal go into its journal.
 
-local use = ...
+local use, plan = ...
 local busted = use("core")
+local ffi = require("ffi")
 local wire = use("wire")
 
-local out = io.stdout
-out:setvbuf("full") -- it writes when it is told to, whatever PYTHONUNBUFFERED says
+local M = {}
+
+-- Names of our own: specs may declare these as they like.
+ffi.cdef([[
+intptr_t mtev_busted_write(int, const void *, size_t) asm("write");
+int mtev_busted_setvbuf(void *, void *, int, size_t) asm("setvbuf");
+void *mtev_busted_malloc(size_t) asm("malloc");
+]])
+local C = ffi.C
+
+local BUFFER, FULL = 65536, 0 -- of stdout: bytes, and _IOFBF
+local has_journal = plan.journal >= 0
+local send, flush
+
+if has_journal then
+  local journal = plan.journal
+  send = function(event) C.mtev_busted_write(journal, event:ref()) end
+  flush = function() end
+else
+  local out = io.stdout
+  -- It writes when it is told to, whatever PYTHONUNBUFFERED says, which leaves it a buffer of one byte for good.
+  C.mtev_busted_setvbuf(out, C.mtev_busted_malloc(BUFFER), FULL, BUFFER)
+  send = function(event) out:write(event:get()) end
+  flush = function() out:flush() end
+end
+
 local ids, last_id = {}, 0 -- element of the running file -> its number
 
 local function id_of(element)
@@ -28,15 +54,16 @@ local function given(name) return name and "=" .. name end
 local function start_of(kind)
   return function(element, parent)
     local file, line = place(element)
-    out:write(wire.pack(kind, id_of(element), given(element.name), element.descriptor, file, line,
+    send(wire.pack(kind, id_of(element), given(element.name), element.descriptor, file, line,
       parent and parent.randomseed or nil))
-    out:flush() -- whatever happens now, the reporter knows where
+    flush() -- whatever happens now, the reporter knows where
   end
 end
 
 local function end_of(kind)
   return function(element, _, status)
-    out:write(wire.pack(kind, id_of(element), element.duration, kind == "t" and status or nil, element.try))
+    send(wire.pack(kind, id_of(element), element.duration, kind == "t" and status or nil, element.try))
+    flush() -- it is over, whatever comes now
     if kind == "f" then ids = {} end
   end
 end
@@ -45,16 +72,25 @@ local function wrong(kind)
   return function(element, parent, message, info)
     local file, line = place(element)
     info = info or {}
-    out:write(wire.pack_list("X", 14, { kind, id_of(element), given(element.name), element.descriptor, file, line,
+    send(wire.pack_list("X", 14, { kind, id_of(element), given(element.name), element.descriptor, file, line,
       (parent or {}).randomseed, message and "=" .. tostring(message), given(info.traceback), info.file, info.line,
       info.late and "late" or nil, element.load_error and "load" or nil, info.try or element.try }))
   end
 end
 
-function busted.on_limit(seconds)
-  out:write(wire.pack_list("!L", 1, { seconds or 0 }))
-  out:flush() -- whoever waits for it may have to end this process
+-- Tells the process that waits for this one: a kind, which is a letter, and a text.
+function M.tell(kind, text)
+  send(wire.pack_list("!" .. kind, 1, { text }))
+  flush()
 end
+
+-- Tells which lines were run since the last time.
+function M.tell_coverage()
+  if not plan.coverage then return end
+  use("coverage").each(function(path, text) send(wire.pack_list("!C", 2, { path, text })) end)
+end
+
+function busted.on_limit(seconds) M.tell("L", seconds or 0) end -- this process may have to be ended
 
 busted.subscribe({ "file", "start" }, start_of("F"))
 busted.subscribe({ "file", "end" }, end_of("f"))
@@ -63,3 +99,11 @@ busted.subscribe({ "describe", "end" }, end_of("d"))
 busted.subscribe({ "test", "start" }, start_of("T"))
 busted.subscribe({ "test", "end" }, end_of("t"))
 for _, kind in ipairs({ "failure", "error", "pending", "retry", "leak" }) do busted.subscribe({ kind }, wrong(kind)) end
+if has_journal then
+  busted.subscribe({ "file", "end" }, function(file)
+    M.tell_coverage()
+    M.tell(".", file.name)
+  end)
+end
+
+return M

@@ -1,0 +1,225 @@
+"""A run without ``-j``: one process has the terminal and its death costs one error, as that of a worker does."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.mtev_busted.test_interrupts import has_ended
+from tests.waiting import until
+
+LIMIT = 60  # seconds until a run counts as hung
+C = "ffi.cdef('int raise(int); void _exit(int); void exit(int); int pause(void); int getpid(void); int setsid(void);') "
+
+SUITE = {
+    "a": 'it("passes", function() print("a!") end) it("fails", function() assert.equal(1, 2) end) pending("later")',
+    "b": C + 'describe("b", function() it("passes", function() end) it("dies", function() DEATH end) it("no") end)',
+    "c": 'it("is next", function() print("c!") end)',
+    "d": C + 'it("goes on", function() end) teardown(function() DEATH end)',
+    "e": "error('no tests here')",
+    "f": 'it("is last", function() end)',
+}
+
+
+def bare(text: str) -> str:
+    """*text* without what differs from run to run."""
+    for pattern in (
+        r"\d+\.\d+ (ms|seconds)",
+        r"(duration_ms: |time=\"|\"duration\":)[\d.e-]+",
+        r"timestamp=\"[^\"]*\"",
+    ):
+        text = re.sub(pattern, "", text)
+    return text
+
+
+def write(busted: Any, death: str) -> None:
+    for name, source in SUITE.items():
+        busted.write(f"spec/{name}_spec.lua", source.replace("DEATH", death))
+
+
+@pytest.mark.parametrize("output", ["gtest", "plain", "TAP", "tap14", "json", "jsonl", "junit", "github"])
+def test_a_death_is_reported_as_that_of_a_worker_is(busted: Any, output: str) -> None:
+    write(busted, "ffi.C.raise(9)")
+    runs = []
+    for jobs in ((), ("-j", "1")):
+        run = busted.run("-o", output, "--seed=1", *jobs)
+        runs.append(
+            (
+                run.status,
+                bare(run.out).replace("after its", "after"),
+                bare((busted.directory / "test_detail.xml").read_text()),
+            )
+        )
+        (busted.directory / ".mtev-busted-failed").unlink()
+    assert runs[0] == runs[1]
+    assert runs[0][0] == 2
+
+
+@pytest.mark.parametrize(
+    ("death", "said"),
+    [
+        ("ffi.C.raise(11)", "was ended by signal 11 (Segmentation fault)"),
+        ("ffi.C._exit(0)", "ended with status 0"),
+        ("ffi.C.exit(3)", "ended with status 3"),
+        ("os.execute('kill -9 ' .. ffi.C.getpid())", "was ended by signal 9 (Killed)"),
+    ],
+)
+def test_whatever_ends_the_process_the_other_files_run(busted: Any, death: str, said: str) -> None:
+    write(busted, death)
+    run = busted.run("-o", "json")
+    assert run.status == 2
+    document = run.json()
+    told = [(each["title"], each["message"]) for each in document["errors"]]
+    message = f"the process that ran this file {said}"
+    assert told[0] == ("spec/b_spec.lua @ 1: b dies", message)
+    assert told[1] == ("spec/d_spec.lua", message)
+    assert len(told) == 3
+    assert [each["name"] for each in document["results"]] == [
+        "passes", "fails", "later", "b passes", "b dies", "is next", "goes on", "is last",
+    ]  # fmt: skip
+
+
+def test_a_death_stops_the_run_with_bail(busted: Any) -> None:
+    busted.write("spec/a_spec.lua", C + 'it("dies", function() ffi.C._exit(0) end)')
+    busted.write("spec/b_spec.lua", 'it("never", function() end)')
+    for jobs in ((), ("-j", "1")):
+        run = busted.run("-bail", "-o", "json", *jobs)
+        assert [each["name"] for each in run.json()["results"]] == ["dies"]
+
+
+def test_a_repeated_run_goes_on_where_it_died(busted: Any) -> None:
+    busted.write("spec/a_spec.lua", 'it("a", function() print("ran a") end)')
+    busted.write(
+        "spec/b_spec.lua",
+        C + 'it("b", function() if io.open("once") then ffi.C._exit(0) end io.open("once", "w"):close() end)',
+    )
+    run = busted.run("--repeat=3", "-o", "TAP", "--seed=1")
+    assert run.status == 2
+    assert run.out.count("ran a\n") == 3
+    results = [line.partition(" - ")[0] for line in run.out.splitlines() if "ok " in line]
+    assert results == ["ok 1", "ok 2", "ok 3", "not ok 4", "ok 5", "not ok 6"]
+
+
+@pytest.mark.parametrize("limit", [("--timeout=0.2",), ("--file-timeout=1",), ()], ids=["test", "file", "its own"])
+def test_a_hang_in_c_beyond_a_limit_is_ended(busted: Any, limit: tuple[str, ...]) -> None:
+    busted.write("spec/a_spec.lua", C + f'it("hangs", function() {"" if limit else "timeout(0.2)"} ffi.C.pause() end)')
+    busted.write("spec/b_spec.lua", 'it("fine", function() end)')
+    run = busted.run("-o", "TAP", *limit)
+    assert run.status == 2
+    assert (
+        "not ok 1 - spec/a_spec.lua @ 1: hangs\n# timeout: the file did not go on, its process was killed\n" in run.out
+    )
+    assert "ok 2 - spec/b_spec.lua @ 1: fine\n1..2\n" in run.out
+
+
+def test_lines_counted_before_a_death_and_after_it_are_reported(busted: Any) -> None:
+    write(busted, "ffi.C.raise(9)")
+    busted.write("src/m.lua", "return 1\n")
+    for name in ("a", "f"):
+        busted.write(f"spec/{name}_spec.lua", 'it("counts", function() assert.equal(1, require("m")) end)')
+    run = busted.run("-c", "-o", "json")
+    assert [each["status"] for each in run.json()["results"]].count("success") == 5
+    assert "DA:1,2\n" in (busted.directory / "lcov.info").read_text()
+
+
+def test_the_terminal_is_that_of_the_specs(busted: Any) -> None:
+    """A prompt without a newline is seen at once, and what is typed is read, as a debugger in a spec needs it."""
+    busted.write(
+        "spec/a_spec.lua",
+        """
+        ffi.cdef("int isatty(int);")
+        it("asks", function()
+          assert.same({ 1, 1, 1 }, { ffi.C.isatty(0), ffi.C.isatty(1), ffi.C.isatty(2) })
+          io.write("name? ")
+          io.flush()
+          assert.equal("ada", io.read())
+        end)
+        """,
+    )
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(busted.directory)
+        os.execv(sys.executable, [sys.executable, "-m", "mtev_busted.cli", "-o", "TAP"])
+    seen = b""
+
+    def see() -> bool:
+        nonlocal seen
+        try:
+            seen += os.read(terminal, 65536)
+        except OSError:  # EIO: all have closed it
+            return False
+        return True
+
+    while not seen.endswith(b"name? "):
+        assert see(), seen
+    os.write(terminal, b"ada\n")
+    while see():
+        pass
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, seen
+    assert b"ok 1 - spec/a_spec.lua @ 3: asks\r\n" in seen
+
+
+def test_specs_end_with_who_looks_on(busted: Any) -> None:
+    busted.write(
+        "spec/a_spec.lua",
+        C + 'it("waits", function() io.stderr:write(ffi.C.getpid(), "\\n") mtev.sleep(1000) end)',
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "mtev_busted.cli", "-o", "TAP"],
+        cwd=busted.directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stderr is not None
+        pid = int(program.stderr.readline())
+        program.send_signal(signal.SIGKILL)
+        out, _ = program.communicate(timeout=LIMIT)
+    assert "# spec/a_spec.lua:1: interrupted\n" in out
+    until(lambda: has_ended(pid))
+
+
+@pytest.mark.parametrize("jobs", [(), ("-j", "1")], ids=["one process", "a worker"])
+@pytest.mark.parametrize("death", ["", "ffi.C.raise(9)"], ids=["an end", "a death"])
+def test_programs_that_are_left_running_end_unless_they_lead_a_session(
+    busted: Any, jobs: tuple[str, ...], death: str
+) -> None:
+    busted.write(
+        "spec/a_spec.lua",
+        C
+        + """
+        it("starts programs", function()
+          local deaf = "trap '' TERM; echo $$ > spawned; while :; do sleep 1; done"
+          local spawned = mtev.spawn("/bin/sh", { "sh", "-c", deaf })
+          os.execute("sleep 1000 & echo $! > executed")
+          piped = io.popen("echo $$ > piped; exec sleep 1000 > /dev/null")
+          os.execute("setsid sh -c 'echo $$ > stays; exec sleep 1000' > /dev/null 2>&1 < /dev/null &")
+          assert.eventually(function()
+            for _, name in ipairs({ "spawned", "executed", "piped", "stays" }) do
+              local file = io.open(name)
+              if not file or not file:read("*n") then return false end
+            end
+            return true
+          end, 30)
+          DEATH
+        end)
+        """.replace("DEATH", death),
+    )
+    run = busted.run("-o", "TAP", *jobs)
+    assert run.status == (2 if death else 0), run.out
+    pids = {name: int((busted.directory / name).read_text()) for name in ("spawned", "executed", "piped", "stays")}
+    stays = pids.pop("stays")
+    try:
+        assert Path(f"/proc/{stays}").exists()
+        until(lambda: all(map(has_ended, pids.values())), lambda: pids)
+    finally:
+        os.kill(stays, signal.SIGKILL)
