@@ -125,7 +125,7 @@ def test_each_kind_of_answer_is_itself_among_many_that_came_together(serving: We
     assert serving.stop() == 0
     lines = (serving.directory / "access.log").read_text().splitlines()
     assert len(lines) == 14 * 5
-    pattern = re.compile(r'127\.0\.0\.1 - - \[.*\] "GET /\S+ HTTP/2\.0" \d{3} \d+\|0 \d+\.\d{3}$')
+    pattern = re.compile(r'127\.0\.0\.1 - - \[.*\] "GET /\S+ HTTP/2" \d{3} \d+\|0 \d+\.\d{3}$')
     assert all(pattern.match(line) for line in lines)
 
 

@@ -37,7 +37,7 @@ def request_of(peer: Peer, head: tuple[tuple[bytes, bytes], ...]) -> Request | N
     if not is_authority(hosts[0] if authority is None else authority):
         return None
     request = Request(peer)
-    request.protocol = b"HTTP/2.0"
+    request.protocol = b"HTTP/2"
     request.fields = fields
     request.method = method = pseudo[b":method"]
     if method == b"CONNECT":

@@ -16,7 +16,7 @@ from runtime.http.rest import dispatch, generation
 from . import guests
 
 _debug: Final = log.facility("debug/rest")
-_PROTOCOL: Final = b"HTTP/2.0"
+_PROTOCOL: Final = b"HTTP/2"
 
 
 class Batches:

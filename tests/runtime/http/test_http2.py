@@ -187,7 +187,7 @@ def test_a_request_is_answered_with_date_and_length() -> None:
     assert answer.headers["date"].endswith("GMT")
     assert answer.headers["x-kind"] == "hello"
     request = client.requests[0]
-    assert (request.method, request.path, request.query, request.protocol) == (b"GET", b"/x", b"y", b"HTTP/2.0")
+    assert (request.method, request.path, request.query, request.protocol) == (b"GET", b"/x", b"y", b"HTTP/2")
     assert request.header("Host") == b"a"
     assert client.completed == client.responses
     assert client.completed[0].written > 10

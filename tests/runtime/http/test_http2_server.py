@@ -69,7 +69,7 @@ def curl(*arguments: str) -> str:
 @needs_curl
 def test_curl_is_served_by_prior_knowledge() -> None:
     url = f"http://127.0.0.1:{server()}/hello"
-    assert curl("--http2-prior-knowledge", "-w", " %{http_version}", url) == "Hello by HTTP/2.0 2"
+    assert curl("--http2-prior-knowledge", "-w", " %{http_version}", url) == "Hello by HTTP/2 2"
     assert curl("--http2-prior-knowledge", "-I", url).startswith("HTTP/2 200")
     assert curl("--http2", url) == "Hello by HTTP/1.1"  # Upgrade: h2c is passed over
 
@@ -77,12 +77,12 @@ def test_curl_is_served_by_prior_knowledge() -> None:
 @needs_curl
 def test_curl_agrees_on_http_2_over_tls_unless_it_is_turned_off(tmp_path: Path) -> None:
     url = f"https://127.0.0.1:{tls_server(tmp_path)}/hello"
-    assert curl("-w", " %{num_connects}.", url, url) == "Hello by HTTP/2.0 1.Hello by HTTP/2.0 0."
+    assert curl("-w", " %{num_connects}.", url, url) == "Hello by HTTP/2 1.Hello by HTTP/2 0."
     port = tls_server(tmp_path, "<npn>none</npn>")
     assert curl("--http2", f"https://127.0.0.1:{port}/hello") == "Hello by HTTP/1.1"
     assert curl("--http1.1", f"https://127.0.0.1:{tls_server(tmp_path)}/hello") == "Hello by HTTP/1.1"
     port = tls_server(tmp_path, "<npn>none</npn><alpn>h2, http/1.1</alpn>")
-    assert curl(f"https://127.0.0.1:{port}/hello") == "Hello by HTTP/2.0"
+    assert curl(f"https://127.0.0.1:{port}/hello") == "Hello by HTTP/2"
     port = tls_server(tmp_path, "<alpn>http/1.1</alpn>")
     assert curl(f"https://127.0.0.1:{port}/hello") == "Hello by HTTP/1.1"
 
@@ -149,7 +149,7 @@ def test_paths_are_made_normal_and_what_cannot_be_is_a_400(path: str, status: st
             client.h2.send_data(number, b"x", end_stream=True)
             client.send()
         assert client.head(number)[":status"] == status
-        assert client.body(client.ask("/hello")) == b"Hello by HTTP/2.0"
+        assert client.body(client.ask("/hello")) == b"Hello by HTTP/2"
 
 
 @needs_h2load
@@ -171,7 +171,7 @@ def test_a_preface_torn_at_any_byte_is_known(cut: int) -> None:
         client.sock.sendall(data[:cut])
         client.sock.sendall(data[cut:])
         assert client.until(ResponseReceived, number)
-        assert client.body(number) == b"Hello by HTTP/2.0"
+        assert client.body(number) == b"Hello by HTTP/2"
 
 
 @pytest.mark.parametrize("opening", [b"P", b"PRI", PREFACE[:14], PREFACE[:-1]])
@@ -214,9 +214,9 @@ def test_handlers_answer_later_and_wait_without_holding_up_others() -> None:
         thread, event = release.get(timeout=10)
         others = [client.ask("/later") for _ in range(20)]
         for number in others:
-            assert client.body(number) == b"Hello by HTTP/2.0"
+            assert client.body(number) == b"Hello by HTTP/2"
         thread.post(event.set)
-        assert client.body(waiting) == b"Hello by HTTP/2.0"
+        assert client.body(waiting) == b"Hello by HTTP/2"
 
 
 def test_a_client_that_goes_away_is_told_to_its_responses(loops: Pool) -> None:
@@ -261,7 +261,7 @@ def test_draining_says_goodbye_and_finishes_what_was_begun() -> None:
         response.resume(hello, request, response)
         while chunk := sock.recv(1000):
             data += chunk
-        assert data.endswith(b"Hello by HTTP/2.0")
+        assert data.endswith(b"Hello by HTTP/2")
     assert drained.get(timeout=10)
 
 
@@ -345,7 +345,7 @@ def test_shut_windows_hold_files_no_longer_than_the_idle_timeout_whatever_pings_
         assert held() == 0
         client.h2.update_settings({4: 1000})
         client.send()
-        assert client.body(client.ask("/hello")) == b"Hello by HTTP/2.0"
+        assert client.body(client.ask("/hello")) == b"Hello by HTTP/2"
 
 
 def test_who_serves_many_is_not_asked_while_each_request_is_to_be_seen() -> None:
@@ -372,7 +372,7 @@ def test_the_access_log_has_a_line_for_each_stream(tmp_path: Path) -> None:
         client.body(client.ask("/nowhere"))
     eventer.stop()
     lines = path.read_text().splitlines()
-    assert re.search(r'"GET /hello\?a HTTP/2\.0" 200 \d+\|0 \d+\.\d{3}$', lines[0])
+    assert re.search(r'"GET /hello\?a HTTP/2" 200 \d+\|0 \d+\.\d{3}$', lines[0])
     assert re.search(r'"GET /nowhere HTTP/2\.0" 404 \d+\|0 \d+\.\d{3}$', lines[1])
 
 
