@@ -89,7 +89,7 @@ def run(arguments: Arguments, configuration: conf.Conf) -> int:
     """Run the script in the stack of *configuration*, until a signal; returns the exit status."""
     modules.register()
     _open_standard_descriptors()
-    log.new_stream("stdout", type="file", fd=1)
+    log.new_stream("stdout", type=settings.stdout_type, fd=1)
     settings.host = settings.Host(arg=arguments.script, print_stream="stdout", watched=arguments.reload)
     if arguments.reload:
         from luamtev.modules import watcher  # for those who develop

@@ -26,6 +26,9 @@ class Host:
 host = Host()
 """Set once by the program, before it makes a state."""
 
+stdout_type = "file"
+"""The log type of `stdout`; set before the program runs."""
+
 
 @dataclass(frozen=True)
 class Options:

@@ -204,7 +204,12 @@ def _processors() -> int:
 def _run_here(plan: Plan) -> int:
     """Run *plan* in luamtev, in this process, which usually ends with it."""
     from luamtev import cli as luamtev
+    from luamtev import settings
+    from mtev_busted.output import TYPE, SpecOutput
+    from runtime import log
 
+    log.register_type(TYPE, SpecOutput)
+    settings.stdout_type = TYPE
     if plan.library and plan.role != "reporter":
         from luamtev import libraries
 

@@ -221,7 +221,7 @@ CASES = [
         "key_file b.key: it is not the key of .* a.pem"),
     tls("authorities", f"{PAIR}\n<ca_chain>none.pem</ca_chain>", 5, "ca_chain none.pem: No such file"),
     tls("authorities that are none", f"{PAIR}\n<ca_chain>main.lua</ca_chain>", 5, "ca_chain main.lua: expected cert"),
-    tls("revocations", f"{PAIR}\n<crl>main.lua</crl>", 5, "crl main.lua: expected revocation list"),
+    tls("revocations", f"{PAIR}\n<crl>main.lua</crl>", 5, "crl main.lua: expected a revocation list"),
     tls("layer", f"{PAIR}\n<layer>tlsv9</layer>", 5, "layer 'tlsv9': expected tlsv1,"),
     tls("ciphers", f"{PAIR}\n<ciphers>NONE</ciphers>", 5, "ciphers: 'NONE' selects no ciphers"),
     tls("protocol", f"{PAIR}\n<npn>h9</npn>", 5, "npn: expected h2 or none, not 'h9'"),

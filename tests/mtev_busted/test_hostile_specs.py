@@ -1,12 +1,17 @@
 """Specs and surroundings that work against the runner: descriptors that are closed, forks, output without measure."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import termios
+import time
+from array import array
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 JOBS = pytest.mark.parametrize("jobs", [(), ("-j", "2")], ids=["one process", "two workers"])
 PASSES = 'it("passes", function() end)'
@@ -98,6 +103,26 @@ def test_output_by_the_megabyte_comes_through(busted: Any, jobs: tuple[str, ...]
     """
     run = busted.spec(source, "-o", "TAP", *jobs)
     assert [run.out.count(each) for each in ("x" * 99 + "\n", "y" * 2000000, "z" * 3000000)] == [5000, 1, 1]
+
+
+def test_what_a_test_prints_is_written_before_it_goes_on(busted: Any) -> None:
+    """Though nobody reads it for a while: the process may die next."""
+    lines = 5000
+    prints = f'for _ = 1, {lines} do print(("x"):rep(99)) end'
+    busted.write("spec/a_spec.lua", f'it("prints", function() {prints} io.open("gone on", "w"):close() end)')
+    with subprocess.Popen([*PROGRAM, "-o", "TAP"], cwd=busted.directory, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        pipe, size = program.stdout, array("i", [0])
+
+        def is_full() -> bool:
+            fcntl.ioctl(pipe, termios.FIONREAD, size)
+            return size[0] > 50_000
+
+        until(is_full)
+        time.sleep(0.3)  # for one that does go on
+        assert not (busted.directory / "gone on").exists()
+        assert pipe.read().count(b"x" * 99 + b"\n") == lines
+    assert (busted.directory / "gone on").exists()
 
 
 def test_links_that_lead_in_circles_are_not_followed(busted: Any) -> None:
