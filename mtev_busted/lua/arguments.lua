@@ -2,14 +2,13 @@
 
 local use = ...
 local busted = use("core")
+local failure = use("failure")
 
 local options, order = {}, {}
 
 -- Makes an option known: flag without dashes; help, value (the name of the value it takes, if any), default.
 local function cli_option(flag, about)
-  if type(flag) ~= "string" then
-    error("bad argument #1 to 'cli_option' (string expected, got " .. type(flag) .. ")", 2)
-  end
+  if type(flag) ~= "string" then failure.refuse(1, "cli_option", "string", type(flag)) end
   if not options[flag] then order[#order + 1] = flag end
   options[flag] = about or {}
 end

@@ -277,6 +277,9 @@ local function randomize(...)
   local first, second = ...
   local block = context.get()
   if block.leaf then failure.raise("error", "'randomize' not supported inside current context block") end
+  if first and first ~= true and not tonumber(first) then
+    failure.raise("error", "'randomize' needs a seed, got " .. type(first))
+  end
   if select("#", ...) > 0 and not first then
     block.randomseed = false
   else

@@ -6,6 +6,7 @@
 
 local use = ...
 local busted = use("core")
+local failure = use("failure")
 local TestProc = use("testproc")
 
 local LAST_LINES = 20 -- of stderr, shown when a child does not get ready
@@ -38,7 +39,7 @@ end
 -- boot_match nothing is waited for; name, shown in messages; log, the file its stderr goes to; stream, the log stream.
 local function start_proc(params)
   local path = params.path or (params.argv or {})[1]
-  if type(path) ~= "string" then error("bad argument #1 to 'start_child' (path or argv is needed)", 3) end
+  if type(path) ~= "string" then failure.refuse(1, "start_child", "path or argv", type(path)) end
   local argv = params.argv or { path }
   local proc = mtev.Proc:new({
     path = path, argv = argv, env = params.env, dir = params.dir,
@@ -58,9 +59,7 @@ local function start_proc(params)
 end
 
 local function start_child(params)
-  if type(params) ~= "table" then
-    error("bad argument #1 to 'start_child' (table expected, got " .. type(params) .. ")", 2)
-  end
+  if type(params) ~= "table" then failure.refuse(1, "start_child", "table", type(params)) end
   if not params.path or params.boot_timeout or params.log or params.stream or params.name then
     local proc = start_proc(params)
     return proc
@@ -74,7 +73,7 @@ end
 local function kill_child(child, timeout)
   if getmetatable(child) == TestProc then return child:kill() end
   if getmetatable(child) ~= mtev.Proc then
-    error("bad argument #1 to 'kill_child' (what start_child gave expected, got " .. type(child) .. ")", 2)
+    failure.refuse(1, "kill_child", "what start_child gave", type(child))
   end
   running[child] = nil
   return child:kill(timeout or SHUTDOWN)
@@ -93,8 +92,7 @@ local function run_command_synchronously_return_output(command, env, timeout)
   end
   if type(command) == "string" then command = { "/bin/sh", "-c", command } end
   if type(command) ~= "table" or type(command[1]) ~= "string" then
-    error("bad argument #1 to 'run_command_synchronously_return_output' (command or array of arguments expected, got "
-      .. type(command) .. ")", 2)
+    failure.refuse(1, "run_command_synchronously_return_output", "command or array of arguments", type(command))
   end
   return mtev.exec(command[1], command, env, timeout or math.huge)
 end
@@ -116,9 +114,7 @@ local function mk_coroutine_reader(event, f, stream)
       mtev.notify(done, table.concat(parts))
     end)
   end
-  if f ~= nil and type(f) ~= "function" then
-    error("bad argument #2 to 'mk_coroutine_reader' (function expected, got " .. type(f) .. ")", 2)
-  end
+  if f ~= nil and type(f) ~= "function" then failure.refuse(2, "mk_coroutine_reader", "function", type(f)) end
   return function()
     local own = event:own()
     while true do

@@ -125,6 +125,7 @@ end
 -- Makes a kind of element known to specs: register(name, executor[, attributes]), register(name, kind[, attributes])
 -- for another spelling with attributes of its own, register(name[, attributes]) for a hook.
 function busted.register(name, executor, attributes)
+  if type(name) ~= "string" then error("busted.register: a name is expected, got " .. type(name), 2) end
   local descriptor = name
   if type(executor) == "string" then
     descriptor = executor

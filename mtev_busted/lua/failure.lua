@@ -45,6 +45,11 @@ end
 
 function M.raise(kind, message, skip) error(M.new(kind, message, skip), 0) end
 
+-- An argument of a function of the runner is not what it takes.
+function M.refuse(position, name, expected, got)
+  M.raise("error", ("bad argument #%d to '%s' (%s expected, got %s)"):format(position, name, expected, got))
+end
+
 local raised = setmetatable({}, { __mode = "k" }) -- values that assert(false, value) raised
 
 -- Raises a value as it is; caught, it counts as a failed assertion.

@@ -5,6 +5,7 @@
 
 local use = ...
 local busted = use("core")
+local failure = use("failure")
 
 local BODY_LIMIT = 100000000 -- bytes
 local DEFAULT_CA = { "//eventer/config/default_ca_chain", "/noit/eventer/config/default_ca_chain" }
@@ -47,7 +48,7 @@ end
 -- the error.  TLS if config.use_ssl.  A table as payload is sent as JSON.
 local function request(method, host, port, uri, headers, payload, parse, config)
   if type(config) ~= "table" then
-    error("bad argument #8 to 'HTTP' (table expected, got " .. type(config) .. ")", 3)
+    failure.refuse(8, "HTTP", "table", type(config))
   end
   local address = address_of(host)
   if not address then return -1, { error = "lookup failed" } end
@@ -161,7 +162,7 @@ end
 local function check_port(port)
   local number = tonumber(port)
   if not number or number < 1 or number > 65535 then
-    error("bad argument #1 to 'set_api_port' (port expected, got " .. tostring(port) .. ")", 3)
+    failure.refuse(1, "set_api_port", "port", tostring(port))
   end
   return number
 end
@@ -170,9 +171,7 @@ busted.export_global("HTTP", class("http", by_host, function(_, ...) return requ
 busted.export_global("HTTPS", class("https", by_host))
 busted.export_global("API", class("http", by_either))
 busted.export_global("set_api_host", function(host)
-  if type(host) ~= "string" then
-    error("bad argument #1 to 'set_api_host' (host expected, got " .. type(host) .. ")", 2)
-  end
+  if type(host) ~= "string" then failure.refuse(1, "set_api_host", "host", type(host)) end
   default.host = host
 end)
 busted.export_global("set_api_port", function(port) default.port = check_port(port) end)

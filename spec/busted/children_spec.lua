@@ -57,7 +57,7 @@ describe("start_child", function()
 
   it("raises for wrong arguments", function()
     assert.error_matches(function() start_child() end, "children_spec.lua:%d+: bad argument #1 to 'start_child'")
-    assert.error_matches(function() start_child({}) end, "path or argv is needed")
+    assert.error_matches(function() start_child({}) end, "path or argv expected, got nil")
     assert.error_matches(function() kill_child({}) end, "bad argument #1 to 'kill_child'")
   end)
 end)

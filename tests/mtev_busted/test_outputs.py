@@ -133,3 +133,14 @@ def test_any_text_leaves_reports_well_formed(busted: Any, jobs: tuple[str, ...])
 def test_what_specs_print_is_kept_byte_for_byte_across_processes(busted: Any) -> None:
     busted.write("spec/one_spec.lua", 'it("p", function() io.write("a\\0b\\0\\n\\0") end)')
     assert "a\0b\0\n\0" in busted.run("-o", "TAP", "-j2").out
+
+
+@pytest.mark.parametrize("jobs", [(), ("-j1",)], ids=["one process", "a worker"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_specs_print_stays_behind_what_they_have_written(
+    busted: Any, jobs: tuple[str, ...], unbuffered: str
+) -> None:
+    source = 'it("t", function() io.write("a ") mtev.sleep(0.01) print("b", nil) io.write("c ") printf("d\\n") end)'
+    busted.write("spec/a_spec.lua", source)
+    run = busted.run("-o", "TAP", *jobs, env={"PYTHONUNBUFFERED": unbuffered})
+    assert run.out == "TAP version 13\na b\tnil\nc d\n\nok 1 - spec/a_spec.lua @ 1: t\n1..1\n"

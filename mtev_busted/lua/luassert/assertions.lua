@@ -35,7 +35,7 @@ register({ "near" }, function(state, arguments)
   checks.count(arguments, "near", 3)
   local expected = checks.number(arguments[1], "near", 1)
   local actual = checks.number(arguments[2], "near", 2)
-  local tolerance = checks.number(arguments[3], "near", 3)
+  local tolerance = checks.tolerance(arguments[3], "near", 3)
   checks.message(state, arguments, 4)
   local near = actual >= expected - tolerance and actual <= expected + tolerance
   if near ~= state.mod then
@@ -50,6 +50,7 @@ register({ "matches", "match" }, function(state, arguments)
   local pattern = checks.string(arguments[1], "matches", 1)
   local text = checks.text(arguments[2], "matches", 2)
   local init, plain = checks.search(state, arguments, "matches", 3)
+  if not plain then checks.pattern(pattern, "matches", 1) end
   local found = compare.pack(text:find(pattern, init, plain))
   local matches = found[1] ~= nil
   if matches ~= state.mod then
@@ -110,7 +111,7 @@ register({ "unique" }, function(state, arguments)
 end)
 
 register({ "returned_arguments" }, function(state, arguments)
-  local wanted, count = arguments[1], arguments.n - 1
+  local wanted, count = checks.times(arguments[1], "returned_arguments", 1), arguments.n - 1
   if (wanted == count) ~= state.mod then
     arguments[1], arguments[2], arguments.n, arguments.nofmt = tostring(wanted), tostring(count), 2, { true, true }
   end
@@ -158,6 +159,7 @@ register({ "error_matches", "matches_error", "error_match", "match_error" }, fun
   local f, pattern = checks.callable(arguments[1], "error_matches", 1), arguments[2]
   if pattern ~= nil then checks.string(pattern, "error_matches", 2) end
   local init, plain = checks.search(state, arguments, "error_matches", 3)
+  if pattern and not plain then checks.pattern(pattern, "error_matches", 2) end
   local failed, err, text, whole = catch(f)
   local found = { n = 0 }
   local passed = failed and pattern == nil

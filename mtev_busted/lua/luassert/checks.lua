@@ -19,14 +19,43 @@ function M.refuse(value, name, position, expected)
   failure.raise("failure", say("assertion.internal.badargtype", { position, name, expected, type(value) }))
 end
 
+-- The same for what may be a number that is none of those needed.
+function M.refuse_number(value, name, position, expected)
+  local got = type(value) == "number" and tostring(value) or type(value)
+  failure.raise("failure", say("assertion.internal.badargtype", { position, name, expected, got }))
+end
+
 function M.number(value, name, position)
   local number = tonumber(value)
   if number == nil then M.refuse(value, name, position, "number or object convertible to a number") end
   return number
 end
 
+function M.tolerance(value, name, position)
+  local number = M.number(value, name, position)
+  if not (number >= 0) then M.refuse_number(number, name, position, "number, at least 0") end
+  return number
+end
+
+-- A whole number, at least 0.
+function M.times(value, name, position)
+  if type(value) ~= "number" or value % 1 ~= 0 or value < 0 then
+    M.refuse_number(value, name, position, "whole number, at least 0")
+  end
+  return value
+end
+
 function M.string(value, name, position)
   if type(value) ~= "string" then M.refuse(value, name, position, "string") end
+  return value
+end
+
+-- A pattern, as far as its beginning tells.
+function M.pattern(value, name, position)
+  local ok, message = pcall(string.find, "", M.string(value, name, position))
+  if not ok then
+    failure.raise("failure", say("assertion.internal.badargtype", { position, name, "pattern", message }))
+  end
   return value
 end
 
@@ -53,6 +82,7 @@ end
 -- For init, plain and the user's message at *position*, each of which may be missing: init and plain; sets the message.
 function M.search(state, arguments, name, position)
   local init, plain = arguments[position], arguments[position + 1]
+  if init ~= init then M.refuse(init, name, position, "number") end
   if init ~= nil and tonumber(init) == nil then
     if plain ~= nil then M.refuse(init, name, position, "number or object convertible to a number") end
     state.failure_message = init

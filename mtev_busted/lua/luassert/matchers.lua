@@ -41,7 +41,7 @@ register({ "ref" }, function(object)
 end, 1)
 
 register({ "near" }, function(expected, tolerance)
-  expected, tolerance = checks.number(expected, "near", 1), checks.number(tolerance, "near", 2)
+  expected, tolerance = checks.number(expected, "near", 1), checks.tolerance(tolerance, "near", 2)
   return function(value)
     value = tonumber(value)
     return value ~= nil and value >= expected - tolerance and value <= expected + tolerance
@@ -50,6 +50,7 @@ end, 2)
 
 register({ "matches", "match" }, function(pattern, init, plain)
   checks.string(pattern, "matches", 1)
+  if not plain then checks.pattern(pattern, "matches", 1) end
   if init ~= nil then init = checks.number(init, "matches", 2) end
   return function(value) return compare.hastostring(value) and tostring(value):find(pattern, init, plain) ~= nil end
 end, 1)

@@ -17,7 +17,10 @@ function M.register(kind, name, callback, positive_message, negative_message)
 end
 
 function M.unregister(kind, name)
-  spaces[kind][name:lower()] = nil
+  local space = spaces[kind]
+  if not space then error("luassert: unknown namespace '" .. tostring(kind) .. "'", 3) end
+  if type(name) ~= "string" then error("luassert: the name to unregister must be a string", 3) end
+  space[name:lower()] = nil
   version = version + 1
 end
 

@@ -21,10 +21,11 @@ local M = {}
 local files = {} -- path -> name -> text
 local asker, asker_try, count = nil, nil, 0 -- the test that asks, its try, how many it has asked for without a name
 
+-- A value as text, which is the same in another process.
 local function text_of(value)
   if type(value) == "string" then return value end
-  if type(value) == "table" then return format.structure(value) end
-  return format.plain(value)
+  local text = type(value) == "table" and format.structure(value) or format.plain(value)
+  return (text:gsub("%f[%a](%a+): 0x%x+", "%1"):gsub("file %(0x%x+%)", "file"))
 end
 
 local function load_file(path)
@@ -70,7 +71,12 @@ end
 
 local function name_of(given)
   local test = busted.full_name(context.get())
-  if given ~= nil then return test .. ": " .. tostring(given) end
+  if given ~= nil then
+    if type(given) ~= "number" and (type(given) ~= "string" or given == "") then
+      checks.refuse(given, "matches_snapshot", 2, "name")
+    end
+    return test .. ": " .. given
+  end
   return test .. " " .. M.asked(M.asked() + 1)
 end
 

@@ -90,6 +90,7 @@ end
 -- Replaces the function holder[key] by a spy around it.
 function spy.on(holder, key)
   if type(holder) ~= "table" then error("spy.on: a table is expected, got " .. type(holder), 2) end
+  if key == nil then error("spy.on: a key of the table is expected, got nil", 2) end
   local callback = holder[key]
   if callback ~= nil and not compare.callable(callback) then
     error("Cannot spy on '" .. tostring(key) .. "' of type '" .. type(callback) ..
@@ -120,6 +121,7 @@ end
 local function counts(name, fits)
   checks.register({ name }, function(state, arguments)
     local count, wanted = #payload(state, name).calls, arguments[1]
+    if wanted ~= nil or name ~= "called" then checks.times(wanted, name, 1) end
     checks.message(state, arguments, 2)
     local passed, count_shown = fits(count, wanted), tostring(wanted)
     if wanted == nil and name == "called" then
@@ -157,11 +159,16 @@ end
 values("called_with")
 values("returned_with")
 
+local function place(n, name)
+  if type(n) ~= "number" or n % 1 ~= 0 or n == 0 then checks.refuse_number(n, name, 1, "whole number other than 0") end
+  return n
+end
+
 -- The n-th call, or return, had these arguments; the last one if *last*.
 local function nth(name, field, last)
   checks.register({ name }, function(state, arguments)
     local records = payload(state, name)[field]
-    local n = last and #records or checks.number(arguments[1], name, 1)
+    local n = last and #records or place(arguments[1], name)
     local expected = matcher.arglist(compare.unpack(arguments, last and 1 or 2))
     local record = records[n < 0 and #records + 1 + n or n]
     local passed = record ~= nil and matcher.fits(record, expected)
