@@ -56,8 +56,10 @@ def _ask(states: "list[Port]", deadline: float) -> list[bytes]:
         _tell(states, writer)
     os.close(writer)
     data = b""
+    poller = select.poll()  # which takes a descriptor of any number
+    poller.register(reader, select.POLLIN)
     try:
-        while select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        while poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
             piece = os.read(reader, 1 << 16)
             if not piece:
                 break

@@ -69,12 +69,18 @@ def import_all() -> None:
 
 
 def import_some(seconds: float) -> bool:
-    """Go on with that for about so many *seconds*; False once nothing is left."""
+    """Go on with that for about so many *seconds*; False once nothing is left.
+
+    A file that cannot be read now, for want of descriptors say, is there for the next call."""
     global _steps
     if _steps is None:
         _steps = _import()
     deadline = time.monotonic() + seconds
-    return any(time.monotonic() >= deadline for _ in _steps)
+    try:
+        return any(time.monotonic() >= deadline for _ in _steps)
+    except OSError:
+        _steps = None
+        return True
 
 
 def _import() -> Iterator[None]:
@@ -84,7 +90,6 @@ def _import() -> Iterator[None]:
         if not found:
             break
         for name in found:
-            _done.add(name)
             for late in _late_imports(name):
                 if late not in sys.modules:
                     try:
@@ -92,6 +97,7 @@ def _import() -> Iterator[None]:
                     except ImportError:
                         pass  # a name in a module, or something that this system lacks: who needs it will say so
                     yield
+            _done.add(name)
 
     for name in _OF_PYTHON:
         importlib.import_module(name)

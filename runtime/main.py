@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import NoReturn
@@ -185,6 +186,7 @@ def _lock_only(configuration: conf.Conf, operation: daemon.LockOp) -> None:
 
 def _serve(configuration: conf.Conf, user: str | None, group: str | None, watched: ModuleType | None) -> int:
     """The server itself, from its loops to its end; *watched* is the watchdog, if there is one."""
+    signals.prepare()
     memory.watch()
     if crash.wanted():
         eventer.prepare_threads(crash.prepare_thread)
@@ -230,11 +232,11 @@ def _until_told(configuration: conf.Conf, report: Callable[[], None]) -> int:
         if received in signals.TERMINATING:
             return received
         if received == signal.SIGUSR2:
-            report()
+            _attempt(report)
         elif received == signal.SIGUSR1:
-            reload.reopen_logs()
+            _attempt(reload.reopen_logs)
         else:
-            reload.reload(configuration)
+            _attempt(lambda: reload.reload(configuration))
 
 
 def _report() -> None:
@@ -291,10 +293,18 @@ def _stop(status: int, report: Callable[[], None]) -> int:
 
 
 def _maintain(configuration: conf.Conf) -> None:
-    log.maintain(time.time())
-    memory.tell()
-    late.import_some(IMPORTING)
-    configuration.tick()
+    _attempt(lambda: log.maintain(time.time()))
+    _attempt(memory.tell)
+    _attempt(lambda: late.import_some(IMPORTING))
+    _attempt(configuration.tick)
+
+
+def _attempt(function: Callable[[], object]) -> None:
+    """Call *function*: where it fails, for want of memory or descriptors say, the server goes on without it."""
+    try:
+        function()
+    except Exception:
+        log.error.log(f"the main thread failed in what it had to do\n{traceback.format_exc()}")
 
 
 def terminate(status: int) -> NoReturn:

@@ -32,6 +32,7 @@ _kept: list[int] = []  # as the kernel keeps them: each once, in the order in wh
 _is_keeping = False
 _is_raising = False
 _raised = 0  # the number of the one that was
+_bell: list[int] = []  # the ends of the pipe by which one wakes who waits for it
 
 
 @contextmanager
@@ -111,23 +112,30 @@ def raised() -> Iterator[None]:
         _is_raising = False
 
 
+def prepare() -> None:
+    """Open what :func:`wait` needs, while there are descriptors; it stays open."""
+    if not _bell:
+        _bell.extend(os.pipe())
+        for end in _bell:
+            os.set_blocking(end, False)
+
+
 def wait(every: float, do: Callable[[], None]) -> int:
     """The number of the next signal, on the main thread.  Until it comes *do* is called every so many seconds."""
-    reader, writer = os.pipe()
-    for end in (reader, writer):
-        os.set_blocking(end, False)
+    prepare()
+    reader, writer = _bell
+    poller = select.poll()
+    poller.register(reader, select.POLLIN)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # whichever thread the kernel gives it to
     try:
         while not _kept:
-            if select.select([reader], [], [], every)[0]:
+            if poller.poll(every * 1000):
                 os.read(reader, 256)
             else:
                 do()
         return _kept.pop(0)
     finally:
         signal.set_wakeup_fd(before)
-        os.close(reader)
-        os.close(writer)
 
 
 def pending() -> list[int]:

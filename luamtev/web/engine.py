@@ -137,8 +137,8 @@ class Engine:
     def _sweep(self, _event: Event, _mask: int, limits: Limits, _now: float) -> None:
         self._ticking = False
         if self._held:
-            self._tell("sweep")
             self._tick(limits)
+            self._tell("sweep")
 
     def drop(self, held: Held) -> None:
         """Forget a connection that others close."""

@@ -109,14 +109,18 @@ class Post:
                 return 0  # it was closed a moment ago
             now = clock()
             period = self.cluster.spec.period
-            more = [each for each in self._sockets.values() if self._take(each, now)]
-            if period and now.steady >= due:
-                self._send(now)
-                due = max(due + period, now.steady)
-            for update in self.cluster.check(now):
-                error.log(f"cluster '{self.cluster.name}': node {update[0].cn} ({update[0].id}) is dead\n")
-                self._tell(self.cluster, update)
-            self._timer = eventer.add_in(self._turn, due, 0.0 if more else (period or IDLE) / LOOKS)
+            more: list[socket.socket] = []
+            try:
+                more = [each for each in self._sockets.values() if self._take(each, now)]
+                if period and now.steady >= due:
+                    due = max(due + period, now.steady)
+                    self._send(now)
+                for update in self.cluster.check(now):
+                    error.log(f"cluster '{self.cluster.name}': node {update[0].cn} ({update[0].id}) is dead\n")
+                    self._tell(self.cluster, update)
+            finally:  # whatever it is, the others are to hear that this member lives
+                if self._timer is event:
+                    self._timer = eventer.add_in(self._turn, due, 0.0 if more else (period or IDLE) / LOOKS)
         return 0
 
     def _send(self, now: Clock) -> None:

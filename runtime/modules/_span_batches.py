@@ -138,9 +138,9 @@ class SpanBatches:
     def _tick(self, _event: eventer.Event, _mask: int, _closure: object, _now: float) -> None:
         if self._over:
             return
+        eventer.add_in(self._tick, None, self.period)
         if self._waiting:
             self._begin(1)
-        eventer.add_in(self._tick, None, self.period)
 
     def _claim(self) -> bool:
         """Become the one that posts."""

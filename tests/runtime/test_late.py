@@ -66,6 +66,29 @@ def test_it_can_be_done_a_little_at_a_time() -> None:
     )
 
 
+def test_what_cannot_be_read_for_want_of_descriptors_is_imported_once_there_are_some() -> None:
+    said = python(
+        """
+        import errno, io, sys
+        import luamtev.modules.lua_general
+        from runtime import late
+
+        def without(*_asked, **_more):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        opened, io.open_code = io.open_code, without
+        import _io
+        _io.open_code = without
+        print([late.import_some(0.01) for _ in range(3)], "dns.rdtypes.IN.A" in sys.modules)
+        io.open_code = _io.open_code = opened
+        while late.import_some(1.0):
+            pass
+        print("dns.rdtypes.IN.A" in sys.modules)
+        """
+    )
+    assert said == "[True, True, True] False\nTrue\n"
+
+
 def test_a_short_program_imports_nothing_of_it(tmp_path: Path) -> None:
     (tmp_path / "main.lua").write_text("function main() os.exit(0) end")
     done = subprocess.run(

@@ -5,6 +5,7 @@ extension EXT; ``dot_files``, whether names that begin with a dot are served.  A
 through a symbolic link, is refused.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote_from_bytes
 
+from runtime import log
 from runtime.conf import parse_boolean
 from runtime.http.message.request import Request
 from runtime.http.message.response import Response
@@ -22,6 +24,9 @@ from runtime.http.message.status import http_date
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY  # a pipe must not block the loop
 _SMALL = 64 << 10
 """Bytes of a file that is read at once instead of piece by piece."""
+
+_NOT_ITS_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
+"""Why a file cannot be opened that may well be there."""
 
 _WELL_KNOWN = b"/.well-known/"
 
@@ -64,8 +69,12 @@ def serve_file(request: Request, response: Response, root: str, config: Mapping[
     except PermissionError:
         response.error(403)
         return
-    except (OSError, ValueError):
-        response.error(404)
+    except (OSError, ValueError) as failure:
+        if isinstance(failure, OSError) and failure.errno in _NOT_ITS_FAULT:
+            log.facility("error/rest").log(f"{request!r}: cannot open the file: {failure.strerror}\n")
+            response.error(503)
+        else:
+            response.error(404)
         return
     try:
         _send(request, response, fd, _mime_type(path, config))

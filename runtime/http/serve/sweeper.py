@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from runtime import eventer, net
+from runtime.eventer import in_slices  # now: later there may be no descriptor for the file
 
 from . import guests
 
@@ -53,18 +54,20 @@ class Sweeper:
     def sweep(self) -> None:
         """Close what is overdue."""
         now = self.clock()
-        eventer.in_slices(list(self.sessions), lambda session: session.expire(now))
+        in_slices(list(self.sessions), lambda session: session.expire(now))
 
     def finish(self) -> None:
         """Have every session end, those to come too, as soon as what it does is done."""
         self.finishing = True
-        eventer.in_slices(list(self.sessions), lambda session: session.finish())
+        in_slices(list(self.sessions), lambda session: session.finish())
 
     def _turn(self, *_: object) -> None:
-        self.sweep()
-        self._armed = bool(self.sessions)
-        if self._armed:
-            eventer.add_in(self._turn, None, self.tick)
+        try:
+            self.sweep()
+        finally:  # whatever it is, time goes on
+            self._armed = bool(self.sessions)
+            if self._armed:
+                eventer.add_in(self._turn, None, self.tick)
 
 
 def current() -> Sweeper:

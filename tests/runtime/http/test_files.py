@@ -1,10 +1,12 @@
 """Static files: what is served, what is refused, and conditional and partial requests."""
 
+import errno
 import os
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from hearing import hear
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +104,23 @@ def test_what_is_no_path_is_a_bad_request(root: Path, path: str) -> None:
 @pytest.mark.parametrize("path", ["/nowhere", "/a.txt/", "/a.txt/x", "/loop", "/" + "x" * 5000])
 def test_what_is_not_there_is_not_found(root: Path, path: str) -> None:
     assert ask(root, path).status == 404
+
+
+def test_a_file_that_cannot_be_opened_now_is_not_said_to_be_gone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = hear("error/rest")
+    really = os.open
+
+    def without_descriptors(path: bytes, flags: int, **more: int) -> int:
+        if path == b"a.txt" or str(root).encode() in path:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return really(path, flags, **more)
+
+    with monkeypatch.context() as short:
+        short.setattr(os, "open", without_descriptors)
+        assert ask(root, "/a.txt").status == 503
+    assert ask(root, "/a.txt").status == 200
+    (line,) = told()
+    assert "/a.txt" in line and "Too many open files" in line
 
 
 @given(st.lists(st.sampled_from(["..", "%2e%2e", ".", "", "sub", "up", "outside.txt", "%2f", "..%2f"]), max_size=6))
