@@ -80,12 +80,13 @@ end
 package.loaded["mtev.hooks.http"] = home.need("mtev/hooks_http")
 
 -- Programs may put what they like in the place of the globals of Lua.  A library that is loaded when it is needed has
--- those that there are now.
+-- those that there are now, but for what tools put themselves in the place of: loaders, and who shows what is printed.
 local function own_globals()
   local now = { mtev = mtev }
   for name, value in pairs(_G) do
     if type(value) == "function" then now[name] = value end
   end
+  now.require, now.print = nil, nil
   for name in gmatch("string table math os io debug coroutine bit", "%a+") do
     local copy = {}
     for field, inner in pairs(_G[name]) do copy[field] = inner end
@@ -95,14 +96,15 @@ local function own_globals()
 end
 
 local load_first, globals = load_library, own_globals()
-local function back(before, ...)
+local function back(before, ok, ...)
   setfenv(0, before)
+  if not ok then error((...), 0) end
   return ...
 end
 function load_library(...)
   local before = getfenv(0)
   setfenv(0, globals) -- what is compiled has the globals of its coroutine
-  return back(before, load_first(...))
+  return back(before, pcall(load_first, ...))
 end
 home.load_library = load_library
 

@@ -238,3 +238,37 @@ def test_a_handler_may_too(web: Web) -> None:
     assert web.ask("/?fail").status == 500
     assert web.ask("/").status == 200
     assert "a global is used" not in web.errors()
+
+
+CANNOT_LOAD = """
+local ffi = require("ffi")
+ffi.cdef("typedef struct { int mine; } luamtev_duration;") -- the library's name for something else
+function main()
+  print(pcall(function() return ffi.load("libmtev").mtev_confstr_parse_duration_ms end))
+  mtev.coroutine_spawn(function() print(getfenv(0) == _G, loadstring("return string == _G.string")()) end)
+  os.exit(0)
+end
+"""
+
+
+def test_a_library_that_cannot_be_loaded_leaves_the_program_its_globals(luamtev: Callable[..., Any]) -> None:
+    failure, seen = luamtev("main.lua", source=CANNOT_LOAD).stdout.splitlines()
+    assert failure.startswith(b"false\tluamtev/ffi_mtev/confstr.lua:")
+    assert seen == b"true\ttrue"
+
+
+TOOL = """
+local shown = require
+function _G.require(name)
+  local found = shown(name)
+  if name == "web" then mtev.log("error", "the tool saw %s\\n", name) end
+  return found
+end
+"""
+
+
+def test_web_modules_are_required_by_what_a_program_put_in_the_place_of_require(web: Web) -> None:
+    mounts = "<preloads>tool</preloads><mount_get>web:GET:/</mount_get>"
+    web.start("function handler(rest) rest:http():flush_end() end", web=mounts, tool=TOOL)
+    web.ask("/")
+    assert web.errors().count("the tool saw web\n") == 1
