@@ -153,8 +153,7 @@ class Monitor:
         """Keep the server running until it ends for good; returns the exit status."""
         _hearts.prefork_init()
         lifeline = os.pipe()
-        self._fork(lifeline)
-        final: int | None = None
+        final = self._look(time.monotonic(), lifeline)
         while final is None:
             now = time.monotonic()
             if not self._stopping:
@@ -209,12 +208,12 @@ class Monitor:
         global _starts
         _hearts.prefork_init()
         self._stacks = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the child
-        self._looked_at = self._is_starved = False
         parent = os.getpid()
         with signals.blocked():
             pid = os.fork()
             if pid == 0:
                 self._be_child(parent, lifeline)
+        self._looked_at = self._is_starved = False
         _starts += 1
         self._begun.append(time.monotonic())
         self._child = pid
