@@ -99,8 +99,8 @@ def apply_layer(context: ssl.SSLContext, layer: str) -> None:
 
 
 def is_inline(pem: str) -> bool:
-    """Whether *pem* is the text itself; without a line it is the path of a file."""
-    return "\n" in pem
+    """Whether *pem* is the text itself, well-formed or not; else it is the path of a file."""
+    return "\n" in pem or "-----BEGIN" in pem
 
 
 def shown(pem: str) -> str:
@@ -118,8 +118,8 @@ def as_file(pem: str) -> Iterator[str]:
         return
     import tempfile  # few have texts
 
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-        file.write("\n".join(map(str.strip, pem.splitlines())) + "\n")
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write("\n".join([*map(str.strip, pem.splitlines()), ""]).encode(errors="surrogateescape"))
         file.flush()
         yield file.name
 

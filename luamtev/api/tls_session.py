@@ -7,7 +7,6 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -142,13 +141,12 @@ def make_context(server_side: bool, settings: Settings) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    with ExitStack() as files:
-        paths = [files.enter_context(as_file(each)) if each else None for each in (certificate, key)]
-        try:
-            context.load_cert_chain(paths[0] or "", paths[1], password=_no_password)
-        except (OSError, ValueError) as bad:
-            given = f"certificate {shown(certificate)}, key {shown(key or certificate)}"
-            raise ValueError(f"{given}: {reason(bad)}") from None
+    try:
+        with as_file(certificate) as certificate_path, as_file(key) as key_path:
+            context.load_cert_chain(certificate_path, key_path or None, password=_no_password)
+    except (OSError, ValueError) as bad:
+        given = f"certificate {shown(certificate)}, key {shown(key or certificate)}"
+        raise ValueError(f"{given}: {reason(bad)}") from None
 
 
 def _load_authority(context: ssl.SSLContext, pem: str, what: str) -> None:

@@ -97,7 +97,7 @@ class OpenSslSocket:
 
 
 def context(strict: ssl.SSLContext, config: SslConfig) -> SSL.Context:
-    """The context of *config*, of whose files *strict* was made without error.  Raises ssl.SSLError."""
+    """The context of *config*, of whose files *strict* was made without error.  Raises OSError."""
     return _ask(_context, strict, config)
 
 

@@ -114,7 +114,7 @@ def _wrapper(config: SslConfig) -> Callable[[socket.socket], Any]:
 
         try:
             shared = _openssl.context(strict, config)
-        except ssl.SSLError as bad:
+        except OSError as bad:
             raise NetError(f"sslconfig with optional_no_ca or ca_accept: {bad}") from None
         return lambda sock: _openssl.OpenSslSocket(shared, sock)
     return lambda sock: strict.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
@@ -190,24 +190,25 @@ def _load_certificate(made: ssl.SSLContext, config: SslConfig) -> None:
                     pass
         except (OSError, ValueError) as bad:
             raise NetError(f"sslconfig {config.called(name)}: {_why(bad)}") from None
-    with as_file(config.pem("certificate_file")) as certificate, as_file(config.pem("key_file")) as key:
-        try:
+    try:
+        with as_file(config.pem("certificate_file")) as certificate, as_file(config.pem("key_file")) as key:
             made.load_cert_chain(certificate, key or None, password=_no_password)
-        except ssl.SSLError as bad:
-            raise NetError(f"sslconfig {_not_a_pair(config, certificate, bad)}") from None
-        except (OSError, ValueError) as bad:
-            keyed = "key_file" if key else "certificate_file"
-            raise NetError(f"sslconfig {config.called(keyed)}: {_why(bad)}") from None
+    except ssl.SSLError as bad:
+        raise NetError(f"sslconfig {_not_a_pair(config, bad)}") from None
+    except (OSError, ValueError) as bad:
+        keyed = "key_file" if config.pem("key_file") else "certificate_file"
+        raise NetError(f"sslconfig {config.called(keyed)}: {_why(bad)}") from None
 
 
-def _not_a_pair(config: SslConfig, certificate: str, bad: ssl.SSLError) -> str:
+def _not_a_pair(config: SslConfig, bad: ssl.SSLError) -> str:
     given = config.called("certificate_file")
     has_key = bool(config.pem("key_file"))
     keyed = config.called("key_file") if has_key else given
     if bad.reason and "MISMATCH" in bad.reason:
         return f"{keyed}: it is not the key of the {given}"
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
+        with as_file(config.pem("certificate_file")) as certificate:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
     except OSError:
         return f"{given}: expected a certificate in PEM form"
     if not has_key:

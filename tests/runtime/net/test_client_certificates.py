@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -261,9 +262,22 @@ def test_a_lenient_listener_obeys_both_bounds_of_its_layer(house: Authority) -> 
             "certificate (given as text): expected a certificate",
         ),
         ({"certificate_file": "", "certificate": "/nowhere"}, "certificate /nowhere: No such file"),
+        (
+            {"key": "-----BEGIN PRIVATE KEY----- x", "key_file": ""},
+            "key (given as text): expected a private key in PEM",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_named(house: Authority, keys: dict[str, str], message: str) -> None:
     with pytest.raises(conf.ConfError) as refused:
         listening(house, **keys)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["key_file", "ca_chain", "ca_accept"])
+def test_a_text_that_finds_no_temporary_folder_is_named(
+    house: Authority, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    with pytest.raises(conf.ConfError, match=rf"sslconfig {key} \(given as text\): No such file or directory"):
+        listening(house, **{key: "a\ntext"})
