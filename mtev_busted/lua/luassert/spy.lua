@@ -121,7 +121,7 @@ end
 local function counts(name, fits)
   checks.register({ name }, function(state, arguments)
     local count, wanted = #payload(state, name).calls, arguments[1]
-    if wanted ~= nil or name ~= "called" then checks.times(wanted, name, 1) end
+    if type(wanted) == "number" or wanted ~= nil and name == "called" then checks.times(wanted, name, 1) end
     checks.message(state, arguments, 2)
     local passed, count_shown = fits(count, wanted), tostring(wanted)
     if wanted == nil and name == "called" then
