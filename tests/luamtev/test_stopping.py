@@ -296,7 +296,7 @@ def test_what_the_command_line_replaced_stays_replaced_over_a_restart_and_a_relo
         module(..., package.seeall)
         function main()
           while true do
-            io.stderr:write("wanted ", mtev.getpid(), " ", mtev.conf("//lua_module"), "\\n")
+            io.stderr:write(("wanted %d %s\\n"):format(mtev.getpid(), mtev.conf("//lua_module"))) -- in one piece
             mtev.sleep(0.05)
           end
         end
