@@ -256,8 +256,9 @@ class State:
         self.enter("pump")
 
     def _deliver(self, ticket: int, values: tuple[bytes | float | bool | None, ...]) -> None:
-        if self.tickets.pop(ticket, None) is not None:
-            self.enter("wake", ticket, *values)
+        pending = self.tickets.pop(ticket, None)
+        if pending is not None and self.enter("wake", ticket, *values) == (False,):
+            self.tickets[ticket] = pending  # whoever waited has yet to call it off, and then gets what it came to
 
     def _ticket_cancel(self, ticket: int) -> None:
         pending = self.tickets.pop(ticket, None)

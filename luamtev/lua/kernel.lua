@@ -47,6 +47,7 @@ local depth = 0 -- nested resumes
 local confined = false -- inside a user's coroutine that runs below a C function: what suspends there would not get out
 local tasks = {} -- coroutine -> task, all that started and have not ended
 local tickets = {}
+local late = setmetatable({}, { __mode = "k" }) -- task -> the last ticket of those whose time was up
 local last_ticket = 0
 local ready_task, ready_value, ready_count = {}, {}, 0 -- the next turn
 local turn_task, turn_value, turn_at, turn_count = {}, {}, 0, 0 -- the turn under way
@@ -86,6 +87,7 @@ end
 -- The same for a task that will not be resumed: work under way for it is called off.
 local function abandon(task)
   if task.hold == tickets then border.ticket_cancel(task.key) end
+  if late[task] then border.ticket_cancel(late[task]) end
   release(task)
 end
 
@@ -214,6 +216,7 @@ end
 local function expire(now)
   while earliest() <= now do
     local task = deadlines.first()
+    if task.hold == tickets then late[task] = task.key end
     release(task)
     set_ready(task)
   end
@@ -288,18 +291,18 @@ function kernel.pump()
   return delay()
 end
 
--- Entry for the rest of the process: the work behind *ticket* is done.  Returns delay().
+-- Entry for the rest of the process: the work behind *ticket* is done.  Returns delay(), and false where nobody waits any
+-- more, or somebody whose time is up, which he has yet to hear.
 function kernel.wake(ticket, ...)
   local task = tickets[ticket]
-  if task then
-    release(task)
-    slice_end = false
-    look(monotonic())
-    run(task, ...)
-    if gave_way_count > 0 then catch_up() end
-    kernel.end_visit()
-    count_visit()
-  end
+  if not task then return delay(), false end
+  release(task)
+  slice_end = false
+  look(monotonic())
+  run(task, ...)
+  if gave_way_count > 0 then catch_up() end
+  kernel.end_visit()
+  count_visit()
   return delay()
 end
 

@@ -328,3 +328,75 @@ def test_waiting_is_not_polling(lua: Any) -> None:
         end
     """
     assert lua(program) == "true\n"
+
+
+# Tasks whose time is up are ready, and run in the order of their deadlines; the first make the others late.
+LATE = """
+local function busy(seconds)
+  local ending = mtev.time() + seconds
+  while mtev.time() < ending do end
+end
+local function crowd(first)
+  for i = 1, 20 do
+    mtev.coroutine_spawn(function()
+      mtev.sleep(0.001)
+      if i == 1 then first() end
+      busy(0.002) -- longer than a slice: others have their turn between two of these
+    end)
+  end
+end
+"""
+
+
+def test_what_comes_for_who_has_not_heard_yet_that_its_time_is_up_is_not_lost(lua: Any) -> None:
+    text = lua(
+        LATE
+        + """
+        function main()
+          local sem = mtev.semaphore("late", 0)
+          local got = {}
+          crowd(function() sem:release() mtev.shared_notify("late", "message") end)
+          mtev.coroutine_spawn(function() got.permit = sem:acquire(0.002) end)
+          mtev.coroutine_spawn(function() got.message = mtev.shared_waitfor("late", 0.002) end)
+          busy(0.004)
+          mtev.sleep(0.1)
+          print(got.permit, got.message, sem:try_acquire(), mtev.shared_waitfor("late", 0))
+          os.exit(0)
+        end
+        """
+    )
+    assert text == "true\tmessage\tfalse\tnil\n"
+
+
+def test_what_came_for_who_is_cancelled_before_it_hears_of_that_goes_to_the_next(lua: Any) -> None:
+    text = lua(
+        LATE
+        + """
+        function main()
+          local sem = mtev.semaphore("cancelled", 0)
+          local late = {}
+          local function gives()
+            sem:release()
+            mtev.shared_notify("cancelled", "message")
+          end
+          crowd(gives)
+          mtev.coroutine_spawn(function() late[1] = coroutine.running() sem:acquire(0.003) late.ran = true end)
+          mtev.coroutine_spawn(function()
+            late[2] = coroutine.running()
+            mtev.shared_waitfor("cancelled", 0.003)
+            late.ran = true
+          end)
+          mtev.coroutine_spawn(function() -- runs when the two are ready, and does before they do
+            mtev.sleep(0.002)
+            mtev.cancel_coro(late[1])
+            mtev.cancel_coro(late[2])
+          end)
+          busy(0.005)
+          mtev.sleep(0.1)
+          print(late.ran, sem:try_acquire(), mtev.shared_waitfor("cancelled", 0))
+          os.exit(0)
+        end
+        """
+    )
+    assert text == "nil\ttrue\tmessage\n"
+    assert lua.states[0].tickets == {}
