@@ -59,7 +59,7 @@ class Writer:
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
         while self._queue:  # what came while it ended
-            self._ctx.write(*self._queue.popleft())
+            self._ctx.write_safely(*self._queue.popleft())
 
     def _run(self) -> None:
         queue = self._queue
@@ -76,4 +76,8 @@ class Writer:
                     self._wake.notify_all()
                     return
             while queue:
-                self._ctx.write_all([queue.popleft() for _ in range(min(len(queue), BATCH))])
+                lines = [queue.popleft() for _ in range(min(len(queue), BATCH))]
+                try:
+                    self._ctx.write_all(lines)
+                except Exception as failure:
+                    self._ctx.failed(len(lines), failure)

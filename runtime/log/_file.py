@@ -42,6 +42,8 @@ _LOOK = 0.5  # seconds between looks at a descriptor that may be another by now
 class File(LogType):
     """Lines to *path*, opened when :meth:`open` says so, or to the descriptor *fd*, which stays the caller's."""
 
+    is_sure = True
+
     def __init__(self, name: str, path: str | None, fd: int | None, config: Mapping[str, str] = NO_CONFIG) -> None:
         super().__init__(name, path, fd, config)
         if (path is None) == (fd is None):

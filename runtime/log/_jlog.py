@@ -18,6 +18,8 @@ LARGEST_SEGMENT = 1 << 30  # bytes; a larger segment_size changes nothing
 class JlogType(LogType):
     """A jlog at ``path``, or ``path(subscriber)`` for a jlog with that subscriber; ``(*)`` names none."""
 
+    is_sure = True
+
     def __init__(self, name: str, path: str | None, fd: int | None, config: Mapping[str, str] = NO_CONFIG) -> None:
         super().__init__(name, path, fd, config)
         found = re.fullmatch(r"(?P<directory>[^()]+)(?:\((?P<subscriber>[^()]+)\))?", path or "")

@@ -14,6 +14,8 @@ Entry = tuple[int, int, bytes]
 class Memory(LogType):
     """At most so many lines and so many bytes, as its path ``lines,bytes`` says."""
 
+    is_sure = True
+
     asynch = False
 
     def __init__(self, name: str, path: str | None, fd: int | None, config: Mapping[str, str] = NO_CONFIG) -> None:

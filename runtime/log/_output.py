@@ -70,7 +70,7 @@ class Output:
         if self._writer is not None:
             return self._writer.put
         assert self.ctx is not None
-        return self.ctx.write
+        return self.ctx.write if self.ctx.is_sure else self.ctx.write_safely
 
     @property
     def unqueued(self) -> LogType | None:
@@ -96,7 +96,7 @@ class Output:
             ctx.write_errors += 1
             tell(f"log '{self._stream.name}': {type(failure).__name__}: {failure}\n")
             return
-        (self._writer.put if self._writer is not None else ctx.write)(line.when, text)
+        self.write(line.when, text)
 
     def open(self, name: str, path: str | None, fd: int | None, config: Mapping[str, str], later: bool) -> LogType:
         """A type *name*, open and ready for :meth:`change`.  Raises :exc:`LogError`."""

@@ -15,6 +15,8 @@ MOST = 10_000
 class Pending(LogType):
     """Keeps the lines; :meth:`hand_over` gives them to the type itself."""
 
+    is_sure = True
+
     asynch = False
 
     def open(self) -> None:

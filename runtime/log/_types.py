@@ -20,6 +20,9 @@ class LogType(ABC):
     asynch = True
     """Whether lines may be written behind the caller's back when logging goes asynchronous."""
 
+    is_sure = False
+    """Whether :meth:`write` raises nothing indeed; what others raise is no affair of those who log."""
+
     def __init__(self, name: str, path: str | None, fd: int | None, config: Mapping[str, str] = NO_CONFIG) -> None:
         self.name = name
         self.path = path
@@ -28,6 +31,7 @@ class LogType(ABC):
         self.retention = _retention(name, config)
         self._begun = 0.0  # when what is written to now was begun, epoch seconds; 0 until somebody looks
         self._troubled = False
+        self._told = ""
         self.redirected: Callable[[], None] | None = None
 
     @abstractmethod
@@ -56,6 +60,21 @@ class LogType(ABC):
         """Write several, in order, each with its time."""
         for when, line in lines:
             self.write(when, line)
+
+    def write_safely(self, when: int, line: bytes) -> None:
+        """:meth:`write`, which may raise after all: that is counted, and told when it is not what it was before."""
+        try:
+            self.write(when, line)
+        except Exception as failure:
+            self.failed(1, failure)
+
+    def failed(self, count: int, failure: Exception) -> None:
+        """*count* lines are lost for *failure*, which the type raised."""
+        self.write_errors += count
+        told = f"log '{self.name}': {type(failure).__name__}: {failure}\n"
+        if told != self._told:
+            self._told = told
+            tell(told)
 
     def direct(self) -> int:
         """A descriptor to which a plain line may be written by one system call; -1 when it must go through `write`.

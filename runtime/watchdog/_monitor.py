@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,18 +156,28 @@ class Monitor:
         lifeline = os.pipe()
         final = self._look(time.monotonic(), lifeline)
         while final is None:
-            now = time.monotonic()
-            if not self._stopping:
-                for each in self._supervisors:
-                    each.tend(now)
-            serve_pipes(self._selector, LOOK)
-            log.follow_all()
-            for number in signals.pending():
-                self._signalled(number)
-            final = self._look(time.monotonic(), lifeline)
+            try:
+                final = self._turn(lifeline)
+            except Exception:  # for want of memory, say: who watches over others must not end of it
+                if self._stopping:
+                    raise
+                log.error.log(f"[WATCHDOG] the monitor failed and goes on\n{traceback.format_exc()}")
+                time.sleep(LOOK)
         for each in self._supervisors:
             each.stop(MANAGED_TIMEOUT)
         return final
+
+    def _turn(self, lifeline: tuple[int, int]) -> int | None:
+        """See to everybody once; returns the exit status when the server ended for good."""
+        now = time.monotonic()
+        if not self._stopping:
+            for each in self._supervisors:
+                each.tend(now)
+        serve_pipes(self._selector, LOOK)
+        log.follow_all()
+        for number in signals.pending():
+            self._signalled(number)
+        return self._look(time.monotonic(), lifeline)
 
     def _look(self, now: float, lifeline: tuple[int, int]) -> int | None:
         """See to the server, or to what became of it; returns the exit status when it ended for good."""

@@ -74,7 +74,7 @@ class Agent:
         headers = self._headers | options.pop("headers", {})
         try:
             answer: requests.Response = session.request(method, self.url + path, headers=headers, **options)
-        except requests.RequestException as failure:
+        except (requests.RequestException, OSError, ValueError) as failure:  # not all of them are requests' own
             raise AgentError(f"{method} {self._where}{path}: {_cause(failure)}") from None
         if _debug.enabled:
             _debug.log(f"{method} {self._where}{path}: {answer.status_code}\n")

@@ -200,3 +200,33 @@ def test_all_that_could_not_be_reopened_is_named(tmp_path: Path) -> None:
     (tmp_path / "d").rename(tmp_path / "e")
     with pytest.raises(LogError, match=r"log 'a': cannot open .*; log 'b': cannot open"):
         log.reopen_type("file")
+
+
+class Broken(Tape):
+    """Does not keep its word."""
+
+    def write(self, when: int, line: bytes) -> None:
+        raise KeyError(line)
+
+
+@pytest.mark.parametrize("way", ["plain", "json", "asynch"])
+def test_a_type_that_raises_after_all_is_told_of_and_hurts_nobody_who_logs(way: str) -> None:
+    log.register_type("broken", Broken)
+    errors = log.new_stream("test/errors", "memory", "100,10000")
+    log.error.add_outlet(errors)
+    stream = log.new_stream("test/broken", "broken")
+    if way == "json":
+        stream.set_format("json")
+    if way == "asynch":
+        log.go_asynch()
+    try:
+        for _ in range(2):
+            stream.log("x\n")
+            assert stream.flush(60)
+    finally:
+        log.go_synch()
+    assert stream.write_errors == 2
+    assert isinstance(errors.ctx, log.Memory)
+    told = [line for _, _, line in errors.ctx.entries()]
+    assert told and all(line.startswith(b"log 'test/broken': KeyError: ") for line in told)
+    assert way == "json" or len(told) == 1, "told once"

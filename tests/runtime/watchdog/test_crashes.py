@@ -211,6 +211,26 @@ def test_a_server_that_finds_no_process_left_is_started_once_there_is_one(monito
     assert "ended with SIGABRT and is restarted" in "".join(second)
 
 
+WITHOUT_MEMORY = """
+from runtime.watchdog import _monitor
+seen, serve = [], _monitor.serve_pipes
+def failing(*asked):
+    seen.append(1)
+    if len(seen) in (3, 4):
+        raise MemoryError
+    return serve(*asked)
+_monitor.serve_pipes = failing
+"""
+
+
+def test_a_monitor_that_fails_goes_on(monitors: Monitors) -> None:
+    monitor = monitors.start("ffi.C.abort()", first=WITHOUT_MEMORY, MTEV_DIAGNOSE_CRASH="0")
+    for _ in range(2):
+        line(monitor, r"^\[WATCHDOG\] the monitor failed and goes on$")
+        line(monitor, r"^MemoryError$")
+    line(monitor, r"cli \d+ ended with SIGABRT and is restarted")
+
+
 def test_a_monitor_that_finds_no_process_left_can_be_ended(monitors: Monitors) -> None:
     first = WITHOUT_PROCESSES.replace("in (1, 2, 4, 5)", "> 1")
     monitor = monitors.start("ffi.C.abort()", first=first, MTEV_DIAGNOSE_CRASH="0")
