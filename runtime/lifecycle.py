@@ -76,17 +76,20 @@ def is_stopping() -> bool:
     return _stopping
 
 
-def stop() -> None:
-    """The process is to end; forgets what was registered for starts, reloads and stops."""
+def stop(attempt: Callable[[Callable[[], object]], object]) -> None:
+    """The process is to end; forgets what was registered for starts, reloads and stops.
+
+    Each function is handed to *attempt*, which calls it and lets nothing out: one that fails is not to keep the others
+    from theirs."""
     global _stopping
     _stopping = True
     _on_start.clear()
     _on_reload.clear()
     while _on_stop:
-        _on_stop.pop()()
+        attempt(_on_stop.pop())
 
 
-def exit_now() -> None:
-    """The process ends."""
+def exit_now(attempt: Callable[[Callable[[], object]], object]) -> None:
+    """The process ends; *attempt* as of :func:`stop`."""
     for function in list(_on_exit):
-        function()
+        attempt(function)

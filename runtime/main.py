@@ -280,7 +280,7 @@ def _stop(status: int, report: Callable[[], None]) -> int:
     put_off()
     looking.start()
     try:
-        lifecycle.stop()
+        lifecycle.stop(_attempt)
         eventer.stop()
     except eventer.EventerError as stuck:
         log.facility("error/eventer").log(f"{stuck}\n")
@@ -300,18 +300,18 @@ def _maintain(configuration: conf.Conf) -> None:
 
 
 def _attempt(function: Callable[[], object]) -> None:
-    """Call *function*: where it fails, for want of memory or descriptors say, the server goes on without it."""
+    """Call *function*: where it fails, for want of memory or descriptors say, the process goes on without it."""
     try:
         function()
     except Exception:
-        log.error.log(f"the main thread failed in what it had to do\n{traceback.format_exc()}")
+        log.error.log(f"{getattr(function, '__qualname__', function)!s} failed\n{traceback.format_exc()}")
 
 
 def terminate(status: int) -> NoReturn:
     """End the process with *status*, at once and from any thread.
 
     Everything logged and printed is written first, and what was changed in the configuration."""
-    lifecycle.exit_now()
+    lifecycle.exit_now(_attempt)
     configuration = conf.current_or_none()
     if configuration is not None and configuration.unwritten:
         configuration.save_quietly(TIMEOUT)

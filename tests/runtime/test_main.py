@@ -117,6 +117,48 @@ def test_a_stack_of_python_modules_alone_runs_and_ends(tmp_path: Path, number: i
     assert done.returncode == status
 
 
+UNFIT = """
+    import os
+    from runtime import conf, eventer, lifecycle, log
+
+    class module:
+        def configure(self, config):
+            pass
+
+        def init(self):
+            lifecycle.on_stop(lambda: log.error.log("the first one stops\\n"))
+            lifecycle.on_stop(self.fail)
+            lifecycle.on_exit(self.fail)
+            lifecycle.on_exit(lambda: log.error.log("the last one ends\\n"))
+            eventer.add_in(self.tick, None, 0.01)
+
+        def tick(self, event, mask, closure, now):
+            conf.current().set_string("/app/kept", "changed")
+            os.kill(os.getpid(), 15)
+
+        def fail(self):
+            raise OSError(24, "Too many open files")
+"""
+
+
+def test_what_fails_at_the_end_keeps_nobody_else_from_ending(tmp_path: Path) -> None:
+    (tmp_path / "unfit.py").write_text(textwrap.dedent(UNFIT))
+    file = tmp_path / "app.xml"
+    file.write_text(
+        f'<app><logs/><kept>as it was</kept><modules directory="{tmp_path}">'
+        '<generic image="unfit" name="module"/></modules></app>'
+    )
+    program = "from runtime import conf, main; main.terminate(main.run(conf.load('app.xml')))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    said = [each for each in done.stderr.splitlines() if each and not each.startswith(" ")]
+    failed = ["module.fail failed", "Traceback (most recent call last):", "OSError: [Errno 24] Too many open files"]
+    told = "[TERMINATE] received sigterm, shutting down."
+    assert said == [told, *failed, "the first one stops", *failed, "the last one ends"]
+    assert done.returncode == 0 and "<kept>changed</kept>" in file.read_text()
+
+
 def test_terminate_writes_what_is_still_buffered_and_skips_the_rest() -> None:
     program = """
         import atexit, sys

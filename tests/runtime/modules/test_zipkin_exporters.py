@@ -33,7 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(_span_batches, "LAST_PAUSE", 0.1)
     monkeypatch.setattr(_headers._Settings, "wide", False)
     yield
-    lifecycle.stop()
+    lifecycle.stop(lambda function: function())
 
 
 @pytest.fixture
