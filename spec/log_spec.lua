@@ -59,6 +59,22 @@ describe("mtev.enable_log and mtev.log_enabled", function()
   end)
 end)
 
+describe("A format that its arguments do not fit", function()
+  for name, f in pairs({ log = function(...) mtev.log("error", ...) end, printf = function(...) printf(...) end }) do
+    it("is an error of who calls " .. name, function()
+      local position = name == "log" and 3 or 2
+      assert.error_matches(function() f("%d\n", "x") end,
+        "log_spec.lua:%d+: bad argument #" .. position .. " to '" .. name .. "' %(number expected, got string%)")
+      assert.error_matches(function() f("%y\n") end, "log_spec.lua:%d+: invalid option '%%y' to 'format'")
+    end)
+  end
+
+  it("is an error of who calls errorf, and no text of theirs", function()
+    assert.error_matches(function() errorf("%d", {}) end,
+      "log_spec.lua:%d+: bad argument #2 to 'errorf' %(number expected, got table%)")
+  end)
+end)
+
 describe("mtev.print", function()
   it("is the global print", function() assert.are.equal(print, mtev.print) end)
 

@@ -85,7 +85,8 @@ local out, log_print, print_to = io.stdout, mtev.print, mtev.printto
 local is_logged = false -- print writes to a log stream that a spec has chosen
 
 function mtev.printto(name)
-  print_to(name)
+  local ok, why = pcall(print_to, name)
+  if not ok then error(why, 2) end
   is_logged = name ~= "stdout"
 end
 
