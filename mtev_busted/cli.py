@@ -258,10 +258,12 @@ def _run_elsewhere(plan: Plan, work: jobs.Work) -> int:
     if plan.workers is None:
         from mtev_busted.single import Single
 
-        status = Single(plan, work, _run_here).run()
+        single = Single(plan, work, _run_here)
+        status = single.run()
         if status is not None:
             return status
-        plan = replace(plan, printed=True, problems=[])
+        if single.child.has_started:
+            plan = replace(plan, printed=True, problems=[])
     from mtev_busted.parallel import Parallel
 
     _load_stack()

@@ -51,6 +51,7 @@ class Work:
     jobs: list[Job]
     counts: list[bytes] = field(default_factory=list)  # how often lines of files ran, as it was told
     interrupted: int = 0  # by which signal
+    stopped: bool = False  # nothing more is to begin
 
 
 def work(plan: Plan, files: Callable[[int], Sequence[str]]) -> Work:

@@ -21,7 +21,7 @@ from mtev_busted import leftovers
 from mtev_busted.events import event
 from mtev_busted.jobs import Job, Work, handed_out
 from mtev_busted.plan import Plan
-from mtev_busted.worker import CHUNK, EXIT_FAILURE, GRACE, WHOLE, Runner, Worker, fork, how_it_ended, noted
+from mtev_busted.worker import CHUNK, EXIT_FAILURE, GRACE, NEVER_BEGAN, WHOLE, Runner, Worker, fork, how_it_ended, noted
 
 GATHER = 0.002
 """Seconds in which what workers write is left to come together: a test writes at once, for its process may die."""
@@ -57,7 +57,6 @@ class Parallel:
         self.mine: set[int] = set()  # descriptors that no child may keep
         self.reported = 0  # jobs that were reported whole
         self.run_open = 0  # the run whose beginning was reported
-        self.stopped = bool(work.interrupted) or (plan.printed and plan.bail)
         self.busy = False  # whether there is more to do at once
 
     # Children ---------------------------------------------------------------------------------------------------------
@@ -161,14 +160,14 @@ class Parallel:
 
     def _interrupt(self) -> None:
         """Have the workers end if that was asked for: they end what runs, and do not begin anything."""
-        if not self.work.interrupted or self.stopped:
+        if not self.work.interrupted or self.work.stopped:
             return
-        self.stopped = True
+        self.work.stopped = True
         for worker in self.workers:
             worker.interrupt(signal.SIGTERM)
 
     def _next_job(self) -> Job | None:
-        if self.stopped:
+        if self.work.stopped:
             return None
         if self.waiting:
             return self.waiting.pop(0)
@@ -177,7 +176,7 @@ class Parallel:
         return None
 
     def _assign(self) -> None:
-        wanted = len(self.waiting) + len(self.alone) if not self.stopped else 0
+        wanted = len(self.waiting) + len(self.alone) if not self.work.stopped else 0
         while len(self.workers) < min(self.count, wanted + sum(1 for each in self.workers if each.job)):
             self._start_worker()
         for worker in self.workers:
@@ -187,7 +186,7 @@ class Parallel:
                 job = self._next_job()
                 if job:
                     worker.tell(job)
-                elif self.stopped or not (self.waiting or self.alone):
+                elif self.work.stopped or not (self.waiting or self.alone):
                     self._dismiss(worker)
             elif len(self.waiting) > self.count and not self.plan.bail:
                 worker.tell(self.waiting.pop(0))  # while there is enough for all, nobody shall wait to be told
@@ -236,7 +235,7 @@ class Parallel:
             case b"Z":
                 worker.verdict = WHOLE
             case b"P":
-                self.stopped = True
+                self.work.stopped = True
                 worker.begin(None)
                 worker.verdict = WHOLE
                 self._write(self.mark + told + b"\n")
@@ -244,7 +243,7 @@ class Parallel:
     def _add(self, worker: Worker, data: bytes) -> None:
         """Take what a worker wrote: whole events, and text between them."""
         if self.plan.bail and (self.mark + b"Xerror" in data or self.mark + b"Xfailure" in data):
-            self.stopped = True
+            self.work.stopped = True
         data = data.replace(b"\0", self.mark + b"0\n")  # the reporter reads lines, which cannot have one
         if worker.job is None:
             self._write(data)
@@ -283,16 +282,24 @@ class Parallel:
         self._dismiss(worker)
         self.workers.remove(worker)
         self.busy = True
-        message = worker.verdict or how_it_ended(status)
         if worker.next:
             self.waiting.insert(0, worker.next)
             worker.next = None
-        if worker.job:
+        if not worker.has_started and not worker.verdict:
+            self._give_up(how_it_ended(status, NEVER_BEGAN))
+        elif worker.job:
+            message = worker.verdict or how_it_ended(status)
             worker.job.events.append(event(self.mark, "K", worker.job.path, message))
             self._finish(worker)
-            self.stopped |= self.plan.bail
-        elif worker.verdict != WHOLE and not self.stopped:
+            self.work.stopped |= self.plan.bail
+        elif worker.verdict != WHOLE and not self.work.stopped:
+            self._write(event(self.mark, "P", worker.verdict or how_it_ended(status)))
+
+    def _give_up(self, message: str) -> None:
+        """Begin nothing more, for it would end likewise."""
+        if not self.work.stopped:
             self._write(event(self.mark, "P", message))
+        self.work.stopped = True
 
     def _kill_all(self) -> None:
         for worker in self.workers:

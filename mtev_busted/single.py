@@ -20,7 +20,18 @@ from mtev_busted import leftovers
 from mtev_busted.events import event
 from mtev_busted.jobs import Work
 from mtev_busted.plan import Plan
-from mtev_busted.worker import CHUNK, EXIT_FAILURE, INTERRUPTED, WHOLE, Child, Runner, fork, how_it_ended, noted
+from mtev_busted.worker import (
+    CHUNK,
+    EXIT_FAILURE,
+    INTERRUPTED,
+    NEVER_BEGAN,
+    WHOLE,
+    Child,
+    Runner,
+    fork,
+    how_it_ended,
+    noted,
+)
 
 EVERY = 0.25
 """Seconds between two looks at what was told."""
@@ -66,7 +77,7 @@ class Single:
             leftovers.end(leftovers.orphans)
         os.close(self.journal)
         if self.child.verdict != WHOLE:
-            return self._died(self.child.verdict or how_it_ended(status))
+            return self._died(status)
         return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else EXIT_FAILURE
 
     def _note(self, number: int) -> None:
@@ -103,9 +114,11 @@ class Single:
             case b"Z":
                 self.child.verdict = WHOLE
 
-    def _died(self, message: str) -> int | None:
-        mark = os.fsencode(self.plan.mark)
-        if self.child.job:
+    def _died(self, status: int) -> int | None:
+        mark, has_started = os.fsencode(self.plan.mark), self.child.has_started
+        message = self.child.verdict or how_it_ended(status, "ran this file" if has_started else NEVER_BEGAN)
+        self.work.stopped = bool(self.work.interrupted) or self.plan.bail or not has_started
+        if self.child.job and has_started:
             self.child.job.events.append(event(mark, "K", self.child.job.path, message))
             self.child.job.done = True
         elif self.work.jobs:

@@ -19,6 +19,9 @@ from mtev_busted.plan import Plan
 GRACE = 2.0
 """Seconds a test may be silent beyond twice its limit before its worker counts as hung."""
 
+START = 60.0
+"""Seconds that helpers and all else before the first file may take where the time of files is limited."""
+
 HUNG = "timeout: the file did not go on, its process was killed"
 WHOLE = "whole"
 INTERRUPTED = "interrupted, and the process that ran this file was killed"
@@ -86,7 +89,8 @@ class Child:
     pid: int
     job: Job | None = None
     rest: list[bytes] = field(default_factory=list)  # of what it wrote, an event that is not whole
-    heard: float = 0.0  # when it was last heard of
+    heard: float = field(default_factory=time.monotonic)
+    has_started: bool = False  # its first file, or has told that it cannot
     limit: float = 0.0  # seconds that what runs now may take, 0: no limit
     began: float = 0.0
     last: tuple[float, str] = (inf, "")  # when it has to be gone, and why
@@ -101,8 +105,8 @@ class Child:
         ends = [self.last]
         if self.job and self.limit:
             ends.append((self.heard + 2 * self.limit + GRACE, HUNG))
-        if self.job and self.heard and file_timeout:
-            ends.append((self.began + file_timeout, HUNG))
+        if self.job and file_timeout:
+            ends.append((self.began + file_timeout + (0 if self.has_started else START), HUNG))
         return min(ends)
 
     def end(self, number: int) -> None:
@@ -124,13 +128,13 @@ class Child:
 
     def heard_of(self, chunk: bytes, mark: bytes) -> Iterator[tuple[bool, bytes]]:
         """What it wrote, in order: events for us (True, the event), and (False, what is to be reported)."""
-        if not self.heard:
-            self.began = time.monotonic()  # it took its time to start
         self.heard = time.monotonic()
         if len(b"".join(self.rest[:2])) >= len(mark) and b"\n" not in chunk:
             self.rest.append(chunk)  # of a long one
             return
         data = b"".join((*self.rest, chunk))
+        if not self.has_started and mark in data:
+            self.has_started, self.began = True, self.heard
         whole = data.rfind(mark)
         if whole < 0 or data.find(b"\n", whole) >= 0:
             whole = len(data) - _beginning(mark, data)
@@ -170,9 +174,13 @@ def _beginning(mark: bytes, data: bytes) -> int:
     return next((n for n in range(min(len(mark) - 1, len(data)), 0, -1) if data.endswith(mark[:n])), 0)
 
 
-def how_it_ended(status: int) -> str:
-    """What the wait status *status* says of a worker."""
+def how_it_ended(status: int, did: str = "ran this file") -> str:
+    """What the wait status *status* says of a process that *did* something."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return f"the process that ran this file was ended by signal {number} ({signal.strsignal(number)})"
-    return f"the process that ran this file ended with status {os.waitstatus_to_exitcode(status)}"
+        return f"the process that {did} was ended by signal {number} ({signal.strsignal(number)})"
+    return f"the process that {did} ended with status {os.waitstatus_to_exitcode(status)}"
+
+
+NEVER_BEGAN = "was to run files, before the first of them,"
+"""What a process did that died so early, in a helper or in what ``-e`` runs: so will the next."""

@@ -73,6 +73,7 @@ if plan.leaks ~= "" then
   watch(mtev, "socket", "an open socket", function(socket) return socket.guard ~= nil and socket.guard ~= false and
     socket.guard[0] >= 0 end)
   watch(mtev, "spawn", "a running program", runs)
+  watch(io, "popen", "an open pipe of io.popen", function(pipe) return io.type(pipe) == "file" end)
   watch(mtev.Proc, "start", "a running program", function(proc) return proc.process and runs(proc.process) end)
 end
 

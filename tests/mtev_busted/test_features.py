@@ -104,7 +104,9 @@ LEAKY = """
 it("leaves a coroutine", function() mtev.coroutine_spawn(function() mtev.waitfor("never") end) end)
 it("leaves a socket", function() mtev.socket("inet"):bind("127.0.0.1", 0) end)
 it("leaves a program", function() mtev.spawn("/bin/sleep", { "sleep", "2" }) end)
+it("leaves a pipe", function() kept = io.popen("sleep 2") end)
 it("is tidy", function()
+  io.popen("true"):close()
   mtev.coroutine_spawn(function() mtev.sleep(0) end)
   mtev.socket("inet"):close()
   local process = mtev.spawn("/bin/true")
@@ -121,10 +123,11 @@ def test_what_a_test_leaves_is_told_with_its_line(busted: Any, jobs: tuple[str, 
         "the test left a coroutine that has not ended (spec/one_spec.lua:2)",
         "the test left an open socket (spec/one_spec.lua:3)",
         "the test left a running program (spec/one_spec.lua:4)",
+        "the test left an open pipe of io.popen (spec/one_spec.lua:5)",
     ]
     run = busted.run("--leaks=fail", "-o", "json", *jobs)
     assert run.status == 2
-    assert list(results(run).values()) == ["error", "error", "error", "success"]
+    assert list(results(run).values()) == ["error", "error", "error", "error", "success"]
     assert "--leaks: one of warn, fail" in busted.run("--leaks=maybe").err
 
 

@@ -105,3 +105,29 @@ def test_what_a_process_that_died_has_started_is_ended(busted: Any) -> None:
     assert "not ok 2 - spec/a_spec.lua @ 10: a hangs\n" in run.out
     (child,) = re.findall(r"child (\d+)\n", run.err)
     until(lambda: has_ended(int(child)))
+
+
+EARLY = """
+import os, signal
+from mtev_busted import cli, parallel
+
+start = parallel.Parallel._start_reporter
+
+def interrupted(self, read):
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+    start(self, read)
+
+parallel.Parallel._start_reporter = interrupted
+raise SystemExit(cli.main(["-j", "1", "-o", "TAP"]))
+"""
+
+
+def test_who_asks_twice_before_anybody_reports_is_heard(busted: Any) -> None:
+    busted.write("spec/a_spec.lua", HANGS.replace("WAIT", "mtev.sleep(1000)"))
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY], cwd=busted.directory, capture_output=True, text=True, check=False, timeout=LIMIT
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "# interrupted (SIGINT): 1 of 1 files were not run\n" in done.stdout

@@ -85,6 +85,17 @@ def test_whatever_ends_the_process_the_other_files_run(busted: Any, death: str, 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("jobs", [(), ("-j", "1"), ("-j", "2")], ids=["one process", "a worker", "two workers"])
+@pytest.mark.parametrize("where", ["--helper=help.lua", "-e=dofile('help.lua')"])
+def test_a_death_before_the_first_file_is_one_error(busted: Any, jobs: tuple[str, ...], where: str) -> None:
+    write(busted, "")
+    busted.write("help.lua", "require('ffi').cdef('void _exit(int);') require('ffi').C._exit(0)")
+    run = busted.run(where, "-o", "TAP", *jobs)
+    assert run.status == 2
+    message = "the process that was to run files, before the first of them, ended with status 0"
+    assert run.out == f"TAP version 13\nnot ok 1 - suite\n# {message}\n1..1\n"
+
+
 def test_a_death_stops_the_run_with_bail(busted: Any) -> None:
     busted.write("spec/a_spec.lua", C + 'it("dies", function() ffi.C._exit(0) end)')
     busted.write("spec/b_spec.lua", 'it("never", function() end)')
