@@ -57,6 +57,8 @@ describe("mtev.parsexml", function()
   end)
 
   it("resolves entities of the document itself", function()
+    local through = mtev.parsexml([[<!DOCTYPE a [<!ENTITY % more "<!ENTITY own 'two'>"> %more;]><a>one &own;</a>]])
+    assert.equal("one two", through:root():contents())
     local doc = mtev.parsexml('<!DOCTYPE a [<!ENTITY who "world">]><a>hello &who; &amp; &#65;</a>')
     assert.equal("hello world & A", doc:root():contents())
   end)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
@@ -27,7 +27,7 @@ from luamtev.api.xml_nodes import (
     value,
 )
 from luamtev.bridge import Handles, LuaError
-from runtime import log
+from runtime import log, xmltext
 
 if TYPE_CHECKING:
     from luamtev.port import Port
@@ -53,12 +53,14 @@ def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
 
     def xml_parse(text: bytes) -> int | None:
         if not parser:
-            parser.append(_parser())
+            parser.append(xmltext.parser(strip_cdata=False))
         try:
             return batches.add([etree.fromstring(text, parser[0])])
-        except (etree.XMLSyntaxError, _OutsideError) as refused:
+        except etree.XMLSyntaxError as refused:
             _debug(f"parsexml: {refused}")
-            return None
+        except xmltext.OutsideError as outside:
+            _debug(f"parsexml: the document asks for '{outside}', which is outside of it")
+        return None
 
     def xml_xpath(handle: int, index: int, text: bytes) -> tuple[int, int] | None:
         context = node(handle, index)
@@ -149,25 +151,6 @@ def serialize(root: Any) -> bytes:
     declaration = f'<?xml version="{about.xml_version or "1.0"}" encoding="utf8"{alone}?>\n'
     body: bytes = etree.tostring(tree, encoding="utf-8", pretty_print=True, xml_declaration=False)
     return declaration.encode() + body
-
-
-class _OutsideError(Exception):
-    """The document asked for something outside of it."""
-
-
-class _Refusal(etree.Resolver):
-    """Settings keep the parser from most of what is outside the document, this from all of it."""
-
-    def resolve(self, *_: object) -> NoReturn:
-        raise _OutsideError("the document asks for something outside of it")
-
-
-def _parser() -> Any:
-    # collect_ids stays on: without it libxml2 reads external subsets, whatever load_dtd says.
-    options: dict[str, Any] = {"resolve_entities": "internal", "strip_cdata": False, "huge_tree": False}
-    parser = etree.XMLParser(load_dtd=False, dtd_validation=False, no_network=True, **options)
-    parser.resolvers.add(_Refusal())
-    return parser
 
 
 def _known(key: str | None, name: bytes, function: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lxml import etree
 
-from runtime import conf, http
+from runtime import conf, http, xmltext
 from runtime.http import GZIP, Request, Response
 
 from . import _clusters
@@ -49,8 +49,8 @@ def change(request: Request, response: Response) -> None:
 
     With the header ``x-mtev-conf-sync: 1`` the configuration is written before the answer."""
     try:
-        section = etree.fromstring(request.payload, _PARSER)
-    except etree.XMLSyntaxError:
+        section = etree.fromstring(request.payload, xmltext.parser())
+    except (etree.XMLSyntaxError, xmltext.OutsideError):
         _failed(response, "xml parse error")
         return
     if section.tag != "cluster":
@@ -132,6 +132,3 @@ def _node(node: Node) -> dict[str, Any]:
 def _serialised(root: "etree._Element") -> bytes:
     etree.indent(root)
     return b'<?xml version="1.0" encoding="utf8"?>\n' + etree.tostring(root, encoding="utf-8") + b"\n"
-
-
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, collect_ids=False)

@@ -8,9 +8,11 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from lxml import etree
+
+from runtime import xmltext
 
 from ._errors import ConfError, line_of
 from ._fixup import fix_up
@@ -55,21 +57,11 @@ def read(path: Path) -> bytes:
 
 def parse(data: bytes, name: str) -> "etree._Element":
     """The root element of *data*.  Raises :exc:`ConfError` with *name* and the line."""
-    # collect_ids stays on: without it libxml2 reads external subsets, whatever load_dtd says.
-    parser = etree.XMLParser(
-        resolve_entities=True,  # "internal" would know no parameter entities
-        load_dtd=False,
-        dtd_validation=False,
-        attribute_defaults=False,
-        no_network=True,
-        huge_tree=False,
-    )
-    parser.resolvers.add(_Refusal())
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(data, xmltext.parser())
     except etree.XMLSyntaxError as mistake:
         raise _explained(mistake, data, name) from None
-    except _ExternalError as refused:
+    except xmltext.OutsideError as refused:
         reason = f"an entity is '{refused}', which is not read; <include file=…/> reads a file"
         raise ConfError(reason, name, _line_of(str(refused), data)) from None
     declared: Any = root.getroottree().docinfo.internalDTD
@@ -214,14 +206,3 @@ def _described(element: "etree._Element", name: str, directory: Path | None) -> 
             raise ConfError(f"<include> of {target}: there is no directory to find it from", name, line_of(element))
         target = directory / target
     return Include(element, target, flag("snippet"), flag("ro"))
-
-
-class _ExternalError(Exception):
-    """The document asks for what its text names, which is outside of it."""
-
-
-class _Refusal(etree.Resolver):
-    """Settings keep the parser from most of what is outside the document, this from all of it."""
-
-    def resolve(self, url: object, *_: object) -> NoReturn:
-        raise _ExternalError(url)

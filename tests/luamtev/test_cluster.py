@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import select
 import signal
 import socket
@@ -324,6 +325,22 @@ def one(tmp_path: Path) -> Iterator[Member]:
 
 BETTER = {"13 bad: node address", "16 POST with x-mtev-conf-sync"}
 """What the original says yes to: an address that is none, and nodes that another cluster has, under one key."""
+
+
+@pytest.mark.parametrize(
+    ("doctype", "status"),
+    [
+        ('<!DOCTYPE cluster SYSTEM "URL">', 304),
+        ('<!DOCTYPE cluster [<!ENTITY % p SYSTEM "URL"> %p;]>', 500),
+        ('<!DOCTYPE cluster [<!ENTITY a SYSTEM "URL"><!ENTITY b "&a;">]>', 304),
+    ],
+)
+def test_what_is_posted_has_no_file_read(one: Member, doctype: str, status: int) -> None:
+    fifo = one.directory / "fifo"
+    os.mkfifo(fifo)  # who opens it for reading waits for ever
+    body = f'{doctype.replace("URL", str(fifo))}<cluster name="ponies" key="k" seq="0" port="1"/>'
+    assert one.ask("/cluster", body.encode())[0] == status
+    assert one.ask("/cluster")[0] == 200
 
 
 def test_configuration_over_rest_as_recorded(one: Member) -> None:
