@@ -118,6 +118,8 @@ class Event:
             return self.callback(self, mask, self.closure, now)
         except Exception:
             here.failed(name_for_callback(self.callback, self))
+            if self.opset is not None:
+                here.guarded(self.opset.let_go)
             return None
         finally:
             here.this_event = before

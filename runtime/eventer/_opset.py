@@ -32,6 +32,10 @@ class Opset:
 
     name = "POSIX"
 
+    def let_go(self) -> None:
+        """The callback of the event failed, and nobody waits for its descriptor any more: whoever knows to whom that
+        belongs may close it.  Called on the event's loop."""
+
     def accept(self, fd: int) -> tuple[int, Any] | int:
         """A connection waiting on *fd*: its non-blocking descriptor and the peer's address; or a mask."""
         listening = socket.socket(fileno=fd)

@@ -130,6 +130,10 @@ class _Operations(eventer.Opset):
         """Close the connection."""
         self._connection.close()
 
+    def let_go(self) -> None:
+        """Close it, and what its service holds: its client would wait for ever."""
+        _give_up(eventer.current(), self._connection)
+
 
 def connections(thread: eventer.LoopThread) -> "list[Connection]":
     """The open connections that *thread* owns."""
@@ -144,7 +148,12 @@ def arriving() -> int:
 
 def _close_all(owner: eventer.LoopThread) -> None:
     for connection in list(_open.pop(owner, ())):
-        shut = getattr(connection.closure, "close", None)  # a service may hold more than the socket
-        if callable(shut):
-            owner.guarded(shut)
-        connection.close()
+        _give_up(owner, connection)
+
+
+def _give_up(owner: eventer.LoopThread, connection: Connection) -> None:
+    """Close *connection*, and what its service holds besides."""
+    shut = getattr(connection.closure, "close", None)
+    if callable(shut):
+        owner.guarded(shut)
+    connection.close()

@@ -1,5 +1,6 @@
 """Listeners on real sockets: addresses, accepting, fanout, exhaustion, closing, and what the configuration says."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from certificates import Authority
+from hearing import hear, wait_for
 from waiting import until
 
 from runtime import conf, eventer, log, net
@@ -215,6 +217,33 @@ def test_accepting_goes_on_after_descriptors_ran_out(
     assert echoed(socket.AF_INET, ("127.0.0.1", listener.port)) == b"hello"
     assert refused.qsize() == 3
     assert errors.read_text().count("cannot accept") == 1, "told once"
+
+
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_a_connection_whose_service_fails_is_closed(loops: Pool, when: str) -> None:
+    told = hear("error")
+    held: list[str] = []
+
+    class Held:
+        def close(self) -> None:
+            held.append("closed")
+
+    def service(event: eventer.Event, mask: int, connection: Any, _now: float) -> int:
+        if when == "at once" or connection.closure is not None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        connection.closure = Held()
+        return int(eventer.READ)
+
+    eventer.name_callback("failing", service)
+    listener = net.open_listener("failing", "127.0.0.1")
+    listener.start(loops.threads[0])
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=20) as client:
+        client.sendall(b"x")
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+    assert held == ([] if when == "at once" else ["closed"])
+    assert not net.connections(loops.threads[0])
+    wait_for(told, "callback failing failed on ")
 
 
 def test_stopping_to_accept_leaves_connections_alone(loops: Pool, served: Any) -> None:
