@@ -11,6 +11,7 @@ import select
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -174,7 +175,7 @@ class Listener:
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
         while not self._closed:
-            if poller.poll(TIMEOUT) and not self._closed and not self.accept():
+            if poller.poll(TIMEOUT) and not self._closed and not self.accept_surely():
                 time.sleep(PAUSE)
 
     def accept(self, most: int = ACCEPT_BATCH) -> bool:
@@ -192,12 +193,27 @@ class Listener:
                 self._complained = True
                 return failure.errno not in EXHAUSTED
             self._complained = False
-            owner = self._owner()
-            if not self.accept_thread:
-                self._adopt(sock, peer, owner)
-            elif not owner.post(self._adopt, sock, peer, owner):
+            try:
+                self._hand_out(sock, peer)
+            except Exception:
                 sock.close()
+                raise
         return True
+
+    def accept_surely(self) -> bool:
+        """:meth:`accept`; what that raises is logged: a listener that ended by it would be deaf for good."""
+        try:
+            return self.accept()
+        except Exception:
+            _errors.log(f"listener on {self}: a connection was dropped\n{traceback.format_exc()}")
+            return False
+
+    def _hand_out(self, sock: socket.socket, peer: object) -> None:
+        owner = self._owner()
+        if not self.accept_thread:
+            self._adopt(sock, peer, owner)
+        elif not owner.post(self._adopt, sock, peer, owner):
+            sock.close()
 
     def _accept_told(self) -> tuple[socket.socket, object]:
         accepted: tuple[socket.socket, object] = eventer.told_accept(self.sock.fileno(), self, self.sock.accept)
@@ -314,7 +330,7 @@ def _acceptor(type_name: str) -> eventer.Callback:
         return known
 
     def acceptable(event: eventer.Event, _mask: int, listener: Listener, _now: float) -> int:
-        if listener.accept():
+        if listener.accept_surely():
             return event.mask
         eventer.add_in(lambda *_: listener.resume(), None, PAUSE)
         return 0

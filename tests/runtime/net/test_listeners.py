@@ -219,6 +219,27 @@ def test_accepting_goes_on_after_descriptors_ran_out(
     assert errors.read_text().count("cannot accept") == 1, "told once"
 
 
+@pytest.mark.parametrize("what", ["_owner", "_adopt"])
+def test_a_listener_that_fails_over_one_connection_takes_the_next(
+    loops: Pool, served: Any, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    told = hear("error")
+    listener = net.open_listener("echo", "127.0.0.1")
+    really, asked = getattr(listener, what), []
+
+    def fails_once(*given: Any) -> Any:
+        asked.append(given)
+        if len(asked) == 1:
+            raise MemoryError
+        return really(*given)
+
+    monkeypatch.setattr(listener, what, fails_once)
+    listener.start()
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=20):
+        wait_for(told, rf"^listener on 127.0.0.1:{listener.port}: a connection was dropped\nTraceback ")
+        assert echoed(socket.AF_INET, ("127.0.0.1", listener.port)) == b"hello"
+
+
 @pytest.mark.parametrize("when", ["at once", "later"])
 def test_a_connection_whose_service_fails_is_closed(loops: Pool, when: str) -> None:
     told = hear("error")
