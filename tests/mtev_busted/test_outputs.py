@@ -67,7 +67,7 @@ def test_plain_shows_signs_and_totals(busted: Any) -> None:
 def test_json_holds_every_result(busted: Any) -> None:
     document = busted.spec(SOURCE, "-o", "json").json()
     assert [len(document[kind]) for kind in ("successes", "failures", "errors", "pendings")] == [1, 1, 1, 1]
-    assert document["failures"][0]["trace"] == {"short_src": "spec/one_spec.lua", "currentline": 2}
+    assert document["failures"][0]["trace"]["currentline"] == 2
     assert [each["status"] for each in document["results"]] == ["success", "failure", "error", "pending"]
 
 
@@ -144,3 +144,12 @@ def test_what_specs_print_stays_behind_what_they_have_written(
     busted.write("spec/a_spec.lua", source)
     run = busted.run("-o", "TAP", *jobs, env={"PYTHONUNBUFFERED": unbuffered})
     assert run.out == "TAP version 13\na b\tnil\nc d\n\nok 1 - spec/a_spec.lua @ 1: t\n1..1\n"
+
+
+def test_the_json_document_has_what_readers_of_busteds_look_for(busted: Any) -> None:
+    document = busted.spec('it("a", function() end)\nit("b", function() error("x") end)', "-o", "json").json()
+    (success,), (error,) = document["successes"], document["errors"]
+    assert success["element"]["trace"] == {
+        "source": "@spec/one_spec.lua", "short_src": "spec/one_spec.lua", "currentline": 1,
+    }  # fmt: skip
+    assert (error["element"]["descriptor"], error["trace"]["currentline"], error["isError"]) == ("it", 2, True)

@@ -1,4 +1,5 @@
--- The JSON output: one document a run, with the successes, pendings, failures and errors, and the result of each test.
+-- The JSON output: one document a run, with the successes, pendings, failures and errors as busted has them, as far as they
+-- tell what and where, and the result of each test.
 
 local use = ...
 local base = use("outputs/base")
@@ -8,9 +9,11 @@ local json = use("json")
 local function shown(entries, kind)
   local list = {}
   for i, entry in ipairs(entries) do
+    local trace = { short_src = entry.file, currentline = entry.line, source = entry.file and "@" .. entry.file }
     list[i] = { name = entry.name, title = entry.title, message = entry.message, traceback = entry.traceback,
-      element = { name = entry.element.name, descriptor = entry.descriptor, duration = entry.element.duration },
-      trace = { short_src = entry.file, currentline = entry.line },
+      element = { name = entry.element.name, descriptor = entry.descriptor, duration = entry.element.duration,
+        trace = trace },
+      trace = trace, isError = kind == "error" or nil,
       at = entry.at_file and { short_src = entry.at_file, currentline = entry.at_line } or nil, kind = kind,
       try = entry.try, details = entry.message and base.details(entry, true) or nil }
   end
