@@ -92,6 +92,7 @@ local function own_globals()
     for field, inner in pairs(_G[name]) do copy[field] = inner end
     now[name] = copy
   end
+  now.require = function(name) return now[name] or require(name) end
   return setmetatable({}, { __index = setmetatable(now, { __index = _G }), __newindex = _G })
 end
 
