@@ -56,4 +56,8 @@ def begin(state: "Port", ticket: int, queue: str, function: Callable[[], Answer]
     Raises :exc:`runtime.eventer.EventerError` when the queue has no thread."""
     work = Work(state, ticket, function)
     state.tickets[ticket] = work
-    eventer.jobq_create(queue, CONCURRENCY[queue]).enqueue(work)
+    try:
+        eventer.jobq_create(queue, CONCURRENCY[queue]).enqueue(work)
+    except eventer.EventerError:
+        del state.tickets[ticket]
+        raise

@@ -128,7 +128,10 @@ class File(LogType):
     def rename(self, target: str) -> bool:
         assert self.path is not None
         here = os.fstat(self._fd)
-        there = Path(self.path).stat()
+        try:
+            there = Path(self.path).stat()
+        except FileNotFoundError:
+            return True  # so did this one, and then no other could be opened
         if (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino):
             return True  # somebody else did
         if not free(target):

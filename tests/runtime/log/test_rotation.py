@@ -38,6 +38,26 @@ def test_a_file_is_moved_aside_when_it_has_its_bytes(rotated: Any) -> None:
     assert (path.parent / "app.log.1002").read_bytes() == b"1234567890"
 
 
+def test_a_file_that_was_moved_aside_when_no_other_could_be_opened_is_left_once_one_can(
+    rotated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, path = rotated(rotate_bytes="1")
+    stream.log(b"before")
+
+    def no_descriptor(*_: object, **__: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as short:
+        short.setattr(os, "open", no_descriptor)
+        log.maintain(1000)
+    stream.log(b", meanwhile")
+    log.maintain(1001)
+    stream.log(b"after")
+    assert names(path) == ["app.log", "app.log.1000"]
+    assert (path.parent / "app.log.1000").read_bytes() == b"before, meanwhile"
+    assert path.read_bytes() == b"after"
+
+
 def test_two_rotations_in_one_second_do_not_overwrite(rotated: Any) -> None:
     stream, path = rotated(rotate_bytes="1")
     for text in (b"a", b"b"):
