@@ -115,8 +115,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Have the report of a spec's test say how long the test took, not how long its file was waited for."""
     report = yield
-    if isinstance(item, SpecItem) and call.when == "call" and item.duration is not None:
-        report.duration = item.duration
+    if isinstance(item, SpecItem) and call.when == "call" and item.took is not None:
+        report.duration = item.took
     return report
 
 
@@ -281,13 +281,13 @@ class SpecItem(pytest.Item):
         super().__init__(**kwargs)
         self.full_name = full_name
         self.line = line
-        self.duration: float | None = None
+        self.took: float | None = None
 
     def runtest(self) -> None:
         """Pass, skip or raise :exc:`SpecFailure` as the test did."""
         assert isinstance(self.parent, SpecFile)
         result = self.parent.result(self)
-        self.duration = result.get("duration")
+        self.took = result.get("duration")
         if result.get("tries", 1) > 1:
             self.user_properties.append((TRIES, result["tries"]))
             if result["status"] == "success":

@@ -19,6 +19,8 @@ from runtime import eventer, log
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+os.environ.pop("PYTHONUNBUFFERED", None)  # output of tested programs is buffered as it usually is
+
 
 @pytest.fixture(autouse=True)
 def fresh_logs() -> Iterator[None]:

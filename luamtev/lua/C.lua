@@ -6,6 +6,7 @@ local ffi = require("ffi")
 ffi.cdef [[
 intptr_t luamtev_write(int fd, const void *data, size_t length) __asm__("write");
 int luamtev_close(int fd) __asm__("close");
+int luamtev_fflush(void *file) __asm__("fflush");
 char *luamtev_strerror(int number) __asm__("strerror");
 ]]
 local C = ffi.C
@@ -20,5 +21,8 @@ function M.close(fd) return C.luamtev_close(fd) end
 
 -- Bytes taken of the *length* at *data*, or -1 and errno.
 function M.write(fd, data, length) return tonumber(C.luamtev_write(fd, data, length)) end
+
+-- Has written what *file*, one of `io`, keeps.
+function M.flush(file) C.luamtev_fflush(file) end
 
 return M

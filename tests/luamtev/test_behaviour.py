@@ -46,7 +46,7 @@ RECORDED = results((FOLDER / "behaviour.expected").read_text(errors="replace"))
 def differing(family: str, directory: Path) -> dict[str, tuple[str, str]]:
     """What came out otherwise than recorded: name -> recorded, ours."""
     command = [sys.executable, "-m", "luamtev", str(FOLDER / "behaviour.lua"), "", family]
-    done = subprocess.run(command, cwd=directory, capture_output=True, timeout=100)
+    done = subprocess.run(command, cwd=directory, capture_output=True, timeout=100, umask=0o022)
     assert done.returncode == 0, done.stderr
     ours = results(done.stdout.decode(errors="replace"))
     known = {name: each for name, each in ours.items() if name in RECORDED and name not in DIFFERENT}

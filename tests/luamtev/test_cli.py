@@ -57,6 +57,23 @@ def test_os_exit_flushes_what_lua_and_the_logs_still_hold(luamtev: Program) -> N
     assert done.stderr == b"logged\n"
 
 
+def test_print_and_io_write_keep_their_order(luamtev: Program) -> None:
+    done = luamtev(
+        "main.lua",
+        source="""
+        function main()
+          io.write("one ")
+          print("two")
+          io.write("three ")
+          mtev.log("stdout", "four ")
+          io.write("five")
+          os.exit(0)
+        end
+        """,
+    )
+    assert done.stdout == b"one two\nthree four five"
+
+
 def test_arguments_are_the_scripts_own_even_with_dashes(luamtev: Program) -> None:
     done = luamtev(
         "-n",

@@ -444,11 +444,12 @@ def test_an_update_is_written_to_the_file_when_asked(one: Member) -> None:
             f'<cluster name="x" key="k" seq="1" port="7"><node id="{IDS[0]}" cn="n" address="h" port="1"/></cluster>',
             "'h' is no IP address",
         ),
-        ('<cluster name="x" key="k" seq="1" port="7"/><cluster name="y" key="l" seq="1" port="7"/>', "one port"),
-        ('<cluster name="x" key="k" seq="1" port="7"/><cluster name="x" key="l" seq="1" port="8"/>', "'x' already"),
+        ('<cluster name="x" key="k" seq="1" port="PORT"/><cluster name="y" key="l" seq="1" port="PORT"/>', "one port"),
+        ('<cluster name="x" key="k" seq="1" port="PORT"/><cluster name="x" key="l" seq="1" port="8"/>', "'x' already"),
     ],
 )
 def test_a_wrong_cluster_is_named_at_start(tmp_path: Path, cluster: str, wanted: str) -> None:
+    cluster = cluster.replace("PORT", str(free_port()))
     member = Member(tmp_path / "member", f'<clusters my_id="{IDS[0]}">\n{cluster}</clusters>')
     done = subprocess.run(
         [sys.executable, "-m", "luamtev", "-c", "cluster.conf", "main.lua"],

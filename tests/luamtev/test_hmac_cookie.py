@@ -248,10 +248,10 @@ def test_secrets_are_in_no_log_no_page_and_no_console(tmp_path: Path) -> None:
         f'<generic image="{name}" name="{name}"><config>{config}</config></generic>' for name, config in keys.items()
     )
     modules += '<generic image="amqp" name="amqp"/><generic image="fq" name="fq"/>'
-    more = """<network><mq type="amqp"><port>1</port><pass>secret6</pass></mq>
+    more = f"""<network><mq type="amqp"><port>1</port><pass>secret6</pass></mq>
       <mq type="fq"><port>1</port><pass>secret7</pass></mq></network>
       <zipkin><probability new="1"/></zipkin><consul><service><web port="1" address="a"/></service></consul>
-      <clusters><cluster name="one" key="secret8" seq="1" port="1" period="0"/></clusters>"""
+      <clusters><cluster name="one" key="secret8" seq="1" port="{free_port()}" period="0"/></clusters>"""
     logs = '<console_output><outlet name="stderr"/>' + "".join(f'<log name="{each}"/>' for each in SPEAKING)
     with Program(tmp_path, modules, more, logs=f"{logs}</console_output>") as running:
         client = Jar(running.port)

@@ -207,7 +207,7 @@ GENERATED = """\
 
 def test_a_configuration_that_the_original_generated_runs(luamtev: Program, tmp_path: Path) -> None:
     (tmp_path / "generated.conf").write_text(GENERATED)
-    source = "module(..., package.seeall)\nfunction main() print(arg[2], ENV.HOME ~= nil) os.exit(3) end"
+    source = "module(..., package.seeall)\nfunction main() print(arg[2], ENV.PATH ~= nil) os.exit(3) end"
     done = luamtev("-c", "generated.conf", "main.lua", "x", source=source)
     assert (done.returncode, done.stdout) == (3, b"x\ttrue\n")
     assert done.stderr.endswith(b"there is no directory '/no/where/libexec/mtev'\n") and done.stderr.count(b"\n") == 1

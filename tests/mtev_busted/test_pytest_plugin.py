@@ -57,8 +57,8 @@ def test_only_the_chosen_tests_run(busted: Any) -> None:
         it("two", function() local f = io.open("two", "w") f:close() end)
         """,
     )
-    done = run_pytest(busted, "-k", "one")
-    assert done.returncode == 0, done.stdout
+    done = run_pytest(busted, "-k", "one", "--durations=2")
+    assert done.returncode == 0, done.stdout + done.stderr
     assert not (busted.directory / "two").exists()
 
 

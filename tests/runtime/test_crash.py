@@ -156,7 +156,7 @@ def test_stacks_are_written_unless_the_environment_says_not_to() -> None:
 
 @linux
 def test_a_child_of_a_process_that_is_held_is_not() -> None:
-    program = f"crash.hold(2, {os.getpid()}); pid = os.fork() or os.abort(); print(os.waitpid(pid, 0)[1]); os._exit(0)"
+    program = f"crash.hold(2, {os.getpid()}); pid = os.fork() or os.abort(); print(os.waitpid(pid, 0)[1])"
     done = subprocess.run(
         [sys.executable, "-c", f"import os; from runtime import crash; {program}"],
         capture_output=True,

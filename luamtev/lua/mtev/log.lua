@@ -6,7 +6,7 @@ local home = ...
 
 local gsub, sub = string.gsub, string.sub
 local refuse = home.need("arguments").refuse
-local put = home.need("C").write
+local put, flush = home.need("C").write, home.need("C").flush
 local border, settings = home.border, home.settings
 local checked = home.checked
 
@@ -34,6 +34,10 @@ local function slot_of(name, caller)
   return slot
 end
 
+-- To `stdout` goes what is said and no more, after what `io.write` keeps, which was said before; a line of another stream
+-- without its end gets one.
+local stdout, raw_slot = io.stdout, slot_of("stdout", "log")
+
 -- string.format for function *caller* of the user's, whose argument *first* the format is: mistakes are told of his line.
 local function formatted(caller, first, fmt, ...)
   local ok, message = pcall(format, fmt, ...)
@@ -47,6 +51,7 @@ end
 local function write_with_place(slot, message)
   local span = carried()
   if span then note_line(span, message) end
+  if slot == raw_slot then flush(stdout) end
   local info = getinfo(3, "Sl") -- whoever called mtev.log or print
   write_from(slot, message, info.short_src, info.currentline)
 end
@@ -54,15 +59,13 @@ end
 local function write(slot, message)
   local span = carried()
   if span then note_line(span, message) end
+  if slot == raw_slot then flush(stdout) end
   local fd = direct[slot] - 1
   if fd < 0 then return write_slowly(slot, message) end
   local written = put(fd, message, #message)
   if written == #message then return end
   write_slowly(slot, written > 0 and sub(message, written + 1) or message)
 end
-
--- A line without its end gets one; but to `stdout` goes what is said and no more.
-local raw_slot = slot_of("stdout", "log")
 
 function mtev.log(name, fmt, ...)
   local slot = slots[name] or slot_of(name, "log")

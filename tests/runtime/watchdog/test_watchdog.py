@@ -404,7 +404,10 @@ def managed(servers: Servers, application: str) -> "subprocess.Popen[str]":
     return servers.start(more=f"<managed>{application}</managed>")
 
 
-def test_an_application_gets_its_arguments_directory_and_environment(servers: Servers) -> None:
+def test_an_application_gets_its_arguments_directory_and_environment(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/of/somebody")
     (servers.directory / "sub").mkdir()
     monitor = managed(
         servers,
@@ -414,7 +417,7 @@ def test_an_application_gets_its_arguments_directory_and_environment(servers: Se
            </application>""",
     )
     match = line(monitor, r"^zero (\S+) a=b (\S+)")
-    assert (match[1], match[2]) == (str(servers.directory / "sub"), os.environ["HOME"])
+    assert (match[1], match[2]) == (str(servers.directory / "sub"), "/home/of/somebody")
 
 
 def test_what_an_application_writes_goes_to_its_streams(servers: Servers) -> None:
