@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -563,13 +564,14 @@ def test_user_and_group_are_taken_on(luamtev: Program) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-def test_root_becomes_the_user_asked_for(luamtev: Program, tmp_path: Path) -> None:
+def test_root_becomes_the_user_asked_for(luamtev: Program) -> None:
     nobody = pwd.getpwnam("nobody")
-    source = "function main() print(mtev.getuid(), mtev.getegid()) os.exit(0) end"
-    for directory in (tmp_path, *tmp_path.parents):
-        if directory.stat().st_mode & 0o777 == 0o700:
-            directory.chmod(0o755)
-    done = luamtev("-u", "nobody", "-g", str(nobody.pw_gid), "main.lua", source=source)
+    with tempfile.TemporaryDirectory() as directory:  # where others may look, unlike tmp_path
+        Path(directory).chmod(0o755)
+        script = Path(directory, "main.lua")
+        script.write_text("function main() print(mtev.getuid(), mtev.getegid()) os.exit(0) end")
+        script.chmod(0o644)
+        done = luamtev("-u", "nobody", "-g", str(nobody.pw_gid), str(script))
     assert (done.stdout, done.stderr) == (f"{nobody.pw_uid}\t{nobody.pw_gid}\n".encode(), b"")
 
 
