@@ -52,6 +52,32 @@ def test_running_out_of_descriptors_is_an_error_like_any_other(tmp_path: Path) -
     ]
 
 
+WASTEFUL = """
+function main()
+  for i = 1, 1000 do assert(mtev.socket("inet")) end
+  local _, stdin, stdout, stderr
+  for i = 1, 100 do
+    _, stdin, stdout, stderr = mtev.spawn("/bin/true", { "true" })
+    assert(stderr, stdin)
+  end
+  print("none was wanting")
+  os.exit(0)
+end
+"""
+
+
+def test_descriptors_that_only_garbage_holds_are_had_back(tmp_path: Path) -> None:
+    program = tmp_path / "main.lua"
+    program.write_text(WASTEFUL)
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh", sys.executable, "-m", "luamtev", str(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("none was wanting\n", "")
+
+
 SERVER = """
 function main()
   local server = mtev.socket("inet")

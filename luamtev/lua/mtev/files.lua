@@ -37,6 +37,7 @@ local CLOEXEC = home.settings.constants.O_CLOEXEC or 0
 
 -- Arguments; these raise at the caller of the function that calls them --------------------------------------------------
 
+local reclaim = home.need("reclaim")
 local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 
 local function check_path(value, name)
@@ -104,10 +105,15 @@ function mtev.open(file, flags, mode)
   file = check_path(file, "open")
   flags = bor(check_flags(flags, "open"), CLOEXEC)
   mode = int(check_mode(mode, "open", 3, NO_PROGRAM))
+  local again = false
   while true do
     local fd = C.luamtev_file_open(file, flags, mode)
     if fd >= 0 then return fd end
-    if last_errno() ~= EINTR then return minus_one() end
+    local errno = last_errno()
+    if errno ~= EINTR then
+      if not reclaim(errno, again) then return -1, errno, error_text(errno) end
+      again = true
+    end
   end
 end
 

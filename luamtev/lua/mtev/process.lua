@@ -8,6 +8,7 @@ local from_fd = home.need("mtev/eventer").from_fd
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, border, checked = home.kernel, home.border, home.checked
+local reclaim = home.need("reclaim")
 local refuse, numeral = home.need("arguments").refuse, home.need("arguments").numeral
 local band, rshift = bit.band, bit.rshift
 local type, tostring, tonumber, pairs, ipairs = type, tostring, tonumber, pairs, ipairs
@@ -131,6 +132,10 @@ local new_process = class("mtev.process", methods)
 -- The process and its pipes; or one that is none, an errno, nil and the file it was about.
 local function start(path, argv, env, directory)
   local handle, pid, stdin, stdout, stderr = spawn(path, argv, env, directory)
+  if not handle and reclaim(pid) then
+    handle, pid, stdin, stdout, stderr = spawn(path, argv, env, directory)
+    if not handle then reclaim(pid, true) end
+  end
   if not handle then return new_process({ number = -1, guard = false, errno = pid, told = false }), pid, nil, stdin end
   local guard = ffi.gc(ffi.new("double[1]", handle), function(it) release(it[0]) end)
   return new_process({ number = pid, guard = guard, told = false }), from_fd(stdin, "pipe"),

@@ -8,7 +8,7 @@ local huge, floor, min = math.huge, math.floor, math.min
 local ffi = require("ffi")
 local bit = require("bit")
 local kernel, reactor, sockaddr, eventer = home.kernel, home.reactor, home.need("mtev/sockaddr"), home.need("mtev/eventer")
-local arguments = home.need("arguments")
+local arguments, reclaim = home.need("arguments"), home.need("reclaim")
 local refuse, numeral, port_of = arguments.refuse, arguments.numeral, arguments.port
 local methods = {}
 local numbers, families = sockaddr.numbers, sockaddr.family_number
@@ -70,9 +70,14 @@ function mtev.socket(target, kind, ...)
   local family = type(target) ~= "string" and "inet" or family_of(target)
   if not family then error("mtev.socket family for " .. target .. " unknown", 2) end
   local kind_number = kind == "udp" and numbers.SOCK_DGRAM or numbers.SOCK_STREAM
-  local fd = C.luamtev_socket(families[family], bor(kind_number, AT_BIRTH), 0)
-  if fd < 0 then return nil, error_text(ffi.errno()) end
-  return adopt(fd, family, kind ~= "udp")
+  local again = false
+  while true do
+    local fd = C.luamtev_socket(families[family], bor(kind_number, AT_BIRTH), 0)
+    if fd >= 0 then return adopt(fd, family, kind ~= "udp") end
+    local errno = ffi.errno()
+    if not reclaim(errno, again) then return nil, error_text(errno) end
+    again = true
+  end
 end
 
 -- The address for a call, of whatever family: buffer and length, or nothing and why.
