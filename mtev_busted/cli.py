@@ -244,7 +244,11 @@ def run(plan: Plan) -> int:
         return shuffled(paths, seed) if plan.shuffle_files and paths else paths
 
     work = jobs.work(plan, ordered)
-    status = _run_elsewhere(replace(plan, mark=events.new_mark().decode()), work)
+    try:
+        status = _run_elsewhere(replace(plan, mark=events.new_mark().decode()), work)
+    except OSError as failure:
+        sys.stderr.write(f"mtev-busted: a process that runs specs cannot be had: {failure.strerror}\n")
+        return EXIT_FAILURE
     if plan.coverage:
         from mtev_busted import coverage
 

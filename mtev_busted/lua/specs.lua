@@ -81,15 +81,6 @@ end
 -- The name of a signal: "Killed" for 9.
 local function strsignal(number) return ffi.string(ffi.C.strsignal(number)) end
 
-local out, log_print = io.stdout, mtev.print
-
--- What specs print stands behind what they have written otherwise: it goes past the buffer of that.
-function mtev.print(...)
-  out:flush()
-  return log_print(...)
-end
-
-busted.export_global("print", mtev.print)
 busted.export_global("_file", file_beside)
 busted.export_global("_filejson", json_beside)
 busted.export_global("ffi", ffi)

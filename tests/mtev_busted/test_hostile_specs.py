@@ -136,3 +136,25 @@ def test_links_that_lead_in_circles_are_not_followed(busted: Any) -> None:
     assert "cannot open spec/gone_spec.lua: No such file or directory" in run.out
     assert "cannot open spec/self_spec.lua: " in run.out
     assert run.lines("1..") == ["1..3"]
+
+
+NO_FORKS = """
+import errno, os, sys
+from mtev_busted import cli
+
+def fork():
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+os.fork = fork
+raise SystemExit(cli.main(sys.argv[1:]))
+"""
+
+
+@JOBS
+def test_where_no_process_can_be_had_one_line_says_so(busted: Any, jobs: tuple[str, ...]) -> None:
+    busted.write("spec/a_spec.lua", PASSES)
+    command = [sys.executable, "-c", NO_FORKS, *jobs]
+    done = subprocess.run(command, cwd=busted.directory, capture_output=True, text=True, check=False, timeout=60)
+    reason = "Resource temporarily unavailable"
+    assert done.returncode == 2
+    assert (done.stdout, done.stderr) == ("", f"mtev-busted: a process that runs specs cannot be had: {reason}\n")
