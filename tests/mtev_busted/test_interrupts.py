@@ -91,17 +91,19 @@ def test_files_that_were_not_run_are_counted(busted: Any) -> None:
     assert "other" not in out
 
 
-def test_who_asks_twice_is_in_a_hurry(busted: Any) -> None:
+@pytest.mark.parametrize("jobs", [(), ("-j", "2")], ids=["one process", "two workers"])
+def test_who_asks_twice_is_in_a_hurry(busted: Any, jobs: tuple[str, ...]) -> None:
     busted.write("spec/a_spec.lua", HANGS.replace("WAIT", "while true do end"))
-    status, out, children = interrupted(busted, signal.SIGINT, "-o", "TAP", "-j", "2", times=2)
+    status, out, children = interrupted(busted, signal.SIGINT, "-o", "TAP", *jobs, times=2)
     assert status == 2
     assert "ok 1 - spec/a_spec.lua @ 9: a passes\n" in out
     until(lambda: all(map(has_ended, children)))
 
 
-def test_what_a_process_that_died_has_started_is_ended(busted: Any) -> None:
+@JOBS
+def test_what_a_process_that_died_has_started_is_ended(busted: Any, jobs: tuple[str, ...]) -> None:
     busted.write("spec/a_spec.lua", HANGS.replace("WAIT", "ffi.cdef('int raise(int);') ffi.C.raise(9)"))
-    run = busted.run("-j", "1", "-o", "TAP")
+    run = busted.run("-o", "TAP", *jobs)
     assert "not ok 2 - spec/a_spec.lua @ 10: a hangs\n" in run.out
     (child,) = re.findall(r"child (\d+)\n", run.err)
     until(lambda: has_ended(int(child)))

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -234,3 +235,20 @@ def test_programs_that_are_left_running_end_unless_they_lead_a_session(
         until(lambda: all(map(has_ended, pids.values())), lambda: pids)
     finally:
         os.kill(stays, signal.SIGKILL)
+
+
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not here")
+def test_a_debugger_has_the_process_that_runs_specs(busted: Any) -> None:
+    busted.write("spec/a_spec.lua", C + 'it("dies", function() ffi.C.raise(11) end)')
+    command = ["gdb", "-batch", "-nx", "-ex", "run", "--args", sys.executable, "-m", "mtev_busted.cli", "-o", "TAP"]
+    done = subprocess.run(
+        command,
+        cwd=busted.directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert "received signal SIGSEGV" in done.stdout, done.stdout + done.stderr
+    assert "Detaching after fork" not in done.stdout
