@@ -29,13 +29,18 @@ def adopt() -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def orphans() -> list[int]:
-    """The processes that were adopted, and belong to the session of this one."""
+def children() -> list[int]:
+    """The processes of which this one is the parent, without those that have ended, which are waited for."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-        return [pid for pid in _running() if _parent(pid) == os.getpid() and _is_in(pid, [os.getsid(0)])]
-    return []  # as is the case at the end of most runs
+        return [pid for pid in _running() if _parent(pid) == os.getpid()]
+    return []  # as is the case at both ends of most runs
+
+
+def orphans(others: Collection[int]) -> list[int]:
+    """The processes that were adopted, and belong to the session of this one; *others* were there before."""
+    return [pid for pid in children() if pid not in others and _is_in(pid, [os.getsid(0)])]
 
 
 def of_sessions(leaders: Collection[int]) -> list[int]:
@@ -73,19 +78,27 @@ def _running() -> list[int]:
 
 
 def _parent(pid: int) -> int:
-    with suppress(OSError):
-        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
-    return 0
+    return int((_stat(pid) or [b"", b"0"])[1])
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal or a debugger keeps it from going on, where the system tells that (Linux)."""
+    return _state(pid) in (b"T", b"t")
 
 
 def _is_in(pid: int, sessions: Collection[int]) -> bool:
     with suppress(OSError):
-        return os.getsid(pid) in sessions and not _is_dead(pid)
+        return os.getsid(pid) in sessions and _state(pid) != b"Z"  # which only waits for its parent to learn of its end
     return False
 
 
-def _is_dead(pid: int) -> bool:
-    """Whether it only waits for its parent to learn of its end."""
+def _state(pid: int) -> bytes:
+    """The letter of its state; nothing where there is none."""
+    return next(iter(_stat(pid)), b"")
+
+
+def _stat(pid: int) -> list[bytes]:
+    """What proc(5) has in its stat behind the name."""
     with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
-    return False
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return []

@@ -36,6 +36,9 @@ from mtev_busted.worker import (
 EVERY = 0.25
 """Seconds between two looks at what was told."""
 
+LATE = 1.0
+"""Seconds without a look, after which all were kept from going on: by the terminal (^Z), or by a machine that slept."""
+
 
 def is_debugged() -> bool:
     """Whether a debugger has this process, and is to have the one that runs specs."""
@@ -59,11 +62,12 @@ class Single:
 
     def run(self) -> int | None:
         """Run every job; the exit status, or None when the process died: the work has what happened."""
+        others = leftovers.children()  # of the shell that this program took the place of
         with noted(self._note) as signals:
             self.child = Child(fork(self.runner, self.plan, lambda: None))
             self.child.begin(next(self.waiting, None))
             leftovers.adopt()
-            ended = 0
+            ended, looked = 0, time.monotonic()
             while not ended:
                 if select.select([signals], [], [], EVERY)[0]:
                     os.read(signals, CHUNK)
@@ -72,9 +76,12 @@ class Single:
                 self._hear()
                 ended, status = os.waitpid(self.child.pid, os.WNOHANG)
                 if not ended:
+                    if now - looked > LATE or leftovers.is_stopped(self.child.pid):
+                        self.child.wait_longer(now - looked)
                     self.child.kill_hung(now, self.plan.file_timeout)
+                looked = now
             self._hear()
-            leftovers.end(leftovers.orphans)
+            leftovers.end(lambda: leftovers.orphans(others))
         os.close(self.journal)
         if self.child.verdict != WHOLE:
             return self._died(status)

@@ -109,6 +109,12 @@ class Child:
             ends.append((self.began + file_timeout + (0 if self.has_started else START), HUNG))
         return min(ends)
 
+    def wait_longer(self, seconds: float) -> None:
+        """It could not go on for *seconds*, which do not count as hanging."""
+        self.began += seconds
+        if self.heard:
+            self.heard += seconds
+
     def end(self, number: int) -> None:
         """Send it a signal, as long as nobody has waited for it."""
         with contextlib.suppress(ProcessLookupError):

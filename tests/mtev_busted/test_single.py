@@ -7,11 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mtev_busted import leftovers
+from mtev_busted.jobs import Job
+from mtev_busted.worker import Child
 from tests.mtev_busted.test_interrupts import has_ended
 from tests.waiting import until
 
@@ -252,3 +256,71 @@ def test_a_debugger_has_the_process_that_runs_specs(busted: Any) -> None:
     )
     assert "received signal SIGSEGV" in done.stdout, done.stdout + done.stderr
     assert "Detaching after fork" not in done.stdout
+
+
+def test_what_was_running_before_is_left_alone(busted: Any) -> None:
+    """A shell starts a service, and then this program in its own place."""
+    busted.write("spec/a_spec.lua", 'it("runs", function() end)')
+    script = 'sleep 1000 & echo $! > service; exec "$0" -m mtev_busted.cli'
+    subprocess.run(
+        ["sh", "-c", script, sys.executable], cwd=busted.directory, stdout=subprocess.DEVNULL, check=True, timeout=LIMIT
+    )
+    os.kill(int((busted.directory / "service").read_text()), signal.SIGKILL)  # raises for one that is not there
+
+
+class Clock:
+    """Tells of time that passes at will."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+
+
+def test_time_in_which_it_cannot_go_on_is_not_that_of_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    child = Child(0)
+    child.begin(Job(1, 1, "spec/a_spec.lua", False, 0))
+    list(child.heard_of(b"text", b"\1mark\2"))
+    child.limit = 3.0
+    before = child.deadline(file_timeout=20.0)[0], child.deadline(file_timeout=5.0)[0]
+    clock.now += 60
+    child.wait_longer(60)
+    assert (child.deadline(file_timeout=20.0)[0], child.deadline(file_timeout=5.0)[0]) == tuple(x + 60 for x in before)
+
+
+def test_a_process_that_is_stopped_is_known() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as program:
+        assert not leftovers.is_stopped(program.pid)
+        program.send_signal(signal.SIGSTOP)
+        until(lambda: leftovers.is_stopped(program.pid))
+        program.kill()
+
+
+def test_a_process_that_was_stopped_beyond_its_limit_goes_on(busted: Any) -> None:
+    busted.write(
+        "spec/a_spec.lua",
+        C
+        + "ffi.cdef('int usleep(unsigned);') "
+        + """
+        it("waits", function()
+          io.stderr:write(ffi.C.getpid(), "\\n")
+          for _ = 1, 4 do ffi.C.usleep(50000) end
+        end)
+        it("follows", function() end)
+        """,
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "mtev_busted.cli", "-o", "TAP", "--file-timeout=4"],
+        cwd=busted.directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stderr is not None
+        pid = int(program.stderr.readline())
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(6)
+        os.kill(pid, signal.SIGCONT)
+        out, _ = program.communicate(timeout=LIMIT)
+    assert "ok 1 - spec/a_spec.lua @ 2: waits\nok 2 - spec/a_spec.lua @ 6: follows\n" in out
