@@ -90,7 +90,9 @@ def run(arguments: Arguments, configuration: conf.Conf) -> int:
     modules.register()
     _open_standard_descriptors()
     log.new_stream("stdout", type=settings.stdout_type, fd=1)
-    settings.host = settings.Host(arg=arguments.script, print_stream="stdout", watched=arguments.reload)
+    settings.host = settings.Host(
+        arg=arguments.script, print_stream="stdout", watched=arguments.reload, patient=not arguments.managed
+    )
     if arguments.reload:
         from luamtev.modules import watcher  # for those who develop
 

@@ -21,6 +21,8 @@ class Host:
     """The log stream `print` writes to."""
     watched: bool = False
     """Whether states tell of the files that they load."""
+    patient: bool = False
+    """Whether a program that ends on its own waits for whoever reads its standard output."""
 
 
 host = Host()

@@ -14,7 +14,7 @@ from luamtev import bridge, families, libraries, settings
 from luamtev.api import stopping
 from luamtev.port import Kin, Library, Pending
 from luamtev.settings import Options
-from runtime import eventer, main, stacks
+from runtime import eventer, lifecycle, main, stacks
 from runtime.log import stream_find
 
 
@@ -158,7 +158,7 @@ class State:
         """Part of :class:`Port`."""
         if closing:
             _end_all()
-        self._terminate(int(status) & 0xFF)
+        self._leave(int(status) & 0xFF)
 
     def close(self) -> None:
         """Let go of everything: coroutines, work under way, memory.  Closing twice is harmless.
@@ -291,7 +291,14 @@ class State:
     def _end(self) -> None:
         stream_find("error/lua").log(b"Unrecoverable run-time error. Terminating.\n")
         _end_all()
-        self._terminate(EXIT_TRAGEDY)
+        self._leave(EXIT_TRAGEDY)
+
+    def _leave(self, status: int) -> None:
+        if settings.host.patient:
+            stdout = stream_find("stdout")
+            while not (stdout.flush() or lifecycle.is_stopping()):
+                pass  # for as long as there is somebody who may read on
+        self._terminate(status)
 
 
 def _end_all() -> None:

@@ -13,6 +13,7 @@ _on_stop: list[Callable[[], object]] = []
 _on_exit: list[Callable[[], object]] = []
 _terminate: Callable[[int], object] = os._exit
 _stopping = False
+_ending = False
 
 
 def set_terminate(function: Callable[[int], object]) -> None:
@@ -89,7 +90,14 @@ def stop(attempt: Callable[[Callable[[], object]], object]) -> None:
         attempt(_on_stop.pop())
 
 
+def is_ending() -> bool:
+    """Whether some thread is about to end the process.  From any thread."""
+    return _ending
+
+
 def exit_now(attempt: Callable[[Callable[[], object]], object]) -> None:
     """The process ends; *attempt* as of :func:`stop`."""
+    global _ending
+    _ending = True
     for function in list(_on_exit):
         attempt(function)

@@ -53,6 +53,7 @@ IMPORTING = 0.02
 
 _LOOK = 0.05  # seconds between two looks at the loops while the process stops
 _SHARE = 0.75  # of the time it has to stop, after which a loop is given up: the rest is for saying so
+_WRITING = 3.0  # seconds beyond those for a thread that ends the process by itself
 _EARLY = "the server was told to end before it was up"
 
 
@@ -261,11 +262,11 @@ def _stop(status: int, report: Callable[[], None]) -> int:
     share = timeout * _SHARE
     pulse = eventer.Pulse()
 
-    def put_off() -> None:
-        faulthandler.dump_traceback_later(max(timeout, 2 * _LOOK), exit=True, file=2)
+    def put_off(seconds: float = max(timeout, 2 * _LOOK)) -> None:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=2)
 
     def look() -> None:
-        while not stopped.wait(_LOOK):
+        while not (stopped.wait(_LOOK) or lifecycle.is_ending()):
             put_off()
             if signal.SIGUSR2 in signals.pending():
                 report()
@@ -275,6 +276,7 @@ def _stop(status: int, report: Callable[[], None]) -> int:
                 log.error.log(f"[TERMINATE] loop threads that do not turn: {names}; ending without them.\n")
                 log.error.log(stacks.report())
                 terminate(EXIT_STUCK)
+        put_off(timeout + _WRITING)  # some thread ends the process, and writes what waits first
 
     looking = threading.Thread(target=look, name="shutdown", daemon=True)
     put_off()

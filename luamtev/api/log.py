@@ -1,15 +1,26 @@
 """Logs as Lua sees them.  Streams are known to Lua by their slot, see :attr:`runtime.log.LogStream.slot`."""
 
+import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from runtime import log
+from runtime import lifecycle, log
 
 if TYPE_CHECKING:
     from luamtev.port import Port
 
 
-def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
+_LOOK: Final = 0.2  # seconds between looks at whether the process is to end
+
+
+class _Waiter:
+    """A coroutine that waits for room.  Part of :class:`luamtev.port.Pending`."""
+
+    def cancel(self) -> None:
+        pass  # it is woken in vain
+
+
+def functions(state: "Port") -> dict[str, Callable[..., Any]]:
     """What ``mtev/log.lua`` builds on."""
     streams: dict[int, log.LogStream] = {}
 
@@ -18,11 +29,28 @@ def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
         streams[stream.slot] = stream
         return stream.slot
 
-    def log_write(slot: int, message: bytes) -> None:
-        streams[slot].log(message)
+    def log_write(slot: int, message: bytes) -> bool:
+        stream = streams[slot]
+        stream.log(message)
+        return stream.is_full
 
-    def log_write_from(slot: int, message: bytes, file: bytes, line: int) -> None:
-        streams[slot].log(message, file=file.decode("utf-8", "replace"), line=line)
+    def log_write_from(slot: int, message: bytes, file: bytes, line: int) -> bool:
+        stream = streams[slot]
+        stream.log(message, file=file.decode("utf-8", "replace"), line=line)
+        return stream.is_full
+
+    def log_await_room(slot: int, ticket: int) -> bool:
+        state.tickets[int(ticket)] = _Waiter()
+        if streams[slot].await_room(lambda: state.ticket_done(int(ticket))):
+            return True
+        del state.tickets[int(ticket)]
+        return False
+
+    def log_wait_for_room(slot: int) -> None:
+        room = threading.Event()
+        if not lifecycle.is_stopping() and streams[slot].await_room(room.set):
+            while not (room.wait(_LOOK) or lifecycle.is_stopping()):
+                pass
 
     def log_enable(slot: int, on: bool) -> None:
         stream = streams[slot]
@@ -35,5 +63,7 @@ def functions(_state: "Port") -> dict[str, Callable[..., Any]]:
         "log_find": log_find,
         "log_write": log_write,
         "log_write_from": log_write_from,
+        "log_await_room": log_await_room,
+        "log_wait_for_room": log_wait_for_room,
         "log_enable": log_enable,
     }

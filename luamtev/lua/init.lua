@@ -167,7 +167,9 @@ end
 local function load_main(module_name, function_name) return find(require(module_name), module_name, function_name) end
 
 local function call(module_name, function_name)
+  home.loading = true
   local ok, run = xpcall(load_main, home.report, module_name, function_name)
+  home.loading = false
   if not ok then return border.load_failed(run) end
   run() -- no tail call: a traceback shall name it
   home.need("mtev/eventer").keep() -- what it made is the module's

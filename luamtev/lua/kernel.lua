@@ -157,6 +157,8 @@ end
 -- Whether a suspension here would get through to the kernel.
 local function yieldable() return current and not confined and isyieldable() end
 
+kernel.can_suspend = yieldable
+
 local function parkable()
   if not current then error("this call suspends and needs a coroutine", 3) end
   if confined or not isyieldable() then error("attempt to suspend across a C-call boundary", 3) end

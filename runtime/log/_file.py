@@ -16,7 +16,7 @@ import stat
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import write as os_write
 from pathlib import Path
 from time import monotonic
@@ -32,6 +32,9 @@ _FLAGS = os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK
 
 MOST: int = 8 << 20
 """Bytes that wait for whoever reads a pipe, a terminal or a socket; lines beyond are lost, and counted."""
+
+PATIENCE = 30.0
+"""Seconds in which nothing is taken, after which nobody waits for room any more."""
 
 CLOSE_TIMEOUT = 1.0
 """Seconds for which closing waits on a reader that takes nothing."""
@@ -58,6 +61,8 @@ class File(LogType):
         self._sending = False
         self._pending: deque[bytes] = deque()  # the rest of the line being written, then what came meanwhile
         self._waiting = 0  # bytes in it
+        self._took_at = 0.0  # when some of them were taken, monotonic seconds
+        self._for_room: list[Callable[[], object]] = []
         self._drainer: threading.Thread | None = None
         self._unread = 0  # lines lost since it was full
         self._failing = False
@@ -175,6 +180,8 @@ class File(LogType):
             if self._pending and self._waiting + len(line) > MOST:
                 report = self._overflown()
             else:
+                if not self._pending:
+                    self._took_at = monotonic()
                 self._pending.append(line)
                 self._waiting += len(line)
             if not self._sending:  # else further up on this very thread
@@ -190,6 +197,21 @@ class File(LogType):
                 if left <= 0 or not self._changed.wait(left):
                     return False
         return True
+
+    @property
+    def is_full(self) -> bool:
+        return self._waiting > MOST // 2
+
+    def await_room(self, function: Callable[[], object]) -> bool:
+        with self._lock:
+            if not self.is_full or self._drainer is None or self._is_stuck:
+                return False
+            self._for_room.append(function)
+        return True
+
+    @property
+    def _is_stuck(self) -> bool:
+        return monotonic() > self._took_at + PATIENCE
 
     def close(self) -> None:
         self.flush(CLOSE_TIMEOUT)
@@ -210,11 +232,18 @@ class File(LogType):
         self._changed = threading.Condition(self._lock)
         self._sending = False
         self._drainer = None
+        self._for_room.clear()
         self._forget()  # what some other thread was writing: the parent does
 
     def _forget(self) -> None:
         self._pending.clear()
         self._waiting = self._unread = 0
+        self._tell_of_room()
+
+    def _tell_of_room(self) -> None:
+        waiting, self._for_room = self._for_room, []
+        for function in waiting:
+            function()
 
     def _opened(self, path: str) -> int:
         # A pipe opened to read as well never waits for its reader, and outlives it.
@@ -251,6 +280,8 @@ class File(LogType):
                     report = self._failed(failure) or report
                 else:
                     self._took(written)
+                if self._for_room and not self.is_full:
+                    self._tell_of_room()
             else:
                 if self._unread:
                     report = f"log '{self.name}': {self._place} is read again; {self._unread} lines were lost\n"
@@ -270,6 +301,7 @@ class File(LogType):
 
     def _took(self, written: int) -> None:
         self._waiting -= written
+        self._took_at = monotonic()
         while written:
             first = self._pending[0]
             if written < len(first):
@@ -296,6 +328,8 @@ class File(LogType):
                 report = self._send() if ready and not self._sending else None
                 if ready:
                     self._changed.notify_all()
+                elif self._for_room and self._is_stuck:
+                    self._tell_of_room()
                 done = not self._pending
                 if done and self._drainer is me:
                     self._drainer = None

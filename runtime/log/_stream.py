@@ -220,6 +220,18 @@ class LogStream:
             self._changed()
         stop_before()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for whoever reads this stream that those who can wait should: :meth:`await_room`."""
+        ctx = self.output.ctx
+        return ctx is not None and ctx.is_full
+
+    def await_room(self, function: Callable[[], object]) -> bool:
+        """Have *function* called, from any thread, once the stream is no longer full, or seems to stay so; it must not
+        wait.  False where there is nothing to wait for: it is not full, or its reader took nothing for long."""
+        ctx = self.output.ctx
+        return ctx is not None and ctx.await_room(function)
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what is queued is written, or *timeout* seconds; returns whether it is."""
         return self.output.flush(timeout)

@@ -126,6 +126,17 @@ class LogType(ABC):
             tell(f"log '{self.name}': cannot rotate {self.path}: {'; '.join(failures)}\n")
         self._troubled = bool(failures)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be written that whoever can wait should: :meth:`await_room`."""
+        return False
+
+    def await_room(self, function: Callable[[], object]) -> bool:
+        """Have *function* called, from any thread, once this is no longer full, or seems to stay so; it must not wait.
+
+        False where there is nothing to wait for: it is not full, or nothing was taken from it for long."""
+        return False
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was taken is written, *timeout* seconds at most; returns whether it is."""
         return True

@@ -7,7 +7,7 @@ local home = ...
 local gsub, sub = string.gsub, string.sub
 local refuse = home.need("arguments").refuse
 local put, flush = home.need("C").write, home.need("C").flush
-local border, settings = home.border, home.settings
+local border, settings, kernel = home.border, home.settings, home.kernel
 local checked = home.checked
 
 local ffi = require("ffi")
@@ -19,9 +19,10 @@ local WANTS_PLACE = 2 -- and above: some stream on the way, or a tracer, wants f
 
 local enabled = ffi.cast("const volatile uint8_t *", ffi.cast("uintptr_t", border.log_enabled_address()))
 
-local carried, note_line = home.kernel.carried, border.zipkin_note_line
+local carried, note_line = kernel.carried, border.zipkin_note_line
 local find, enable = checked(border.log_find), checked(border.log_enable)
-local write_slowly, write_from = border.log_write, border.log_write_from -- these never raise
+local write_slowly, write_from = border.log_write, border.log_write_from -- these never raise, and tell what is full
+local await_room, wait_for_room = border.log_await_room, border.log_wait_for_room
 local direct = ffi.cast("const volatile int32_t *", ffi.cast("uintptr_t", border.log_direct_address()))
 local slots = {} -- stream name -> index into `enabled`
 
@@ -48,12 +49,22 @@ local function formatted(caller, first, fmt, ...)
   error(message, 3)
 end
 
+-- Much waits for whoever reads what the program says: so does the coroutine, or, as the program is loaded, the thread.
+local function give_way(slot)
+  if kernel.can_suspend() then
+    local ticket = kernel.ticket()
+    if await_room(slot, ticket) then kernel.await(ticket) end
+  elseif home.loading then
+    wait_for_room(slot)
+  end
+end
+
 local function write_with_place(slot, message)
   local span = carried()
   if span then note_line(span, message) end
   if slot == raw_slot then flush(stdout) end
   local info = getinfo(3, "Sl") -- whoever called mtev.log or print
-  write_from(slot, message, info.short_src, info.currentline)
+  if write_from(slot, message, info.short_src, info.currentline) and slot == raw_slot then give_way(slot) end
 end
 
 local function write(slot, message)
@@ -61,7 +72,10 @@ local function write(slot, message)
   if span then note_line(span, message) end
   if slot == raw_slot then flush(stdout) end
   local fd = direct[slot] - 1
-  if fd < 0 then return write_slowly(slot, message) end
+  if fd < 0 then
+    if write_slowly(slot, message) and slot == raw_slot then give_way(slot) end
+    return
+  end
   local written = put(fd, message, #message)
   if written == #message then return end
   write_slowly(slot, written > 0 and sub(message, written + 1) or message)

@@ -203,6 +203,40 @@ def test_what_nobody_reads_is_kept_so_far_then_lost_counted_and_told_once(
     assert "".join(pieces) == f"log 'x': descriptor {pipe[1]} is read again; {lost} lines were lost\n"
 
 
+def test_who_can_wait_is_told_of_room(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_file, "MOST", 1 << 20)
+    stream = log.new_stream("x", "file", fd=pipe[1])
+    room = threading.Event()
+    assert not stream.await_room(room.set), "there is some"
+    line = b"z" * 999 + b"\n"
+    while not stream.is_full:
+        stream.log(line)
+    assert stream.await_room(room.set)
+    assert not room.is_set()
+    thread = slurp(pipe[0], chunks := [])
+    assert room.wait(30)
+    assert not stream.is_full
+    written(stream)
+    os.close(pipe[1])
+    thread.join()
+    assert b"".join(chunks).count(line) == len(b"".join(chunks)) // len(line)
+    assert stream.write_errors == 0
+
+
+def test_nobody_waits_for_ever_for_room(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_file, "MOST", 1 << 20)
+    monkeypatch.setattr(_file, "PATIENCE", 0.2)
+    stream = log.new_stream("x", "file", fd=pipe[1])
+    room = threading.Event()
+    while not stream.await_room(room.set):  # on a busy machine the time may be up before it is asked
+        stream.log(b"z" * 999 + b"\n")
+        if stream.write_errors:
+            monkeypatch.setattr(_file, "PATIENCE", 5.0)
+    assert room.wait(30)
+    assert stream.is_full
+    assert not stream.await_room(room.set)
+
+
 def test_a_named_pipe_without_a_reader_keeps_nobody_waiting(tmp_path: Path) -> None:
     path = tmp_path / "fifo"
     os.mkfifo(path)
