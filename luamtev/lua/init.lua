@@ -86,13 +86,16 @@ local function own_globals()
   for name, value in pairs(_G) do
     if type(value) == "function" then now[name] = value end
   end
-  now.require, now.print = nil, nil
+  now.print = nil
   for name in gmatch("string table math os io debug coroutine bit", "%a+") do
     local copy = {}
     for field, inner in pairs(_G[name]) do copy[field] = inner end
     now[name] = copy
   end
-  now.require = function(name) return now[name] or require(name) end
+  function now.require(name) -- of a library, or of a module of the program's, which may have the name of a function
+    local own = now[name]
+    return type(own) == "table" and own or require(name)
+  end
   return setmetatable({}, { __index = setmetatable(now, { __index = _G }), __newindex = _G })
 end
 

@@ -279,3 +279,10 @@ def test_web_modules_are_required_by_what_a_program_put_in_the_place_of_require(
     web.start("function handler(rest) rest:http():flush_end() end", web=mounts, tool=TOOL)
     web.ask("/")
     assert web.errors().count("the tool saw web\n") == 1
+
+
+def test_a_web_module_may_have_the_name_of_a_function_of_lua(web: Web) -> None:
+    source = "return { handler = function(rest) rest:http():write('answered') rest:http():flush_end() end }"
+    (web.directory / "error.lua").write_text(source)
+    web.start("", web="<mount_get>error:GET:/</mount_get>")
+    assert web.text("/") == "answered"
