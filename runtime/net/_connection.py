@@ -132,7 +132,7 @@ class _Operations(eventer.Opset):
 
     def let_go(self) -> None:
         """Close it, and what its service holds: its client would wait for ever."""
-        _give_up(eventer.current(), self._connection)
+        give_up(eventer.current(), self._connection)
 
 
 def connections(thread: eventer.LoopThread) -> "list[Connection]":
@@ -148,10 +148,10 @@ def arriving() -> int:
 
 def _close_all(owner: eventer.LoopThread) -> None:
     for connection in list(_open.pop(owner, ())):
-        _give_up(owner, connection)
+        give_up(owner, connection)
 
 
-def _give_up(owner: eventer.LoopThread, connection: Connection) -> None:
+def give_up(owner: eventer.LoopThread, connection: Connection) -> None:
     """Close *connection*, and what its service holds besides."""
     shut = getattr(connection.closure, "close", None)
     if callable(shut):

@@ -12,7 +12,7 @@ from runtime.stamps import stamp
 from runtime.tls import NO_CHECK_TIME, apply_layer, as_file, is_inline
 
 from . import _hello
-from ._connection import Connection
+from ._connection import Connection, give_up
 from ._errors import NetError
 from ._sslconfig import SslConfig
 
@@ -104,6 +104,10 @@ class _Operations(eventer.TlsOpset):
     def close(self, fd: int) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def let_go(self) -> None:
+        """As of every connection."""
+        give_up(eventer.current(), self._connection)
 
 
 def _wrapper(config: SslConfig) -> Callable[[socket.socket], Any]:

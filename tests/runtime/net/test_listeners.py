@@ -19,6 +19,7 @@ from waiting import until
 from runtime import conf, eventer, log, net
 from runtime.eventer import READ, Event, Pool
 from runtime.net import Connection, NetError
+from runtime.net._tls import Tls
 
 
 @pytest.fixture(autouse=True)
@@ -240,8 +241,9 @@ def test_a_listener_that_fails_over_one_connection_takes_the_next(
         assert echoed(socket.AF_INET, ("127.0.0.1", listener.port)) == b"hello"
 
 
+@pytest.mark.parametrize("secured", [False, True], ids=["TCP", "TLS"])
 @pytest.mark.parametrize("when", ["at once", "later"])
-def test_a_connection_whose_service_fails_is_closed(loops: Pool, when: str) -> None:
+def test_a_connection_whose_service_fails_is_closed(loops: Pool, tmp_path: Path, when: str, secured: bool) -> None:
     told = hear("error")
     held: list[str] = []
 
@@ -256,11 +258,16 @@ def test_a_connection_whose_service_fails_is_closed(loops: Pool, when: str) -> N
         return int(eventer.READ)
 
     eventer.name_callback("failing", service)
-    listener = net.open_listener("failing", "127.0.0.1")
+    issued = Authority(tmp_path).issue("localhost")
+    tls = Tls({"certificate_file": str(issued.certificate), "key_file": str(issued.key)}) if secured else None
+    listener = net.open_listener("failing", "127.0.0.1", tls=tls)
     listener.start(loops.threads[0])
-    with socket.create_connection(("127.0.0.1", listener.port), timeout=20) as client:
-        client.sendall(b"x")
-        with contextlib.suppress(ConnectionResetError):
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=20) as plain:
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        client = trusting.wrap_socket(plain) if secured else plain
+        with contextlib.closing(client), contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+            client.sendall(b"x")
             assert client.recv(1) == b""
     assert held == ([] if when == "at once" else ["closed"])
     assert not net.connections(loops.threads[0])
