@@ -112,6 +112,7 @@ class Parallel:
         self.report = os.fdopen(write, "wb", buffering=CHUNK)
         with noted(self._note) as signals:
             self.selector.register(signals, selectors.EVENT_READ)
+            self.mine.add(signals)
             try:
                 try:
                     self._assign()

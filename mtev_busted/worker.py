@@ -46,7 +46,9 @@ def fork(runner: Runner, plan: Plan, prepare: Callable[[], None], unwanted: Coll
         return pid
     status = EXIT_FAILURE
     try:
-        signal.set_wakeup_fd(-1)
+        wakes = signal.set_wakeup_fd(-1)
+        if wakes >= 0:
+            os.close(wakes)
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         prepare()

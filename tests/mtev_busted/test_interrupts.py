@@ -132,4 +132,4 @@ def test_who_asks_twice_before_anybody_reports_is_heard(busted: Any) -> None:
     )
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    assert "# interrupted (SIGINT): 1 of 1 files were not run\n" in done.stdout
+    assert "# interrupted (SIGINT)" in done.stdout  # the file may have begun meanwhile
