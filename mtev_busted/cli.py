@@ -22,7 +22,7 @@ FAILED = ".mtev-busted-failed"
 """The file, in the working directory, that holds the tests which failed: ``file<tab>name``, a line each."""
 
 HELPER = "lua-support/init.lua"
-MAIN = Path(__file__).parent / "lua" / "main.lua"
+START = Path(__file__).parent / "lua" / "start.lua"
 
 
 def _number(options: Options, name: str, kind: type[int] | type[float], least: float) -> Any:
@@ -213,11 +213,11 @@ def _run_here(plan: Plan) -> int:
     if plan.library and plan.role != "reporter":
         from luamtev import libraries
 
-        own = f"{MAIN.parent}/"
+        own = f"{START.parent}/"
         path, given = lua_literal(f"{own}library_loader.lua"), f"{lua_literal(own)}, {plan.to_lua()}"
         libraries.loader = f"return assert(loadfile({path}))({given})((...).library_source)".encode()
     sys.stdout.flush()
-    return luamtev.main([str(MAIN), plan.to_lua()])
+    return luamtev.main([str(START), plan.to_lua()])
 
 
 def only_failed(plan: Plan) -> Plan:

@@ -1,14 +1,8 @@
--- The entry: puts the runner together, runs the plan it is given, and ends the process.
---
--- arg[2] is the plan, a Lua table constructor written by cli.py: the options, resolved, and the spec files, found.
+-- Puts the runner together, runs the plan it is given, and ends the process.
 
-local own = debug.getinfo(1, "S").source:match("^@(.*)main%.lua$")
-local plan = assert(loadstring("return " .. arg[2], "=plan"))()
+local use, plan = ...
 
 local exit = os.exit
-arg[1], arg[2] = "mtev-busted", nil
-
-local use = assert(loadfile(own .. "use.lua"))(own, plan)
 
 local function write_junit()
   if plan.list or plan.junit == "" then return end

@@ -1,6 +1,10 @@
 """What fails, where it is reported, and what still runs: hooks, coroutines left behind, time limits."""
 
+import shutil
+from pathlib import Path
 from typing import Any
+
+import mtev_busted
 
 
 def titles(run: Any, kind: str) -> list[str]:
@@ -232,3 +236,20 @@ def test_ten_thousand_tests_run_through(busted: Any) -> None:
     )
     assert run.status == 0
     assert "10000 successes / 0 failures / 0 errors / 0 pending" in run.out
+
+
+def test_the_runner_is_in_no_traceback_however_long_its_path_is(busted: Any) -> None:
+    place = busted.directory / ("a long " * 20)
+    shutil.copytree(Path(mtev_busted.__file__).parent, place / "mtev_busted")
+    busted.write(
+        "spec/a_spec.lua",
+        """
+        it("fails", function() assert.is_true(false) end)
+        it("raises", function() local nothing = nil + 1 end)
+        it("lacks", function() require("no.such.module") end)
+        """,
+    )
+    run = busted.run("-o", "TAP", env={"PYTHONPATH": str(place)})
+    assert run.status == 2
+    assert run.out.count("stack traceback:") == 3
+    assert "mtev_busted/" not in run.out
