@@ -30,7 +30,7 @@ local ledger = load_ledger({
 })
 return function(seconds)
   now = 1000 + seconds
-  ledger.note({}, { line = { route = { slot = 0 } }, response = { code = 200, began = 1000 } }, 0)
+  ledger.note({}, { line = { route = { slot = 0 } }, draft = { code = 200, began = 1000 } }, 0)
 end
 """
 
