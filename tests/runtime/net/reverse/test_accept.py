@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import resource
 import socket
 import ssl
 import time
@@ -198,6 +199,20 @@ def test_channels_end_each_in_its_way(listener: Listener) -> None:
         reverse.connect("client1")
 
 
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Enough of them for as many channels as there may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2000
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"no more than {hard} descriptors are allowed here")
+    if soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("descriptors")
 def test_there_are_511_channels_and_numbers_are_not_given_again_at_once(listener: Listener) -> None:
     sock = up(listener)
     locals_ = []
