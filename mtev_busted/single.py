@@ -64,7 +64,7 @@ class Single:
         """Run every job; the exit status, or None when the process died: the work has what happened."""
         others = leftovers.children()  # of the shell that this program took the place of
         with noted(self._note) as signals:
-            self.child = Child(fork(self.runner, self.plan, lambda: None))
+            self.child = Child(fork(self.runner, self.plan, lambda: None, [signals]))
             self.child.begin(next(self.waiting, None))
             leftovers.adopt()
             ended, looked = 0, time.monotonic()
