@@ -324,3 +324,15 @@ def test_a_process_that_was_stopped_beyond_its_limit_goes_on(busted: Any) -> Non
         os.kill(pid, signal.SIGCONT)
         out, _ = program.communicate(timeout=LIMIT)
     assert "ok 1 - spec/a_spec.lua @ 2: waits\nok 2 - spec/a_spec.lua @ 6: follows\n" in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_specs_have_no_pipe_of_who_looks_on(busted: Any) -> None:
+    look = "ls -l /proc/$PPID/fd > mine; ls -l /proc/$(ps -o ppid= -p $PPID | tr -d ' ')/fd > theirs"
+    busted.write("spec/a_spec.lua", f'it("looks", function() os.execute("{look}") end)')
+    assert busted.run("-o", "TAP").status == 0
+    pipes = [
+        dict(re.findall(r" (\d+) -> (pipe:\S+)", (busted.directory / each).read_text())) for each in ("mine", "theirs")
+    ]
+    mine, theirs = ({pipe for number, pipe in each.items() if int(number) > 2} for each in pipes)
+    assert theirs and not mine & theirs
