@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -183,13 +185,11 @@ def test_the_terminal_is_that_of_the_specs(busted: Any) -> None:
     assert b"ok 1 - spec/a_spec.lua @ 3: asks\r\n" in seen
 
 
-def test_specs_end_with_who_looks_on(busted: Any) -> None:
-    busted.write(
-        "spec/a_spec.lua",
-        C + 'it("waits", function() io.stderr:write(ffi.C.getpid(), "\\n") mtev.sleep(1000) end)',
-    )
+@contextmanager
+def begun(busted: Any, *options: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """A run, and the id of the process that runs specs, which one of these writes to stderr."""
     with subprocess.Popen(
-        [sys.executable, "-m", "mtev_busted.cli", "-o", "TAP"],
+        [sys.executable, "-m", "mtev_busted.cli", "-o", "TAP", *options],
         cwd=busted.directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -197,7 +197,15 @@ def test_specs_end_with_who_looks_on(busted: Any) -> None:
         text=True,
     ) as program:
         assert program.stderr is not None
-        pid = int(program.stderr.readline())
+        yield program, int(program.stderr.readline())
+
+
+def test_specs_end_with_who_looks_on(busted: Any) -> None:
+    busted.write(
+        "spec/a_spec.lua",
+        C + 'it("waits", function() io.stderr:write(ffi.C.getpid(), "\\n") mtev.sleep(1000) end)',
+    )
+    with begun(busted) as (program, pid):
         program.send_signal(signal.SIGKILL)
         out, _ = program.communicate(timeout=LIMIT)
     assert "# spec/a_spec.lua:1: interrupted\n" in out
@@ -309,16 +317,7 @@ def test_a_process_that_was_stopped_beyond_its_limit_goes_on(busted: Any) -> Non
         it("follows", function() end)
         """,
     )
-    with subprocess.Popen(
-        [sys.executable, "-m", "mtev_busted.cli", "-o", "TAP", "--file-timeout=4"],
-        cwd=busted.directory,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as program:
-        assert program.stderr is not None
-        pid = int(program.stderr.readline())
+    with begun(busted, "--file-timeout=4") as (program, pid):
         os.kill(pid, signal.SIGSTOP)
         time.sleep(6)
         os.kill(pid, signal.SIGCONT)
