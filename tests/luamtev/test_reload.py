@@ -94,16 +94,16 @@ class Server(Launched):
             return data.partition(b"\r\n\r\n")[2].decode()
 
     def line(self) -> bytes:
-        """What the module's own server says, once it listens."""
+        """What the module's own server says, once it listens; that of a state which ends just now may say nothing."""
 
-        def said() -> list[bytes]:
+        def said() -> bytes:
             try:
                 with socket.create_connection(("127.0.0.1", self.own), PATIENCE) as connection:
-                    return [connection.makefile("rb").readline()]
-            except ConnectionRefusedError:
-                return []
+                    return connection.makefile("rb").readline()
+            except ConnectionError:
+                return b""
 
-        return until(said, self.errors)[0]
+        return until(said, self.errors)
 
 
 def length(data: bytes) -> int:
