@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from lupa import luajit21
+
+import luamtev
 
 EXHAUST = """
 function main()
@@ -33,15 +36,19 @@ end
 """
 
 
-def test_running_out_of_descriptors_is_an_error_like_any_other(tmp_path: Path) -> None:
-    program = tmp_path / "main.lua"
-    program.write_text(EXHAUST)
-    done = subprocess.run(
-        ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", sys.executable, "-m", "luamtev", str(program)],
+def with_descriptors(most: int, directory: Path, source: str) -> "subprocess.CompletedProcess[str]":
+    program = directory / "main.lua"
+    program.write_text(source)
+    return subprocess.run(
+        ["sh", "-c", f'ulimit -n {most}; exec "$@"', "sh", sys.executable, "-m", "luamtev", str(program)],
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+def test_running_out_of_descriptors_is_an_error_like_any_other(tmp_path: Path) -> None:
+    done = with_descriptors(64, tmp_path, EXHAUST)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         "Too many open files\ttrue",
@@ -67,14 +74,7 @@ end
 
 
 def test_descriptors_that_only_garbage_holds_are_had_back(tmp_path: Path) -> None:
-    program = tmp_path / "main.lua"
-    program.write_text(WASTEFUL)
-    done = subprocess.run(
-        ["sh", "-c", 'ulimit -n 128; exec "$@"', "sh", sys.executable, "-m", "luamtev", str(program)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = with_descriptors(128, tmp_path, WASTEFUL)
     assert (done.stdout, done.stderr) == ("none was wanting\n", "")
 
 
@@ -120,3 +120,23 @@ def test_a_server_whose_coroutines_end_closes_its_connections(tmp_path: Path, ho
                 assert stream.read() == b"answer\n"  # to the end of the stream
         assert len(list(descriptors.iterdir())) == before
         server.kill()
+
+
+LARGE_HEAP = """
+local source = ...
+local now, collections = 100, 0
+collectgarbage = function() now, collections = now + 2, collections + 1 end
+local reclaim = loadstring(source)({ kernel = { monotonic = function() return now end } })
+local EMFILE, found = 24, {}
+for _, seconds in ipairs({ 0, 1, 38, 2 }) do
+  now = now + seconds
+  if reclaim(EMFILE) then reclaim(EMFILE, true) end
+  found[#found + 1] = collections
+end
+return table.concat(found, " ")
+"""
+
+
+def test_a_large_heap_is_not_collected_all_the_time() -> None:
+    source = (Path(luamtev.__file__).parent / "lua" / "reclaim.lua").read_bytes()
+    assert luajit21.LuaRuntime(encoding=None, register_eval=False).execute(LARGE_HEAP.encode(), source) == b"2 2 2 4"
