@@ -40,11 +40,10 @@ def functions(state: "Port") -> dict[str, Callable[..., Any]]:
         return stream.is_full
 
     def log_await_room(slot: int, ticket: int) -> bool:
-        state.tickets[int(ticket)] = _Waiter()
-        if streams[slot].await_room(lambda: state.ticket_done(int(ticket))):
-            return True
-        del state.tickets[int(ticket)]
-        return False
+        waits = streams[slot].await_room(lambda: state.ticket_done(int(ticket)))
+        if waits:
+            state.tickets[int(ticket)] = _Waiter()  # what is done is told at this thread's next turn, not before
+        return waits
 
     def log_wait_for_room(slot: int) -> None:
         room = threading.Event()
